@@ -1,0 +1,164 @@
+//! The dialects: one folder each, all with the same functions.
+//!
+//! | function | what it does |
+//! |---|---|
+//! | `decode_request(body, endpoint)` | bytes → [`Request`](crate::ir::Request) |
+//! | `encode_request(request, target, out)` | [`Request`](crate::ir::Request) → bytes, with losses and notes |
+//! | `decode_response(body)` | a whole answer → [`Response`](crate::ir::Response) |
+//! | `encode_response(response, context, out)` | [`Response`](crate::ir::Response) → bytes |
+//! | `StreamDecoder` | server-sent events → [`Event`](crate::ir::Event)s |
+//! | `StreamEncoder` | [`Event`](crate::ir::Event)s → server-sent events |
+//! | `decode_error(status, body)` | an error body → [`ApiError`](crate::ir::ApiError) |
+//! | `encode_error(error, out)` | [`ApiError`](crate::ir::ApiError) → body, giving the HTTP status |
+
+pub mod anthropic;
+pub mod gemini;
+pub mod openai_chat;
+pub mod openai_responses;
+
+use crate::ir::{Losses, ReplyNotes};
+use crate::json::Str;
+
+/// A protocol that clients or providers speak.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Dialect {
+    /// OpenAI Chat Completions.
+    #[serde(rename = "openai_chat")]
+    OpenAiChat,
+    /// OpenAI Responses.
+    #[serde(rename = "openai_responses")]
+    OpenAiResponses,
+    /// Anthropic Messages.
+    Anthropic,
+    /// Gemini `generateContent`.
+    Gemini,
+}
+
+impl Dialect {
+    /// All dialects.
+    pub const ALL: [Dialect; 4] = [Dialect::OpenAiChat, Dialect::OpenAiResponses, Dialect::Anthropic, Dialect::Gemini];
+
+    /// The name in configuration, metrics and headers.
+    pub fn name(self) -> &'static str {
+        match self {
+            Dialect::OpenAiChat => "openai_chat",
+            Dialect::OpenAiResponses => "openai_responses",
+            Dialect::Anthropic => "anthropic",
+            Dialect::Gemini => "gemini",
+        }
+    }
+
+    /// The dialect of a [`Self::name`].
+    pub fn parse(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|dialect| dialect.name() == name)
+    }
+}
+
+/// What the URL says of a request beside its body (Gemini names the model and the mode there).
+#[derive(Clone, Debug, Default)]
+pub struct Endpoint<'a> {
+    /// Model from the path, without `models/`.
+    pub model: Option<Str<'a>>,
+    /// Mode from the path.
+    pub stream: Option<bool>,
+}
+
+/// Where a request goes.
+#[derive(Clone, Debug, Default)]
+pub struct Target {
+    /// Model in the provider's words.
+    pub model: String,
+    /// Whether the provider shall stream, which may differ from what the client wants.
+    pub stream: bool,
+    /// What this provider does otherwise than its dialect says.
+    pub quirks: Quirks,
+}
+
+/// What a provider does otherwise than its dialect says. The default is the dialect's own vendor.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Quirks {
+    /// OpenAI Chat: the token cap is called `max_tokens` (most compatible servers), not `max_completion_tokens`.
+    pub max_tokens_name: bool,
+    /// OpenAI Chat: `stream_options.include_usage` is understood.
+    pub stream_usage: bool,
+    /// OpenAI Chat: the role `developer` is understood; else it is sent as `system`.
+    pub developer_role: bool,
+    /// OpenAI Chat: `reasoning_content` of earlier answers is taken back (DeepSeek, vLLM).
+    pub reasoning_content: bool,
+    /// Gemini: `parametersJsonSchema` and `responseJsonSchema` are understood; else the OpenAPI subset is sent.
+    pub json_schema: bool,
+    /// Gemini: ids are sent with calls and results.
+    pub call_ids: bool,
+    /// Cap of output tokens to ask for when the client named none and the dialect needs one.
+    pub default_max_output_tokens: u64,
+}
+
+impl Default for Quirks {
+    fn default() -> Self {
+        Quirks {
+            max_tokens_name: false,
+            stream_usage: true,
+            developer_role: true,
+            reasoning_content: false,
+            json_schema: true,
+            call_ids: false,
+            default_max_output_tokens: 16_384,
+        }
+    }
+}
+
+/// What came of encoding a request, beside its bytes.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Encoded {
+    /// What the target could not say.
+    pub losses: Losses,
+    /// What must be undone in the answer.
+    pub notes: ReplyNotes,
+}
+
+/// A body that cannot be read in its dialect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct DecodeError {
+    /// What is wrong and what to do, for the caller.
+    pub message: String,
+    /// The member at fault, where it is known.
+    pub param: Option<String>,
+}
+
+impl DecodeError {
+    /// An error without a member.
+    pub fn new(message: impl Into<String>) -> Self {
+        DecodeError { message: message.into(), param: None }
+    }
+
+    /// An error of the member `param`.
+    pub fn at(param: impl Into<String>, message: impl Into<String>) -> Self {
+        DecodeError { message: message.into(), param: Some(param.into()) }
+    }
+}
+
+impl From<serde_json::Error> for DecodeError {
+    fn from(error: serde_json::Error) -> Self {
+        DecodeError::new(format!("the body is not what this endpoint takes: {error}"))
+    }
+}
+
+/// A request that cannot be said honestly in the target dialect.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{message}")]
+pub struct EncodeError {
+    /// What cannot be said, and what to do, for the caller.
+    pub message: String,
+    /// The member at fault, where it is known.
+    pub param: Option<String>,
+}
+
+impl EncodeError {
+    /// An error of the member `param`.
+    pub fn at(param: impl Into<String>, message: impl Into<String>) -> Self {
+        EncodeError { message: message.into(), param: Some(param.into()) }
+    }
+}

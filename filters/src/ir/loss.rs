@@ -1,0 +1,71 @@
+//! What a target could not say.
+
+use std::borrow::Cow;
+
+/// How a field fared.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum LossKind {
+    /// The target has no words for it: left out.
+    Dropped,
+    /// Said in other words that mean nearly the same.
+    Approximated,
+    /// Brought into the target's bounds.
+    Clamped,
+}
+
+impl LossKind {
+    /// Name for metrics and headers.
+    pub fn name(self) -> &'static str {
+        match self {
+            LossKind::Dropped => "dropped",
+            LossKind::Approximated => "approximated",
+            LossKind::Clamped => "clamped",
+        }
+    }
+}
+
+/// One field that did not reach the target as the client wrote it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Loss {
+    /// Path in the client's words without indexes, e.g. `messages[].content[].cache_control`.
+    pub field: Cow<'static, str>,
+    /// How it fared.
+    pub kind: LossKind,
+}
+
+/// The losses of one translation, each field once.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Losses(Vec<Loss>);
+
+/// Losses kept of one translation; more say nothing new.
+const LOSSES_MAX: usize = 64;
+
+impl Losses {
+    /// Records a loss; the same field and kind counts once.
+    pub fn add(&mut self, field: impl Into<Cow<'static, str>>, kind: LossKind) {
+        let loss = Loss { field: field.into(), kind };
+        if self.0.len() < LOSSES_MAX && !self.0.contains(&loss) {
+            self.0.push(loss);
+        }
+    }
+
+    /// Records every member of `extra` that the target does not get, below `path` (e.g. `messages[]`, or empty).
+    /// Members that were `null` said nothing and are no loss.
+    pub fn drop_extra(&mut self, path: &str, extra: &crate::json::Extra<'_>) {
+        for (key, value) in extra.iter().filter(|(_, value)| !value.is_null()) {
+            let _ = value;
+            let field = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
+            self.add(field, LossKind::Dropped);
+        }
+    }
+
+    /// Whether nothing was lost.
+    pub fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The losses in the order they were found.
+    pub fn iter(&self) -> impl Iterator<Item = &Loss> {
+        self.0.iter()
+    }
+}

@@ -1,0 +1,20 @@
+//! Sans-IO translation between LLM API dialects.
+//!
+//! Everything here takes bytes and returns bytes: no socket, no clock, no randomness, no log. Ids and times come in
+//! through [`ir::ReplyContext`], so that every result is reproducible.
+//!
+//! - [`sse`]: byte-level server-sent events, parser and writer.
+//! - [`json`]: borrowed JSON values that keep their text, a writer, the request skimmer and the byte splicer.
+//! - [`ir`]: the intermediate representation: requests, responses, stream events, usage, errors, losses.
+//! - [`dialects`]: one folder a dialect, each a decoder and an encoder of requests, responses, streams and errors.
+//! - [`repair`]: what a target's rules demand of a conversation that another dialect allowed.
+//! - [`reply`]: the response side of a request: any upstream mode to any client mode, and the observer of spliced bytes.
+
+pub mod dialects;
+pub mod ir;
+pub mod json;
+pub mod repair;
+pub mod reply;
+pub mod sse;
+
+pub use dialects::Dialect;

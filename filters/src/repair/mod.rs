@@ -1,0 +1,5 @@
+//! What a target's rules demand of a conversation that another dialect allowed.
+
+pub mod names;
+pub mod schema;
+pub mod turns;

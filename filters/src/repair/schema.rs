@@ -1,0 +1,1 @@
+//! JSON Schema in the subset that a target takes.

@@ -1,0 +1,1 @@
+//! The response side of a request.

@@ -1,0 +1,7 @@
+//! Interlingua: an LLM gateway on Pingora.
+
+pub mod config;
+pub mod limits;
+pub mod mock;
+pub mod pool;
+pub mod routing;
