@@ -1,0 +1,55 @@
+# Two commands do everything: `make run` and `make test`. They install what is missing, and say so.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+VENV := .venv
+BIN := target/debug/interlingua
+export CARGO_TERM_COLOR ?= auto
+
+.PHONY: help run test fmt lint unit sdk cost agents tools venv clean
+
+help: ## Show this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
+
+run: tools ## Start the gateway with the provider simulator behind it, ready to call
+	cargo build --quiet
+	./$(BIN) demo
+
+test: fmt lint unit sdk ## Format, lint, unit, property and end-to-end tests
+
+fmt:
+	cargo fmt --all --check
+
+lint: tools
+	cargo clippy --workspace --all-targets --quiet -- --deny warnings
+
+unit: tools
+	cargo nextest run --workspace --no-fail-fast
+
+sdk: tools venv ## End-to-end tests with the vendors' Python SDKs
+	cargo build --quiet
+	$(VENV)/bin/python -m pytest tests/sdk --quiet
+
+cost: tools ## CPU time a request costs, beside a bare Pingora pass-through
+	cargo build --release --quiet --bin interlingua --example floor --example cost
+	target/release/examples/cost
+
+agents: tools ## A real agent CLI through the gateway (needs npm)
+	cargo build --quiet
+	tests/agents/run.sh
+
+tools:
+	@.ci/install-missing
+
+venv: $(VENV)/ready
+
+$(VENV)/ready: tests/sdk/requirements.txt
+	@echo "installing the vendors' Python SDKs into $(VENV)"
+	python3 -m venv $(VENV)
+	$(VENV)/bin/python -m pip install --quiet --disable-pip-version-check --requirement $<
+	@touch $@
+
+clean: ## Remove what was built
+	cargo clean
+	rm -rf $(VENV)

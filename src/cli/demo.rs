@@ -1,0 +1,84 @@
+//! `interlingua demo`: the gateway with the provider simulator behind it, in one process.
+
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::mpsc;
+use std::thread;
+
+use super::{Failure, print, serve};
+use crate::config::load::inspect_text;
+use crate::mock::{MockError, MockOptions, bind};
+
+pub(super) fn run(listen: SocketAddr) -> Result<(), Failure> {
+    let providers = simulate()?;
+    let text = configuration(listen, providers);
+    let loaded = inspect_text(Path::new("the demo's configuration"), &text, &serve::environment);
+    let config = loaded.map_err(|report| report.to_string())?.config;
+    print(&greeting(listen))?;
+    serve::start(config, None)
+}
+
+/// Starts the simulator in a thread that ends with the process.
+fn simulate() -> Result<SocketAddr, Failure> {
+    let (tell, told) = mpsc::channel();
+    thread::Builder::new().name("providers".to_owned()).spawn(move || {
+        let ran = tokio::runtime::Builder::new_current_thread().enable_all().build().map_err(Failure::from);
+        let ran = ran.and_then(|runtime| {
+            runtime.block_on(async {
+                let mock = bind(MockOptions::new((Ipv4Addr::LOCALHOST, 0).into())).await?;
+                let _ = tell.send(mock.address());
+                mock.serve(std::future::pending::<()>()).await;
+                Ok::<(), MockError>(())
+            })?;
+            Ok(())
+        });
+        if let Err(error) = ran {
+            tracing::error!(%error, "the provider simulator ended");
+        }
+    })?;
+    told.recv().map_err(|_| "the provider simulator did not start; the log says why".into())
+}
+
+/// Two accounts at each of three providers, all simulated.
+fn configuration(listen: SocketAddr, providers: SocketAddr) -> String {
+    format!(
+        "\
+server:
+  listen: ['{listen}']
+  show_losses: true
+upstreams:
+  - {{id: openai, dialect: openai_responses, base_url: 'http://{providers}/v1'}}
+  - {{id: openai-chat, dialect: openai_chat, base_url: 'http://{providers}/v1'}}
+  - {{id: anthropic, dialect: anthropic, base_url: 'http://{providers}'}}
+  - {{id: gemini, dialect: gemini, base_url: 'http://{providers}'}}
+accounts:
+  - {{id: openai-1, upstream: [openai, openai-chat], credential: demo-openai-1}}
+  - {{id: openai-2, upstream: [openai, openai-chat], credential: demo-openai-2}}
+  - {{id: anthropic-1, upstream: anthropic, credential: demo-anthropic-1}}
+  - {{id: anthropic-2, upstream: anthropic, credential: demo-anthropic-2}}
+  - {{id: gemini-1, upstream: gemini, credential: demo-gemini-1}}
+  - {{id: gemini-2, upstream: gemini, credential: demo-gemini-2}}
+models:
+  - {{match: 'gpt-*', upstream: [openai, openai-chat], model: 'gpt-{{1}}', list: [gpt-text, gpt-tool, gpt-think]}}
+  - {{match: 'claude-*', upstream: anthropic, model: 'claude-{{1}}', list: [claude-text, claude-tool, claude-think]}}
+  - {{match: 'gemini-*', upstream: gemini, model: 'gemini-{{1}}', list: [gemini-text, gemini-tool, gemini-think]}}
+"
+    )
+}
+
+fn greeting(listen: SocketAddr) -> String {
+    format!(
+        r#"
+Interlingua is ready on http://{listen}, with simulated providers behind it. No key is needed.
+Each line asks in one protocol for a model that speaks another; try them in a second terminal:
+
+curl -s http://{listen}/v1/chat/completions -d '{{"model":"claude-text","messages":[{{"role":"user","content":"Hello"}}]}}'
+curl -s http://{listen}/v1/responses -d '{{"model":"gemini-text","input":"Hello"}}'
+curl -sN http://{listen}/v1/messages -d '{{"model":"gpt-text","max_tokens":100,"stream":true,"messages":[{{"role":"user","content":"Hello"}}]}}'
+curl -s http://{listen}/v1beta/models/claude-text:generateContent -d '{{"contents":[{{"parts":[{{"text":"Hello"}}]}}]}}'
+
+Models: {{gpt,claude,gemini}}-{{text,tool,think,parallel,json,…}}. Stop with Ctrl-C.
+
+"#
+    )
+}

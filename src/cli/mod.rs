@@ -1,0 +1,137 @@
+//! The commands.
+
+pub mod check;
+mod demo;
+mod explain;
+mod mock;
+pub mod schema;
+mod serve;
+
+use std::io::{IsTerminal as _, Write as _};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use tracing_subscriber::EnvFilter;
+
+/// Anything that a command can end with, said to a person.
+pub type Failure = Box<dyn std::error::Error + Send + Sync>;
+
+#[derive(Debug, Parser)]
+#[command(
+    name = "interlingua",
+    version,
+    about = "LLM gateway: any client protocol in, any provider dialect out, over a pool of your own accounts",
+    after_help = "Start:   interlingua serve                        (finds OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY)\n\
+                  Try:     interlingua demo                         (no key needed: a provider simulator stands behind)\n\
+                  Grow:    interlingua serve --config interlingua.yaml\n\
+                  Ask:     interlingua explain MODEL --config interlingua.yaml"
+)]
+struct Cli {
+    #[command(flatten)]
+    log: Log,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Args)]
+struct Log {
+    /// What to log: a level (error, warn, info, debug, trace), or filters such as `info,interlingua::access=off`
+    #[arg(long, global = true, env = "INTERLINGUA_LOG", default_value = "info", value_name = "FILTER")]
+    log: String,
+    /// How log lines look
+    #[arg(long, global = true, env = "INTERLINGUA_LOG_FORMAT", default_value = "text")]
+    log_format: LogFormat,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum LogFormat {
+    /// For people
+    Text,
+    /// One JSON object a line
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Serve clients
+    Serve(serve::Arguments),
+    /// Check a configuration file: all of its mistakes, with line and suggestion
+    Check {
+        /// The file
+        #[arg(default_value = "interlingua.yaml")]
+        file: PathBuf,
+    },
+    /// Tell where a model goes: rule, candidates in order with reasons, lane and losses
+    Explain(explain::Arguments),
+    /// Serve as a provider simulator: all four dialects, scripted faults
+    Mock(mock::Arguments),
+    /// Serve with a provider simulator behind: nothing leaves this machine, no key is needed
+    Demo {
+        /// Address for clients
+        #[arg(long, default_value = "127.0.0.1:8080")]
+        listen: SocketAddr,
+    },
+    /// Print the JSON Schema of the configuration file, for editors
+    Schema,
+}
+
+/// Runs the command that the process was called with. Exit codes: 0 done, 1 failed, 2 not understood.
+pub fn main() -> ExitCode {
+    let cli = Cli::parse();
+    if let Err(error) = start_log(&cli.log) {
+        return fail(&error);
+    }
+    let result = match cli.command {
+        Command::Serve(arguments) => serve::run(arguments),
+        Command::Check { file } => check::run(&file).and_then(|text| print(&text)),
+        Command::Explain(arguments) => explain::run(&arguments).and_then(|text| print(&text)),
+        Command::Mock(arguments) => mock::run(arguments),
+        Command::Demo { listen } => demo::run(listen),
+        Command::Schema => schema::run().and_then(|text| print(&text)),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => fail(&error),
+    }
+}
+
+/// Writes a command's result to standard output.
+fn print(text: &str) -> Result<(), Failure> {
+    let mut out = std::io::stdout().lock();
+    out.write_all(text.as_bytes())?;
+    if !text.ends_with('\n') {
+        out.write_all(b"\n")?;
+    }
+    Ok(())
+}
+
+fn fail(error: &Failure) -> ExitCode {
+    // Nothing is left to be done when standard error is closed.
+    let _ = writeln!(std::io::stderr(), "{error}");
+    ExitCode::FAILURE
+}
+
+fn start_log(log: &Log) -> Result<(), Failure> {
+    // Pingora tells of every connection; its warnings and errors are enough unless the operator asks for more.
+    let quiet = "pingora=warn,pingora_core=warn,pingora_proxy=warn,pingora_load_balancing=warn";
+    let filter = EnvFilter::try_new(format!("{quiet},{}", log.log))
+        .map_err(|error| format!("--log {}: {error}; try 'info' or 'debug'", log.log))?;
+    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    match log.log_format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
+        LogFormat::Json => lines.json().flatten_event(true).init(),
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        super::Cli::command().debug_assert();
+    }
+}

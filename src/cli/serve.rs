@@ -1,0 +1,84 @@
+//! `interlingua serve`.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use clap::Args;
+
+use super::Failure;
+use crate::config::{self, Config, Reloader, Snapshot, Store, Watch};
+use crate::edge::{self, Housekeeping};
+use crate::pool::{Affinity, Registry};
+use crate::proxy::Gateway;
+use crate::telemetry::metrics::Metrics;
+use crate::{admin, pool};
+
+/// The file that is read when none is named and it is there.
+const DEFAULT_FILE: &str = "interlingua.yaml";
+
+#[derive(Debug, Args)]
+pub(super) struct Arguments {
+    /// Configuration file; without one, `interlingua.yaml` here if there is one, else the providers' well-known
+    /// environment variables: OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY
+    #[arg(long, short, env = "INTERLINGUA_CONFIG", value_name = "FILE")]
+    config: Option<PathBuf>,
+}
+
+pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
+    let file = arguments.config.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()));
+    let config = load(file.as_deref())?;
+    match &file {
+        Some(file) => tracing::info!(file = %file.display(), "configuration loaded"),
+        None => tracing::info!("no configuration file: serving the providers whose keys are in the environment"),
+    }
+    start(config, file)
+}
+
+/// Reads the file, or the environment without one.
+pub(super) fn load(file: Option<&Path>) -> Result<Config, Failure> {
+    let loaded = match file {
+        Some(file) => config::load_file(file, &environment),
+        None => config::zero_config(&environment),
+    };
+    loaded.map_err(|report| report.to_string().into())
+}
+
+/// A variable of the process.
+pub(super) fn environment(name: &str) -> Option<String> {
+    std::env::var(name).ok()
+}
+
+/// Serves `config` until the process is told to end. A `file` is watched.
+pub(super) fn start(config: Config, file: Option<PathBuf>) -> Result<(), Failure> {
+    let store = Arc::new(Store::new(config));
+    let gateway = gateway(&store)?;
+    let reloader = file.map(|file| Arc::new(Reloader::new(file, Box::new(environment), Arc::clone(&store))));
+    let watch = reloader.clone().map(Watch::start).transpose();
+    if let Err(error) = &watch {
+        tracing::warn!(%error, "the configuration file is not watched; SIGHUP reloads it");
+    }
+    let admin = admin::router(Arc::clone(&gateway), reloader.clone());
+    edge::serve(gateway, admin, Housekeeping { reloader })?;
+    drop(watch);
+    Ok(())
+}
+
+/// The gateway over `store`, whose accounts follow the configuration.
+fn gateway(store: &Arc<Store>) -> Result<Arc<Gateway>, Failure> {
+    let snapshot = store.load_full();
+    let registry = Registry::new(pool::Settings::default());
+    let affinity = Affinity::new(snapshot.affinity_settings());
+    let metrics = Metrics::new()?;
+    let gateway = Arc::new(Gateway::new(Arc::clone(store), registry, affinity, metrics, seed()));
+    gateway.follow(&snapshot);
+    let follower = Arc::clone(&gateway);
+    store.on_publish(Box::new(move |snapshot: &Snapshot| follower.follow(snapshot)));
+    Ok(gateway)
+}
+
+/// A number that differs from one start to the next: request ids begin there.
+fn seed() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+    (since.as_nanos() as u64).rotate_left(20) ^ u64::from(std::process::id())
+}

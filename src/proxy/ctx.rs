@@ -1,0 +1,181 @@
+//! What one request carries from hook to hook.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use interlingua_filters::Dialect;
+use interlingua_filters::dialects::Encoded;
+use interlingua_filters::ir::{ApiError, Usage};
+use interlingua_filters::reply::Reply;
+
+use super::outbox::Outbox;
+use super::replay::Berth;
+use crate::config::{Account, Snapshot, Upstream};
+use crate::limits::Refusals;
+use crate::pool::{Attempted, Lease, Millis};
+use crate::routing::Route;
+
+/// The state of one request. It pins one configuration from the first hook to the last.
+pub struct Ctx {
+    /// When the request's header had come.
+    pub started: Instant,
+    /// The configuration this request sees.
+    pub snapshot: Arc<Snapshot>,
+    /// The caller's dialect: errors are said in it. OpenAI Chat until the path has told.
+    pub dialect: Dialect,
+    /// Id of this request in the log and towards the client; also the source of ids made for its answer.
+    pub id: u64,
+    /// The configured client that calls, if clients are configured.
+    pub client: Option<String>,
+    /// What was asked; `None` until the body was read and understood, and for local answers.
+    pub inbound: Option<Inbound>,
+    /// What has been tried.
+    pub walk: Walk,
+    /// The attempt under way.
+    pub attempt: Option<Attempt>,
+    /// What goes down to the client.
+    pub outbox: Arc<Outbox>,
+    /// Where the real downstream session is while the request is proxied.
+    pub berth: Option<Arc<Berth>>,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// A request that was read, understood and routed.
+pub struct Inbound {
+    /// The model as the caller named it.
+    pub model: String,
+    /// Whether the caller wants events.
+    pub stream: bool,
+    /// The body as it came.
+    pub body: Bytes,
+    /// Where it may go.
+    pub route: Route,
+    /// What binds its conversation to an account; `None` with affinity off.
+    pub session: Option<u64>,
+    /// Caller's headers that may travel to a provider of the caller's own dialect.
+    pub travelling: HeaderMap,
+    /// When the last attempt may begin.
+    pub deadline: Instant,
+}
+
+/// The walk over accounts.
+#[derive(Default)]
+pub struct Walk {
+    /// Attempts begun.
+    pub attempts: u32,
+    /// Position in the route's steps.
+    pub step: usize,
+    /// Accounts that failed at this step.
+    pub attempted: Attempted,
+    /// Equal refusals of different accounts.
+    pub refusals: Refusals,
+    /// Upstreams whose accounts all refuse alike: asking more of them is pointless.
+    pub barred: Vec<String>,
+    /// The last failure, as the caller will hear it if nobody can serve.
+    pub error: Option<ApiError>,
+    /// Whether some account refused because of a limit.
+    pub limited: bool,
+    /// Wait and take the same account again.
+    pub again: Option<Again>,
+    /// Whether the one grace retry was used.
+    pub grace_used: bool,
+    /// Whether a kept-alive connection that the provider had closed was replaced once.
+    pub reconnected: bool,
+    /// Soonest moment at which an account becomes free.
+    pub soonest: Option<Millis>,
+    /// Whether the client left before its answer was whole.
+    pub client_left: bool,
+}
+
+/// A second try at the same account, whose slot is kept.
+pub struct Again {
+    /// The slot.
+    pub lease: Lease,
+    /// How long to wait first.
+    pub wait: Duration,
+}
+
+/// One attempt at one account.
+pub struct Attempt {
+    /// The reserved slot; given back when the attempt is dropped.
+    pub lease: Lease,
+    /// The account.
+    pub account: Arc<Account>,
+    /// Where it goes.
+    pub upstream: Arc<Upstream>,
+    /// What the encoding of the request came to.
+    pub encoded: Encoded,
+    /// The body that is sent.
+    pub body: Bytes,
+    /// Whether the provider is asked for events.
+    pub streams: bool,
+    /// Model in the provider's words; cooldowns are kept by it.
+    pub model: String,
+    /// The response side.
+    pub reply: Reply,
+    /// When the attempt began.
+    pub started: Instant,
+    /// Status of the provider's answer; 0 before it came.
+    pub status: u16,
+    /// Headers of a refusal, for its hints.
+    pub headers: HeaderMap,
+    /// The provider's id of the request.
+    pub request_id: Option<String>,
+    /// Body of a refusal, up to its bound.
+    pub refusal: Vec<u8>,
+    /// Output of `reply` that waits for the commit point.
+    pub held: Vec<u8>,
+    /// A failure that the provider or its bytes told; transport failures come as Pingora's errors.
+    pub failure: Option<ApiError>,
+}
+
+/// What came of a request, for the log and the metrics.
+#[derive(Default)]
+pub struct Outcome {
+    /// HTTP status sent; 0 when the client left before.
+    pub status: u16,
+    /// Seconds until the first byte went down.
+    pub first_byte: Option<Duration>,
+    /// Tokens spent.
+    pub usage: Option<Usage<'static>>,
+    /// Reason of a failed end.
+    pub error: Option<String>,
+    /// Whether it was answered here, without a provider.
+    pub local: bool,
+}
+
+impl Ctx {
+    /// A request that has just begun.
+    pub fn new(snapshot: Arc<Snapshot>, id: u64) -> Self {
+        Ctx {
+            started: Instant::now(),
+            snapshot,
+            dialect: Dialect::OpenAiChat,
+            id,
+            client: None,
+            inbound: None,
+            walk: Walk::default(),
+            attempt: None,
+            outbox: Arc::default(),
+            berth: None,
+            outcome: Outcome::default(),
+        }
+    }
+
+    /// The request's id as clients and the log see it.
+    pub fn request_id(&self) -> String {
+        format!("req_{:016x}", self.id)
+    }
+
+    /// `unary`, `stream` or `local`: a metrics label.
+    pub fn mode(&self) -> &'static str {
+        match &self.inbound {
+            _ if self.outcome.local => "local",
+            Some(inbound) if inbound.stream => "stream",
+            _ => "unary",
+        }
+    }
+}

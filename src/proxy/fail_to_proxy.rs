@@ -1,0 +1,52 @@
+//! Phase `fail_to_proxy`: the last word when nobody could serve.
+
+use bytes::Bytes;
+use interlingua_filters::ir::{ApiError, ErrorKind};
+use pingora::{Error, ErrorSource};
+use pingora_proxy::{FailToProxy, Session};
+
+use super::ctx::Ctx;
+use super::{replay, respond};
+
+/// Says the error in the caller's dialect: as an HTTP status before the commit point, as an event after it.
+pub async fn fail_to_proxy(session: &mut Session, error: &Error, ctx: &mut Ctx) -> FailToProxy {
+    if let Some(berth) = ctx.berth.take() {
+        replay::restore(session, &berth).await;
+    }
+    let client_left = ctx.walk.client_left || (error.esource() == &ErrorSource::Downstream && ctx.walk.error.is_none());
+    if client_left {
+        ctx.outcome.error = Some("the client left".to_owned());
+        return FailToProxy { error_code: 0, can_reuse_downstream: false };
+    }
+    let told = ctx.walk.error.take().unwrap_or_else(|| {
+        ApiError::new(ErrorKind::Internal, "the gateway failed to serve this request; its log says why")
+    });
+    ctx.outcome.error = Some(told.message.clone());
+    // The connection is closed after the answer, and says so.
+    session.set_keepalive(None);
+    if ctx.outbox.committed() {
+        end_with_event(session, ctx, &told).await;
+    } else if let Err(error) = respond::error(session, ctx, &told).await {
+        tracing::debug!(request = ctx.request_id(), %error, "the client left before its error");
+    }
+    FailToProxy { error_code: ctx.outcome.status, can_reuse_downstream: false }
+}
+
+async fn end_with_event(session: &mut Session, ctx: &mut Ctx, told: &ApiError) {
+    let mut event = Vec::new();
+    if let Some(attempt) = ctx.attempt.as_mut() {
+        attempt.reply.error_event(told, &mut event);
+    }
+    ctx.outbox.append(&mut event);
+    ctx.outbox.end();
+    let Some(parcel) = ctx.outbox.take() else { return };
+    if let Some(header) = parcel.header
+        && session.write_response_header(header, false).await.is_err()
+    {
+        return;
+    }
+    let written = session.write_response_body(Some(Bytes::from(parcel.body)), true).await;
+    if let Err(error) = written {
+        tracing::debug!(request = ctx.request_id(), %error, "the client left before its error event");
+    }
+}

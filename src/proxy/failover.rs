@@ -1,0 +1,203 @@
+//! Phases `error_while_proxy` and `fail_to_connect`: whose fault was it, and who is next.
+
+use std::time::{Duration, Instant};
+
+use interlingua_filters::dialects::decode_error;
+use interlingua_filters::ir::{ApiError, ErrorKind};
+use pingora::{Error, ErrorSource, ErrorType};
+
+use super::clock::now;
+use super::ctx::{Again, Attempt, Ctx, Walk};
+use super::gateway::Gateway;
+use super::redact::redact;
+use crate::limits::{Failure, Fault, Reason, Retry, Transport, classify, hint};
+use crate::pool::Millis;
+
+impl Gateway {
+    /// Judges a failed attempt. The error that is returned says whether Pingora asks `upstream_peer` again.
+    pub fn judge(&self, ctx: &mut Ctx, mut error: Box<Error>, reused: bool) -> Box<Error> {
+        let impatient = ctx.outbox.take_patience_over();
+        if error.esource() == &ErrorSource::Downstream && !impatient {
+            // The client left. Nobody is to blame and nobody else is asked.
+            ctx.walk.client_left = true;
+            error.set_retry(false);
+            return error;
+        }
+        let Some(attempt) = ctx.attempt.take() else {
+            error.set_retry(false);
+            return error;
+        };
+        let transport = match () {
+            () if impatient => Some(Transport::Timeout),
+            () if attempt.failure.is_some() => None,
+            () if attempt.status == 0 || attempt.accepted() => Some(transport(&error, attempt.status)),
+            () => None,
+        };
+        let stale = reused && attempt.status == 0 && transport == Some(Transport::Reset);
+        if stale && !ctx.walk.reconnected {
+            // The provider closed a kept-alive connection as we used it: it has not seen the request.
+            ctx.walk.reconnected = true;
+            ctx.walk.again = Some(Again { lease: attempt.lease, wait: Duration::ZERO });
+            error.set_retry(true);
+            return error;
+        }
+        let told = attempt.told(transport);
+        let failure = self.book(ctx, &attempt, &told, transport);
+        if ctx.outbox.committed() {
+            // Kept: its dialect's error event ends the stream.
+            ctx.walk.error = Some(public(&told, &failure));
+            ctx.attempt = Some(attempt);
+            error.set_retry(false);
+            return error;
+        }
+        let retry = self.decide(ctx, attempt, &told, &failure, transport);
+        error.set_retry(retry);
+        error
+    }
+
+    /// Books a failure: the account's cooldown, the conversation's binding, metrics and log.
+    pub fn book(&self, ctx: &Ctx, attempt: &Attempt, told: &ApiError, transport: Option<Transport>) -> Failure {
+        let now = now();
+        let header = |name: &str| attempt.headers.get(name).and_then(|value| value.to_str().ok());
+        let wait = hint(attempt.status, &header, &attempt.refusal, now);
+        let status = (attempt.status != 0).then_some(attempt.status);
+        let defaults = ctx.snapshot.limits;
+        let failure = classify(attempt.upstream.dialect, status, Some(told), wait, transport, &defaults);
+        let (account, reason) = (attempt.account.id.as_str(), failure.reason.name());
+        self.metrics.attempts.with_label_values(&[attempt.upstream.id.as_str(), account, reason]).inc();
+        let cooldown = attempt.lease.failed(&failure, now, ctx.id ^ u64::from(ctx.walk.attempts));
+        if let Some(session) = ctx.inbound.as_ref().and_then(|inbound| inbound.session)
+            && failure.fault != Fault::Client
+        {
+            self.affinity.refused(session, account, now);
+        }
+        tracing::info!(
+            request = ctx.request_id(),
+            account,
+            upstream = attempt.upstream.id,
+            status = attempt.status,
+            reason,
+            fault = failure.fault.name(),
+            cooldown_ms = cooldown.map(|cooldown| cooldown.until.since(now)),
+            message = redact(&told.message),
+            "attempt failed"
+        );
+        failure
+    }
+
+    /// Whether another attempt follows.
+    fn decide(
+        &self,
+        ctx: &mut Ctx,
+        attempt: Attempt,
+        told: &ApiError,
+        failure: &Failure,
+        transport: Option<Transport>,
+    ) -> bool {
+        let snapshot = std::sync::Arc::clone(&ctx.snapshot);
+        let resilience = &snapshot.config.resilience;
+        let walk = &mut ctx.walk;
+        walk.error = Some(public(told, failure));
+        walk.limited |= is_limit(failure.reason);
+        let enabled = if transport.is_some() { resilience.retry_network } else { resilience.retry_status };
+        let late = ctx.inbound.as_ref().is_none_or(|inbound| Instant::now() >= inbound.deadline);
+        if !enabled || late || walk.attempts >= resilience.attempts_max || failure.retry == Retry::No {
+            return false;
+        }
+        if let Retry::SameAccountAfter(wait_ms) = failure.retry
+            && resilience.grace_retry.enabled
+            && !walk.grace_used
+            && Duration::from_millis(wait_ms) <= resilience.grace_retry.wait_max
+        {
+            walk.grace_used = true;
+            walk.again = Some(Again { lease: attempt.lease, wait: Duration::from_millis(wait_ms) });
+            return true;
+        }
+        walk.attempted.record(&attempt.lease);
+        if walk.refusals.stops(&attempt.upstream.id, &attempt.account.id, failure) {
+            walk.barred.push(attempt.upstream.id.clone());
+        }
+        true
+    }
+}
+
+impl Attempt {
+    /// Whether the provider took the request.
+    pub fn accepted(&self) -> bool {
+        (200..300).contains(&self.status)
+    }
+
+    /// What the provider or the transport told, as an error.
+    fn told(&self, transport: Option<Transport>) -> ApiError {
+        if let Some(failure) = &self.failure {
+            return failure.clone();
+        }
+        match transport {
+            Some(Transport::Timeout) => ApiError::new(ErrorKind::Timeout, "the provider did not answer in time"),
+            Some(_) if self.accepted() => {
+                ApiError::new(ErrorKind::BadGateway, "the provider's answer ended before it was complete")
+            }
+            Some(_) => ApiError::new(ErrorKind::BadGateway, "the provider cannot be reached"),
+            None => decode_error(self.upstream.dialect, self.status, &self.refusal),
+        }
+    }
+}
+
+impl Walk {
+    /// Goes on to the route's next step: another model, every account new.
+    pub fn next_step(&mut self) {
+        self.step += 1;
+        self.attempted = crate::pool::Attempted::default();
+        self.barred.clear();
+    }
+
+    /// What the caller hears when no account is left.
+    pub fn nobody(&mut self, model: &str, now: Millis) -> ApiError {
+        let wait_ms = self.soonest.map(|at| at.since(now).max(1));
+        match self.error.take() {
+            Some(error) if !self.limited => error,
+            _ if self.limited || wait_ms.is_some() => {
+                let message = format!("every account that serves '{model}' is at its limit; try again later");
+                ApiError { retry_after_ms: wait_ms.or(Some(1000)), ..ApiError::new(ErrorKind::RateLimit, message) }
+            }
+            _ => {
+                let message = format!("no account serves '{model}' now; the operator must look at the configuration");
+                ApiError::new(ErrorKind::Unavailable, message)
+            }
+        }
+    }
+}
+
+fn is_limit(reason: Reason) -> bool {
+    matches!(reason, Reason::RateLimit | Reason::QuotaExhausted | Reason::SpendLimit | Reason::OverOwnLimit)
+}
+
+/// A failure as the caller may hear it: the account's troubles are not the caller's.
+fn public(told: &ApiError, failure: &Failure) -> ApiError {
+    let mut error = match failure.fault {
+        Fault::Account if !is_limit(failure.reason) => {
+            let message = "the gateway's account was refused by the provider; the operator must look at it";
+            ApiError::new(ErrorKind::Unavailable, message)
+        }
+        _ => told.clone(),
+    };
+    error.message = redact(&error.message);
+    error
+}
+
+fn transport(error: &Error, status: u16) -> Transport {
+    match error.etype() {
+        ErrorType::ReadTimedout | ErrorType::WriteTimedout => Transport::Timeout,
+        ErrorType::TLSHandshakeFailure
+        | ErrorType::TLSHandshakeTimedout
+        | ErrorType::InvalidCert
+        | ErrorType::HandshakeError => Transport::Tls,
+        ErrorType::ConnectTimedout
+        | ErrorType::ConnectRefused
+        | ErrorType::ConnectNoRoute
+        | ErrorType::ConnectError
+        | ErrorType::SocketError => Transport::Connect,
+        _ if (200..300).contains(&status) => Transport::Truncated,
+        _ => Transport::Reset,
+    }
+}

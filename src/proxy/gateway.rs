@@ -1,0 +1,175 @@
+//! The `ProxyHttp` of the gateway. Each hook only delegates to the file of its name.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::upstreams::peer::HttpPeer;
+use pingora::{Error, ErrorType, Result};
+use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
+
+use tokio::sync::Notify;
+
+use super::clock::now;
+use super::ctx::{Ctx, Inbound};
+use super::endpoints::Endpoints;
+use super::{fail_to_proxy, logging, request_filter, response, upstream_peer, upstream_request};
+use crate::config::Store;
+use crate::pool::{Affinity, Registry};
+use crate::telemetry::metrics::Metrics;
+
+/// Everything the hooks share.
+pub struct Gateway {
+    /// The configuration in force.
+    pub store: Arc<Store>,
+    /// Live state of the accounts.
+    pub registry: Registry,
+    /// Tells those who wait for a slot that one was given back.
+    pub released: Arc<Notify>,
+    /// Which conversation belongs to which account.
+    pub affinity: Affinity,
+    /// What Prometheus sees.
+    pub metrics: Metrics,
+    /// Addresses of the upstreams.
+    pub(super) endpoints: Endpoints,
+    /// Source of request ids.
+    ids: AtomicU64,
+}
+
+impl Gateway {
+    /// A gateway over shared state. `seed` makes its request ids differ from those of another process.
+    pub fn new(store: Arc<Store>, registry: Registry, affinity: Affinity, metrics: Metrics, seed: u64) -> Self {
+        let released = Arc::new(Notify::new());
+        let hook = Arc::clone(&released);
+        registry.on_release(move || hook.notify_waiters());
+        let (endpoints, ids) = (Endpoints::default(), AtomicU64::new(seed));
+        Gateway { store, registry, released, affinity, metrics, endpoints, ids }
+    }
+
+    /// The metrics, with the gauges that are read off the registry.
+    pub fn render_metrics(&self) -> String {
+        self.metrics.observe(&self.registry.accounts(), &self.store.load().config.tiers, now());
+        self.metrics.render()
+    }
+}
+
+impl Ctx {
+    /// The planned request; the hooks after `request_filter` have one.
+    pub fn inbound(&self) -> Result<&Inbound> {
+        self.inbound.as_ref().ok_or_else(|| Error::explain(ErrorType::InternalError, "no planned request"))
+    }
+}
+
+/// The hooks of a gateway that others hold too.
+pub struct Hooks(pub Arc<Gateway>);
+
+#[async_trait]
+impl ProxyHttp for Hooks {
+    type CTX = Ctx;
+
+    fn new_ctx(&self) -> Ctx {
+        self.0.metrics.in_flight.inc();
+        // An odd stride visits every number before one returns, and neighbours look unlike.
+        let id = self.0.ids.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
+        Ctx::new(self.0.store.load_full(), id)
+    }
+
+    async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
+        request_filter::bound(session, ctx);
+        Ok(())
+    }
+
+    async fn request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+        request_filter::request_filter(&self.0, session, ctx).await
+    }
+
+    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+        upstream_peer::upstream_peer(&self.0, ctx).await
+    }
+
+    async fn upstream_request_filter(
+        &self,
+        _session: &mut Session,
+        request: &mut RequestHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        let lost = || Error::explain(ErrorType::InternalError, "no attempt under way");
+        let attempt = ctx.attempt.as_ref().ok_or_else(lost)?;
+        upstream_request::upstream_request_filter(request, attempt, ctx.inbound()?)
+    }
+
+    async fn request_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        _end_of_stream: bool,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        // The client's body came whole; the provider gets the one that was encoded for it.
+        if let Some(attempt) = &ctx.attempt {
+            *body = Some(attempt.body.clone());
+        }
+        Ok(())
+    }
+
+    async fn upstream_response_filter(
+        &self,
+        _session: &mut Session,
+        response: &mut ResponseHeader,
+        ctx: &mut Ctx,
+    ) -> Result<()> {
+        response::upstream_response_filter(response, ctx)
+    }
+
+    fn response_body_filter(
+        &self,
+        _session: &mut Session,
+        body: &mut Option<Bytes>,
+        end_of_stream: bool,
+        ctx: &mut Ctx,
+    ) -> Result<Option<Duration>> {
+        response::response_body_filter(body, end_of_stream, ctx)?;
+        Ok(None)
+    }
+
+    fn error_while_proxy(
+        &self,
+        _peer: &HttpPeer,
+        _session: &mut Session,
+        error: Box<Error>,
+        ctx: &mut Ctx,
+        client_reused: bool,
+    ) -> Box<Error> {
+        self.0.judge(ctx, error, client_reused)
+    }
+
+    fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, ctx: &mut Ctx, error: Box<Error>) -> Box<Error> {
+        self.0.judge(ctx, error, false)
+    }
+
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Ctx) -> FailToProxy {
+        fail_to_proxy::fail_to_proxy(session, error, ctx).await
+    }
+
+    async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
+        logging::logging(&self.0, session, error, ctx).await;
+    }
+
+    fn suppress_error_log(&self, _session: &Session, _ctx: &Ctx, _error: &Error) -> bool {
+        // The access log says it, in one line.
+        true
+    }
+
+    fn suppress_proxy_warn_log(
+        &self,
+        _session: &Session,
+        _ctx: &Ctx,
+        _error: &Error,
+        _context: ProxyWarnLogContext,
+    ) -> bool {
+        true
+    }
+}

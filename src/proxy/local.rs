@@ -1,0 +1,85 @@
+//! Questions that need no provider.
+
+use interlingua_filters::Dialect;
+use interlingua_filters::ir::{ApiError, ErrorKind};
+use pingora::Result;
+use pingora_proxy::Session;
+use serde_json::{Value, json};
+
+use super::ctx::Ctx;
+use super::endpoint::Action;
+use super::gateway::Gateway;
+use super::respond;
+
+/// A time for models of which nothing is known; 2025-01-01T00:00:00Z.
+const CREATED: u64 = 1_735_689_600;
+
+/// Writes the answer.
+pub async fn answer(gateway: &Gateway, session: &mut Session, ctx: &mut Ctx, action: &Action) -> Result<()> {
+    match action {
+        Action::Health => respond::whole(session, ctx, 200, "text/plain", b"ok\n".to_vec()).await,
+        Action::Ready => ready(session, ctx).await,
+        Action::Metrics => {
+            let text = gateway.render_metrics().into_bytes();
+            respond::whole(session, ctx, 200, "text/plain; version=0.0.4; charset=utf-8", text).await
+        }
+        Action::Hello => {
+            let text = concat!("Interlingua ", env!("CARGO_PKG_VERSION"), ", an LLM gateway. GET /v1/models lists what it serves.\n");
+            respond::whole(session, ctx, 200, "text/plain", text.as_bytes().to_vec()).await
+        }
+        Action::ListModels(dialect) => {
+            let ids = listed(ctx);
+            let body = list(*dialect, &ids).to_string().into_bytes();
+            respond::whole(session, ctx, 200, "application/json", body).await
+        }
+        Action::GetModel(dialect, id) => get(session, ctx, *dialect, id).await,
+        Action::Generate(_) => Ok(()),
+    }
+}
+
+async fn ready(session: &mut Session, ctx: &mut Ctx) -> Result<()> {
+    let serves = ctx.snapshot.config.accounts.iter().any(|account| account.enabled);
+    let (status, text) = if serves { (200, "ready\n") } else { (503, "no enabled account\n") };
+    respond::whole(session, ctx, status, "text/plain", text.as_bytes().to_vec()).await
+}
+
+async fn get(session: &mut Session, ctx: &mut Ctx, dialect: Dialect, id: &str) -> Result<()> {
+    if ctx.snapshot.config.routes.resolve(id, dialect).is_none() {
+        let message = format!("no rule of this gateway serves the model '{id}'; GET /v1/models lists what it serves");
+        let error = ApiError { code: Some("model_not_found".into()), ..ApiError::new(ErrorKind::NotFound, message) };
+        return respond::error(session, ctx, &error).await;
+    }
+    respond::whole(session, ctx, 200, "application/json", model(dialect, id).to_string().into_bytes()).await
+}
+
+fn listed(ctx: &Ctx) -> Vec<String> {
+    ctx.snapshot.config.routes.listed().into_iter().map(|id| id.to_string()).collect()
+}
+
+/// The list in the shape of the dialect's own SDK.
+fn list(dialect: Dialect, ids: &[String]) -> Value {
+    let models: Vec<Value> = ids.iter().map(|id| model(dialect, id)).collect();
+    match dialect {
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => json!({"object": "list", "data": models}),
+        Dialect::Anthropic => {
+            json!({"data": models, "has_more": false, "first_id": ids.first(), "last_id": ids.last()})
+        }
+        Dialect::Gemini => json!({"models": models}),
+    }
+}
+
+fn model(dialect: Dialect, id: &str) -> Value {
+    match dialect {
+        Dialect::OpenAiChat | Dialect::OpenAiResponses => {
+            json!({"id": id, "object": "model", "created": CREATED, "owned_by": "interlingua"})
+        }
+        Dialect::Anthropic => {
+            json!({"type": "model", "id": id, "display_name": id, "created_at": "2025-01-01T00:00:00Z"})
+        }
+        Dialect::Gemini => json!({
+            "name": format!("models/{id}"),
+            "displayName": id,
+            "supportedGenerationMethods": ["generateContent", "streamGenerateContent"],
+        }),
+    }
+}

@@ -1,0 +1,107 @@
+//! Phase `logging`: the books are closed.
+
+use interlingua_filters::ir::Usage;
+use pingora::Error;
+use pingora_proxy::Session;
+
+use super::clock::now;
+use super::ctx::{Attempt, Ctx};
+use super::gateway::Gateway;
+use super::replay;
+
+/// Puts the downstream session back, settles the last attempt, and writes metrics and the log line.
+pub async fn logging(gateway: &Gateway, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
+    if let Some(berth) = ctx.berth.take() {
+        replay::restore(session, &berth).await;
+    }
+    if let Some(attempt) = ctx.attempt.take() {
+        settle(gateway, ctx, &attempt, error.is_none());
+    }
+    let (protocol, mode) = (ctx.dialect.name(), ctx.mode());
+    let metrics = &gateway.metrics;
+    let status = ctx.outcome.status.to_string();
+    metrics.requests.with_label_values(&[protocol, mode, &status]).inc();
+    metrics.duration.with_label_values(&[protocol, mode]).observe(ctx.started.elapsed().as_secs_f64());
+    if let Some(first_byte) = ctx.outcome.first_byte {
+        metrics.first_byte.with_label_values(&[protocol, mode]).observe(first_byte.as_secs_f64());
+    }
+    metrics.in_flight.dec();
+    if !ctx.outcome.local {
+        metrics.attempts_per_request.observe(f64::from(ctx.walk.attempts));
+    }
+    line(session, ctx);
+}
+
+fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
+    let labels = [attempt.upstream.id.as_str(), attempt.account.id.as_str()];
+    let now = now();
+    if let Some(told) = &attempt.failure {
+        // It broke after the commit point: the stream ended with the dialect's error event.
+        gateway.book(ctx, attempt, told, None);
+        ctx.outcome.error.get_or_insert_with(|| told.message.clone());
+    } else if clean && attempt.reply.ended() {
+        attempt.lease.succeeded(now);
+        if let Some(session) = ctx.inbound.as_ref().and_then(|inbound| inbound.session) {
+            gateway.affinity.served(session, &attempt.account.id, now);
+        }
+        gateway.metrics.attempts.with_label_values(&[labels[0], labels[1], "ok"]).inc();
+    } else if ctx.walk.client_left {
+        ctx.outcome.error.get_or_insert_with(|| "the client left".to_owned());
+        gateway.metrics.attempts.with_label_values(&[labels[0], labels[1], "client_left"]).inc();
+    }
+    if let Some(usage) = attempt.reply.usage() {
+        count(gateway, labels, usage);
+        ctx.outcome.usage = Some(usage.counts());
+    }
+    for loss in attempt.encoded.losses.iter() {
+        gateway.metrics.losses.with_label_values(&[labels[0], bounded(&loss.field), loss.kind.name()]).inc();
+    }
+}
+
+fn count(gateway: &Gateway, labels: [&str; 2], usage: &Usage<'_>) {
+    for (class, tokens) in [
+        ("uncached", usage.uncached),
+        ("cache_read", usage.cache_read),
+        ("cache_write_5m", usage.cache_write_5m),
+        ("cache_write_1h", usage.cache_write_1h),
+        ("output", usage.output),
+        ("reasoning", usage.reasoning),
+    ] {
+        if tokens > 0 {
+            gateway.metrics.tokens.with_label_values(&[labels[0], labels[1], class]).inc_by(tokens);
+        }
+    }
+}
+
+/// A caller can make up member names; only those the encoders name are labels.
+fn bounded(field: &std::borrow::Cow<'static, str>) -> &'static str {
+    match field {
+        std::borrow::Cow::Borrowed(name) => name,
+        std::borrow::Cow::Owned(_) => "other",
+    }
+}
+
+fn line(session: &Session, ctx: &Ctx) {
+    let head = session.req_header();
+    let usage = ctx.outcome.usage.clone().unwrap_or_default();
+    tracing::info!(
+        target: "interlingua::access",
+        request = ctx.request_id(),
+        client = ctx.client,
+        protocol = ctx.dialect.name(),
+        mode = ctx.mode(),
+        method = head.method.as_str(),
+        path = head.uri.path(),
+        model = ctx.inbound.as_ref().map(|inbound| inbound.model.as_str()),
+        rule = ctx.inbound.as_ref().map(|inbound| inbound.route.rule.as_str()),
+        status = ctx.outcome.status,
+        attempts = ctx.walk.attempts,
+        first_byte_ms = ctx.outcome.first_byte.map(|time| time.as_millis() as u64),
+        total_ms = ctx.started.elapsed().as_millis() as u64,
+        input_tokens = usage.input_total(),
+        cached_tokens = usage.cache_read,
+        output_tokens = usage.output_total(),
+        error = ctx.outcome.error,
+        "request"
+    );
+}

@@ -1,0 +1,23 @@
+//! The hooks of Pingora's `ProxyHttp`, one file a phase. `gateway` holds the trait's implementation, which only delegates.
+
+mod auth;
+mod body;
+mod clock;
+mod ctx;
+pub mod endpoint;
+mod endpoints;
+mod fail_to_proxy;
+mod failover;
+mod gateway;
+mod local;
+mod logging;
+mod outbox;
+mod redact;
+mod replay;
+mod request_filter;
+mod respond;
+mod response;
+mod upstream_peer;
+mod upstream_request;
+
+pub use gateway::{Gateway, Hooks};

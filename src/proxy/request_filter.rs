@@ -1,0 +1,150 @@
+//! Phase `request_filter`: who calls, what do they want, where may it go.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::HeaderMap;
+use interlingua_filters::ir::{ApiError, ErrorKind};
+use interlingua_filters::json::skim::{self, Skim};
+use pingora::Result;
+use pingora_proxy::Session;
+
+use super::ctx::{Ctx, Inbound};
+use super::endpoint::{self, Accent, Action, Generate};
+use super::gateway::Gateway;
+use super::{auth, body, local, replay, respond};
+use crate::pool::session_key;
+
+/// Slowest body that a client may send, in bytes a second, before it is cut off.
+const MIN_SEND_RATE: usize = 1024;
+/// How long leftovers of a refused body are read before the connection is closed.
+const DRAIN: Duration = Duration::from_secs(5);
+/// Caller's headers that travel to a provider of the same dialect. Everything else stays here.
+const TRAVELLING: [&str; 3] = ["anthropic-version", "anthropic-beta", "openai-beta"];
+
+/// Sets the bounds of the client's connection for this request.
+pub fn bound(session: &mut Session, ctx: &Ctx) {
+    let server = &ctx.snapshot.config.server;
+    let downstream = &mut session.downstream_session;
+    downstream.set_read_timeout(Some(server.downstream_read_timeout));
+    downstream.set_write_timeout(Some(server.downstream_write_timeout));
+    downstream.set_min_send_rate(Some(MIN_SEND_RATE));
+    downstream.set_total_drain_timeout(Some(DRAIN));
+    // A client that has closed its side has left: the provider's work for it is cancelled.
+    downstream.set_abort_on_close(true);
+}
+
+/// Answers what is local and plans the rest. `true` when the answer was written.
+pub async fn request_filter(gateway: &Gateway, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+    let head = session.req_header();
+    let accent = Accent {
+        google: head.headers.contains_key("x-goog-api-key") || head.headers.contains_key("x-goog-api-client"),
+        anthropic: head.headers.contains_key("anthropic-version") || head.headers.contains_key("x-api-key"),
+    };
+    let found = endpoint::find(head.method.as_str(), head.uri.path(), head.uri.query(), accent);
+    let action = match found {
+        Ok(action) => action,
+        Err(lost) => {
+            ctx.dialect = lost.dialect;
+            return refuse(session, ctx, &lost.error).await;
+        }
+    };
+    if let Action::Generate(Generate { dialect, .. }) | Action::ListModels(dialect) | Action::GetModel(dialect, _) = &action
+    {
+        ctx.dialect = *dialect;
+    }
+    if !matches!(action, Action::Health | Action::Ready | Action::Hello) {
+        let clients = &ctx.snapshot.config.clients;
+        match auth::authenticate(clients, &head.headers, head.uri.query()) {
+            Ok(client) => ctx.client = client.map(|client| client.id.clone()),
+            Err(error) => return refuse(session, ctx, &error).await,
+        }
+    }
+    let Action::Generate(generate) = action else {
+        ctx.outcome.local = true;
+        local::answer(gateway, session, ctx, &action).await?;
+        return Ok(true);
+    };
+    let body = match body::read(session, ctx.snapshot.config.server.body_bytes_max).await? {
+        Ok(body) => body,
+        Err(error) => {
+            // What is left of the body would be read as the next request.
+            session.set_keepalive(None);
+            return refuse(session, ctx, &error).await;
+        }
+    };
+    let planned = plan(session.req_header(), ctx, &generate, body.clone());
+    match planned {
+        Ok(inbound) => ctx.inbound = Some(inbound),
+        Err(error) => return refuse(session, ctx, &error).await,
+    }
+    ctx.berth = Some(replay::install(session, body, std::sync::Arc::clone(&ctx.outbox))?);
+    Ok(false)
+}
+
+async fn refuse(session: &mut Session, ctx: &mut Ctx, error: &ApiError) -> Result<bool> {
+    ctx.outcome.local = true;
+    respond::error(session, ctx, error).await?;
+    Ok(true)
+}
+
+fn plan(
+    head: &pingora::http::RequestHeader,
+    ctx: &Ctx,
+    generate: &Generate,
+    body: Bytes,
+) -> Result<Inbound, ApiError> {
+    let config = &ctx.snapshot.config;
+    let skimmed = skim::skim(generate.dialect, &body).map_err(|error| {
+        let param = error.param().map(str::to_owned);
+        ApiError { param, ..ApiError::new(ErrorKind::InvalidRequest, error.to_string()) }
+    })?;
+    let model = generate.model.clone().or_else(|| skimmed.model.as_ref().map(|(model, _)| model.to_string()));
+    let Some(model) = model.filter(|model| !model.is_empty()) else {
+        let message = "name a model: the body has no 'model'";
+        return Err(ApiError { param: Some("model".into()), ..ApiError::new(ErrorKind::InvalidRequest, message) });
+    };
+    let Some(route) = config.routes.resolve(&model, generate.dialect) else {
+        let message = format!("no rule of this gateway serves the model '{model}'; GET /v1/models lists what it serves");
+        return Err(ApiError {
+            code: Some("model_not_found".into()),
+            param: Some("model".into()),
+            ..ApiError::new(ErrorKind::NotFound, message)
+        });
+    };
+    let stream = generate.stream.or_else(|| skimmed.stream.as_ref().map(|(stream, _)| *stream)).unwrap_or(false);
+    let session = config.resilience.affinity.enabled.then(|| conversation(head, ctx, &skimmed));
+    Ok(Inbound {
+        model,
+        stream,
+        route,
+        session,
+        travelling: travelling(&head.headers),
+        deadline: ctx.started + config.resilience.deadline,
+        body,
+    })
+}
+
+/// What binds the conversation to an account.
+fn conversation(head: &pingora::http::RequestHeader, ctx: &Ctx, skimmed: &Skim<'_>) -> u64 {
+    let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
+    session_key::choose(&session_key::Parts {
+        explicit: header("x-session-id"),
+        agent: header("x-claude-code-session-id").or_else(|| header("session-id")).or_else(|| header("session_id")),
+        user: skimmed.user_id.as_deref(),
+        prompt_cache_key: skimmed.prompt_cache_key.as_deref(),
+        previous_response_id: skimmed.previous_response_id.as_deref(),
+        client: ctx.client.as_deref().unwrap_or_default(),
+        prefix_hash: skimmed.prefix_hash,
+    })
+}
+
+fn travelling(headers: &HeaderMap) -> HeaderMap {
+    let mut kept = HeaderMap::new();
+    for name in TRAVELLING {
+        for value in headers.get_all(name) {
+            kept.append(http::HeaderName::from_static(name), value.clone());
+        }
+    }
+    kept
+}

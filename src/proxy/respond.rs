@@ -1,0 +1,57 @@
+//! Answers that the gateway writes itself.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header};
+use interlingua_filters::Dialect;
+use interlingua_filters::dialects::encode_error;
+use interlingua_filters::ir::ApiError;
+use pingora::Result;
+use pingora::http::ResponseHeader;
+use pingora_proxy::Session;
+
+use super::ctx::Ctx;
+
+/// Writes a whole answer and notes it.
+pub async fn whole(session: &mut Session, ctx: &mut Ctx, status: u16, kind: &'static str, body: Vec<u8>) -> Result<()> {
+    let mut response = ResponseHeader::build(status, Some(4))?;
+    response.insert_header(header::CONTENT_TYPE, HeaderValue::from_static(kind))?;
+    send(session, ctx, response, body).await
+}
+
+/// Writes an error in the caller's dialect.
+pub async fn error(session: &mut Session, ctx: &mut Ctx, error: &ApiError) -> Result<()> {
+    let mut body = Vec::with_capacity(256);
+    let status = encode_error(ctx.dialect, error, &mut body);
+    let mut response = ResponseHeader::build(status, Some(6))?;
+    response.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
+    if let Some(wait_ms) = error.retry_after_ms {
+        response.insert_header(header::RETRY_AFTER, wait_ms.div_ceil(1000).max(1))?;
+    }
+    if status == 405 {
+        response.insert_header(header::ALLOW, HeaderValue::from_static("POST"))?;
+    }
+    ctx.outcome.error.get_or_insert_with(|| error.message.clone());
+    send(session, ctx, response, body).await
+}
+
+/// Puts the request's id into a response header, under the name that the dialect's SDK reads.
+pub fn stamp(response: &mut ResponseHeader, ctx: &Ctx) -> Result<()> {
+    let name = match ctx.dialect {
+        Dialect::Anthropic => HeaderName::from_static("request-id"),
+        _ => HeaderName::from_static("x-request-id"),
+    };
+    response.insert_header(name, ctx.request_id())
+}
+
+async fn send(session: &mut Session, ctx: &mut Ctx, mut response: ResponseHeader, body: Vec<u8>) -> Result<()> {
+    stamp(&mut response, ctx)?;
+    response.insert_header(header::CONTENT_LENGTH, body.len())?;
+    ctx.outcome.status = response.status.as_u16();
+    ctx.outcome.first_byte = Some(ctx.started.elapsed());
+    let head_only = session.req_header().method == http::Method::HEAD;
+    session.write_response_header(Box::new(response), head_only).await?;
+    if head_only {
+        return Ok(());
+    }
+    session.write_response_body(Some(Bytes::from(body)), true).await
+}

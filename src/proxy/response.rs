@@ -1,0 +1,128 @@
+//! Phases `upstream_response_filter` and `response_body_filter`: what the provider says, and how the client hears it.
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header};
+use interlingua_filters::ir::{ApiError, ErrorKind};
+use pingora::http::ResponseHeader;
+use pingora::{Error, ErrorType, Result};
+
+use super::ctx::{Attempt, Ctx};
+use super::respond;
+use crate::config::Peek;
+
+/// Bytes of a refusal that are read for its hints; providers' error bodies are below 8 KiB.
+const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+/// Bytes of output that wait for the commit point: a unary answer, whole.
+const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
+/// Names under which providers tell the id of a request.
+const REQUEST_IDS: [&str; 3] = ["x-request-id", "request-id", "x-goog-request-id"];
+
+/// Notes the provider's status and hints. Its header goes no further.
+pub fn upstream_response_filter(response: &ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+    let Some(attempt) = ctx.attempt.as_mut() else { return Ok(()) };
+    attempt.status = response.status.as_u16();
+    attempt.request_id = REQUEST_IDS
+        .iter()
+        .find_map(|name| response.headers.get(*name)?.to_str().ok())
+        .map(str::to_owned);
+    if !attempt.accepted() {
+        attempt.headers = response.headers.clone();
+    }
+    let encoding = response.headers.get(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
+    if attempt.accepted() && encoding.is_some() {
+        let message = "the provider compressed its answer although it was asked not to";
+        attempt.failure = Some(ApiError::new(ErrorKind::BadGateway, message));
+        return Err(told());
+    }
+    Ok(())
+}
+
+/// Maps the provider's bytes to the client's, and commits at the first content.
+pub fn response_body_filter(body: &mut Option<Bytes>, end: bool, ctx: &mut Ctx) -> Result<()> {
+    let bytes = body.take().unwrap_or_default();
+    let Some(attempt) = ctx.attempt.as_mut() else { return Ok(()) };
+    if !attempt.accepted() {
+        let room = REFUSAL_BYTES_MAX.saturating_sub(attempt.refusal.len());
+        attempt.refusal.extend_from_slice(&bytes[..bytes.len().min(room)]);
+        return if end || room <= bytes.len() { Err(told()) } else { Ok(()) };
+    }
+    let mut out = std::mem::take(&mut attempt.held);
+    let pushed = if bytes.is_empty() { Ok(()) } else { attempt.reply.push(&bytes, &mut out) };
+    if end && pushed.is_ok() {
+        attempt.reply.finish(&mut out);
+    }
+    if let Err(error) = pushed {
+        attempt.failure = Some(ApiError::new(ErrorKind::BadGateway, error.to_string()));
+    } else if let Some(failure) = attempt.reply.failure() {
+        attempt.failure = Some(failure.clone());
+    }
+    match (&attempt.failure, ctx.outbox.committed()) {
+        (Some(_), false) => Err(told()),
+        (Some(failure), true) => {
+            let failure = failure.clone();
+            attempt.reply.error_event(&failure, &mut out);
+            ctx.outbox.append(&mut out);
+            ctx.outbox.end();
+            Ok(())
+        }
+        (None, false) if !attempt.reply.committed() => hold(attempt, out, &ctx.snapshot.config.resilience.peek),
+        (None, committed) => {
+            if !committed {
+                commit(ctx, &out)?;
+            }
+            ctx.outbox.append(&mut out);
+            if end {
+                ctx.outbox.end();
+            }
+            Ok(())
+        }
+    }
+}
+
+/// Keeps output back until there is content, within bounds.
+fn hold(attempt: &mut Attempt, out: Vec<u8>, peek: &Peek) -> Result<()> {
+    let idle = peek.enabled && attempt.streams && attempt.reply.heartbeats() > peek.heartbeats_max;
+    if idle || out.len() > HELD_BYTES_MAX {
+        let message = if idle { "the provider sends signs of life but no content" } else { "the answer is too long" };
+        attempt.failure = Some(ApiError::new(ErrorKind::Timeout, message));
+        return Err(told());
+    }
+    attempt.held = out;
+    Ok(())
+}
+
+/// The commit point: the client gets its header.
+fn commit(ctx: &mut Ctx, out: &[u8]) -> Result<()> {
+    let mut response = ResponseHeader::build(200, Some(8))?;
+    let streams = ctx.inbound.as_ref().is_some_and(|inbound| inbound.stream);
+    if streams {
+        response.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"))?;
+        response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))?;
+        // Asks nginx not to collect events before it passes them on.
+        response.insert_header(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))?;
+        response.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+    } else {
+        response.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
+        response.insert_header(header::CONTENT_LENGTH, out.len())?;
+    }
+    respond::stamp(&mut response, ctx)?;
+    if let Some(attempt) = &ctx.attempt {
+        if let Some(id) = &attempt.request_id {
+            response.insert_header(HeaderName::from_static("x-upstream-request-id"), id.as_str())?;
+        }
+        let losses = &attempt.encoded.losses;
+        if ctx.snapshot.config.server.show_losses && !losses.is_empty() {
+            let list: Vec<String> = losses.iter().map(|loss| format!("{};{}", loss.field, loss.kind.name())).collect();
+            response.insert_header(HeaderName::from_static("x-interlingua-losses"), list.join(", "))?;
+        }
+    }
+    ctx.outcome.status = 200;
+    ctx.outcome.first_byte = Some(ctx.started.elapsed());
+    ctx.outbox.commit(Box::new(response));
+    Ok(())
+}
+
+/// The error that carries a failure from a filter to `error_while_proxy`; what happened stands in the attempt.
+fn told() -> Box<Error> {
+    Error::explain(ErrorType::InternalError, "the provider refused or failed").into_up()
+}

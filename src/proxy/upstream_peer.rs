@@ -1,0 +1,249 @@
+//! Phase `upstream_peer`: which account takes the request, and how it is reached.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use interlingua_filters::Dialect;
+use interlingua_filters::dialects::{Endpoint, Target};
+use interlingua_filters::ir::{ApiError, ErrorKind, ReplyContext};
+use interlingua_filters::json::{Str, skim};
+use interlingua_filters::reply::{Reply, ReplyPlan};
+use interlingua_filters::request::{self, PrepareError, Prepared};
+use pingora::protocols::TcpKeepalive;
+use pingora::upstreams::peer::{ALPN, HttpPeer};
+use pingora::{Error, ErrorType, Result};
+
+use super::clock::now;
+use super::ctx::{Again, Attempt, Ctx, Inbound};
+use super::gateway::Gateway;
+use crate::config::{StreamMode, Upstream};
+use crate::pool::{Ask, BoundAccount, Lease, Unavailable, UnavailableReason, select};
+use crate::routing::Step;
+
+/// Idle time before the kernel asks whether a provider's connection lives, then how often and how many times.
+const KEEPALIVE: TcpKeepalive = TcpKeepalive {
+    idle: Duration::from_secs(30),
+    interval: Duration::from_secs(10),
+    count: 3,
+    user_timeout: Duration::from_secs(0),
+};
+/// How long an unused connection to a provider is kept: most close theirs after 60 s.
+const IDLE: Duration = Duration::from_secs(55);
+
+/// Chooses the account, encodes the body for it, and names the address.
+///
+/// # Errors
+/// With `ctx.walk.error` set: when nobody can serve, or the request cannot be said to any candidate.
+pub async fn upstream_peer(gateway: &Gateway, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+    let attempt = match begin(gateway, ctx).await {
+        Ok(attempt) => attempt,
+        Err(error) => {
+            ctx.walk.error = Some(error);
+            return Err(Error::explain(ErrorType::InternalError, "no account can take the request"));
+        }
+    };
+    let upstream = Arc::clone(&attempt.upstream);
+    let streams = attempt.streams && ctx.inbound()?.stream;
+    ctx.walk.attempts += 1;
+    ctx.outbox.set_patience(streams.then(|| patience(ctx)).flatten());
+    ctx.attempt = Some(attempt);
+    match gateway.endpoints.address(&upstream.base_url.host, upstream.base_url.port).await {
+        Ok(address) => Ok(Box::new(peer(&upstream, address))),
+        Err(error) => Err(gateway.judge(ctx, error.into_up(), false)),
+    }
+}
+
+/// The moment at which waiting for the first content of this attempt ends.
+fn patience(ctx: &Ctx) -> Option<Instant> {
+    let peek = &ctx.snapshot.config.resilience.peek;
+    let total = ctx.started + peek.total.of(ctx.dialect);
+    peek.enabled.then(|| (Instant::now() + peek.first_content.of(ctx.dialect)).min(total))
+}
+
+async fn begin(gateway: &Gateway, ctx: &mut Ctx) -> Result<Attempt, ApiError> {
+    let (lease, step) = match ctx.walk.again.take() {
+        Some(Again { lease, wait }) => {
+            tokio::time::sleep(wait).await;
+            let inbound = ctx.inbound.as_ref().ok_or_else(unplanned)?;
+            (lease, inbound.route.steps.get(ctx.walk.step).cloned().ok_or_else(unplanned)?)
+        }
+        None => choose(gateway, ctx).await?,
+    };
+    encode(ctx, lease, &step)
+}
+
+/// The account of the first step that has one free.
+async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, Step), ApiError> {
+    let inbound = ctx.inbound.as_ref().ok_or_else(unplanned)?;
+    let (resilience, roster) = (&ctx.snapshot.config.resilience, &ctx.snapshot.roster);
+    let bound = inbound.session.and_then(|session| gateway.affinity.bound(session, now()));
+    while let Some(step) = inbound.route.steps.get(ctx.walk.step) {
+        let barred = &ctx.walk.barred;
+        let eligible = |id: &str| {
+            roster.account(id).is_some_and(|account| {
+                let upstream = account.upstream_in(&step.upstreams);
+                upstream.is_some_and(|upstream| !barred.contains(&upstream.id)) && account.takes(&step.model)
+            })
+        };
+        let pools = roster.pools(&step.upstreams);
+        let ask = Ask {
+            upstreams: &pools,
+            family: &step.model,
+            attempted: &ctx.walk.attempted,
+            bound: bound.as_deref(),
+            required: None,
+            eligible: Some(&eligible),
+        };
+        match wait_for(gateway, &ask, resilience.wait_for_slot).await {
+            Ok(lease) => {
+                let result = match (inbound.session, lease.bound()) {
+                    (None, _) => "off",
+                    (Some(_), BoundAccount::None) => "new",
+                    (Some(_), BoundAccount::Served) => "hit",
+                    (Some(_), _) => "moved",
+                };
+                gateway.metrics.affinity.with_label_values(&[result]).inc();
+                return Ok((lease, step.clone()));
+            }
+            Err(unavailable) => {
+                let soonest = ctx.walk.soonest.into_iter().chain(unavailable.soonest).min();
+                ctx.walk.limited |= unavailable.reason == UnavailableReason::AllBusy;
+                ctx.walk.soonest = soonest;
+                ctx.walk.next_step();
+            }
+        }
+    }
+    Err(ctx.walk.nobody(&inbound.model, now()))
+}
+
+/// Selects, and waits a little while all that could serve are merely busy.
+async fn wait_for(gateway: &Gateway, ask: &Ask<'_>, patience: Duration) -> Result<Lease, Unavailable> {
+    let until = tokio::time::Instant::now() + patience;
+    loop {
+        let mut released = std::pin::pin!(gateway.released.notified());
+        // Before the look, so that a slot given back after it is not missed.
+        released.as_mut().enable();
+        match select(&gateway.registry, ask, now()) {
+            Ok(lease) => return Ok(lease),
+            Err(unavailable) if unavailable.reason == UnavailableReason::AllBusy => {
+                if tokio::time::timeout_at(until, released).await.is_err() {
+                    return Err(unavailable);
+                }
+            }
+            Err(unavailable) => return Err(unavailable),
+        }
+    }
+}
+
+/// Encodes the request for the account's provider.
+fn encode(ctx: &Ctx, lease: Lease, step: &Step) -> Result<Attempt, ApiError> {
+    let inbound = ctx.inbound.as_ref().ok_or_else(unplanned)?;
+    let config = &ctx.snapshot.config;
+    let account = ctx.snapshot.roster.account(lease.account_id()).ok_or_else(unplanned)?;
+    let upstream = account.upstream_in(&step.upstreams).ok_or_else(unplanned)?;
+    let streams = match upstream.stream {
+        StreamMode::AsClient => inbound.stream,
+        StreamMode::Always => true,
+        StreamMode::Never => false,
+    };
+    let target = Target { model: step.model.clone(), stream: streams, quirks: upstream.quirks };
+    let (prepared, include_usage) = prepare(ctx.dialect, inbound, upstream.dialect, &target)?;
+    let Prepared { lane, body, encoded, strip_usage } = prepared;
+    if let Some(loss) = encoded.losses.iter().next().filter(|_| config.server.strict) {
+        let field = &loss.field;
+        let message = format!("'{field}' cannot reach {} as it was written, and this gateway is strict", upstream.id);
+        return Err(invalid(message, Some(field.to_string())));
+    }
+    let reply = Reply::new(ReplyPlan {
+        lane,
+        client: ctx.dialect,
+        upstream: upstream.dialect,
+        client_streams: inbound.stream,
+        upstream_streams: streams,
+        context: reply_context(ctx, inbound, &step.model, include_usage),
+        notes: encoded.notes.clone(),
+        strip_usage,
+    });
+    Ok(Attempt {
+        lease,
+        account: Arc::clone(account),
+        upstream: Arc::clone(upstream),
+        encoded,
+        body: Bytes::from(body),
+        streams,
+        model: step.model.clone(),
+        reply,
+        started: Instant::now(),
+        status: 0,
+        headers: HeaderMap::new(),
+        request_id: None,
+        refusal: Vec::new(),
+        held: Vec::new(),
+        failure: None,
+    })
+}
+
+/// The provider's body, and whether the client itself asked for a usage chunk.
+fn prepare(
+    client: Dialect,
+    inbound: &Inbound,
+    upstream: Dialect,
+    target: &Target,
+) -> Result<(Prepared, bool), ApiError> {
+    let skimmed = skim::skim(client, &inbound.body)
+        .map_err(|error| invalid(error.to_string(), error.param().map(str::to_owned)))?;
+    let gemini = client == Dialect::Gemini;
+    let endpoint = Endpoint {
+        model: gemini.then(|| Str::from(inbound.model.as_str())),
+        stream: gemini.then_some(inbound.stream),
+    };
+    let usage = skimmed.stream_options.as_ref().and_then(|options| options.include_usage.as_ref());
+    let include_usage = usage.is_some_and(|(asked, _)| *asked);
+    let prepared = request::prepare(client, &endpoint, &inbound.body, &skimmed, upstream, target);
+    let prepared = prepared.map_err(|error| match error {
+        PrepareError::Decode(error) => invalid(error.message, error.param),
+        PrepareError::Encode(error) => invalid(error.message, error.param),
+        PrepareError::Splice(error) => ApiError::new(ErrorKind::Internal, error.to_string()),
+    })?;
+    Ok((prepared, include_usage))
+}
+
+fn reply_context(ctx: &Ctx, inbound: &Inbound, model: &str, include_usage: bool) -> ReplyContext {
+    let server = &ctx.snapshot.config.server;
+    let echoes = ctx.dialect == Dialect::OpenAiResponses;
+    ReplyContext {
+        model: if server.echo_model { inbound.model.clone() } else { model.to_owned() },
+        created: now().0 / 1000,
+        seed: ctx.id,
+        include_usage,
+        reasoning_content: server.reasoning_content,
+        request: if echoes { Arc::from(&inbound.body[..]) } else { Arc::from([]) },
+    }
+}
+
+fn peer(upstream: &Upstream, address: SocketAddr) -> HttpPeer {
+    let base = &upstream.base_url;
+    let sni = base.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+    let mut peer = HttpPeer::new(address, base.tls, sni);
+    let timeouts = &upstream.timeouts;
+    let options = &mut peer.options;
+    options.connection_timeout = Some(timeouts.connect);
+    options.total_connection_timeout = Some(timeouts.total_connect);
+    options.read_timeout = Some(timeouts.idle.max(timeouts.first_byte));
+    options.write_timeout = Some(timeouts.write);
+    options.idle_timeout = Some(IDLE);
+    options.tcp_keepalive = Some(KEEPALIVE);
+    options.alpn = ALPN::H1;
+    peer
+}
+
+fn invalid(message: String, param: Option<String>) -> ApiError {
+    ApiError { param, ..ApiError::new(ErrorKind::InvalidRequest, message) }
+}
+
+fn unplanned() -> ApiError {
+    ApiError::new(ErrorKind::Unavailable, "the configuration changed under this request; send it again")
+}
