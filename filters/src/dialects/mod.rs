@@ -93,6 +93,9 @@ pub struct Quirks {
     pub developer_role: bool,
     /// OpenAI Chat: `reasoning_content` of earlier answers is taken back (DeepSeek, vLLM).
     pub reasoning_content: bool,
+    /// OpenAI Chat: tools of the type `custom` are understood; else they are wrapped as functions with one string field
+    /// `input` (most compatible servers know functions only).
+    pub custom_tools: bool,
     /// Gemini: `parametersJsonSchema` and `responseJsonSchema` are understood; else the OpenAPI subset is sent.
     pub json_schema: bool,
     /// Gemini: ids are sent with calls and results.
@@ -108,6 +111,7 @@ impl Default for Quirks {
             stream_usage: true,
             developer_role: true,
             reasoning_content: false,
+            custom_tools: true,
             json_schema: true,
             call_ids: false,
             default_max_output_tokens: 16_384,

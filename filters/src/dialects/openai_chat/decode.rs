@@ -1,0 +1,147 @@
+//! Requests and answers to the IR.
+
+mod message;
+mod response;
+mod tools;
+
+use serde::Deserialize;
+
+use super::form;
+use super::wire::{self, FormatWire, JsonSchemaWire, Later, RequestWire, Texts};
+use crate::Dialect;
+use crate::dialects::{DecodeError, Endpoint};
+use crate::ir::{Effort, OutputFormat, ReasoningConfig, Request, Sampling};
+use crate::json::{Extra, Raw, Str};
+
+pub(super) use message::thoughts;
+pub use response::decode_response;
+pub(super) use tools::arguments;
+
+/// Reads a request body.
+///
+/// # Errors
+/// When the body is no JSON object, `model` or `messages` is missing, or a known member has the wrong type; the error
+/// names the member. Members, tools, parts and calls that are not known never give an error.
+pub fn decode_request<'a>(body: &'a [u8], endpoint: &Endpoint<'a>) -> Result<Request<'a>, DecodeError> {
+    let mut wire: RequestWire<'a> = wire::read_body(body)?;
+    let model = wire.model.take().or_else(|| endpoint.model.clone());
+    let model = model.ok_or_else(|| DecodeError::at("model", "`model` is missing: name the model to ask"))?;
+    let messages = wire.messages.take();
+    let messages = messages
+        .ok_or_else(|| DecodeError::at("messages", "`messages` is missing: send the conversation as a list"))?;
+
+    let mut request = Request::new(Dialect::OpenAiChat, model);
+    request.turns = message::turns(messages)?;
+    request.extra = std::mem::take(&mut wire.rest);
+    request.stream = wire.stream.or(endpoint.stream).unwrap_or(false);
+    set(&mut request.form, form::REQUEST_STREAM_FALSE, wire.stream == Some(false));
+    tools::read(&mut wire, &mut request)?;
+    request.sampling = Sampling {
+        temperature: wire.temperature,
+        top_p: wire.top_p,
+        top_k: wire.top_k,
+        presence_penalty: wire.presence_penalty,
+        frequency_penalty: wire.frequency_penalty,
+        seed: wire.seed,
+    };
+    request.parallel_tool_calls = wire.parallel_tool_calls;
+    request.candidates = wire.n;
+    request.user = wire.user;
+    match (wire.max_completion_tokens, wire.max_tokens) {
+        (Some(cap), Some(old)) => {
+            request.max_output_tokens = Some(cap);
+            request.extra.push("max_tokens", old.as_raw().clone());
+        }
+        (None, Some(cap)) => {
+            request.max_output_tokens = Some(cap);
+            request.form |= form::REQUEST_MAX_TOKENS;
+        }
+        (cap, None) => request.max_output_tokens = cap,
+    }
+    match wire.stop {
+        Some(Texts::One(text)) => {
+            request.stop.push(text);
+            request.form |= form::REQUEST_STOP_STRING;
+        }
+        Some(Texts::Many(texts)) => {
+            set(&mut request.form, form::REQUEST_STOP_EMPTY, texts.is_empty());
+            request.stop = texts;
+        }
+        None => {}
+    }
+    if let Some(word) = wire.reasoning_effort {
+        effort(word, &mut request);
+    }
+    if let Some(value) = wire.response_format {
+        request.output_format = Some(output_format(value, &mut request.extra)?);
+    }
+    Ok(request)
+}
+
+/// Whether the client of `request` asked for the usage chunk (`stream_options.include_usage`): what
+/// [`ReplyContext::include_usage`](crate::ir::ReplyContext) must say. Always false for requests of other dialects.
+pub fn asks_for_usage(request: &Request<'_>) -> bool {
+    #[derive(Deserialize)]
+    struct Options {
+        include_usage: Option<bool>,
+    }
+    request.origin == Dialect::OpenAiChat
+        && request.stream
+        && request
+            .extra
+            .get("stream_options")
+            .and_then(Raw::read::<Options>)
+            .is_some_and(|options| options.include_usage == Some(true))
+}
+
+fn set(bits: &mut u32, bit: u32, on: bool) {
+    if on {
+        *bits |= bit;
+    }
+}
+
+/// A word of another scale (Groq `default`) stays as it is.
+fn effort<'a>(word: Str<'a>, request: &mut Request<'a>) {
+    let known = Effort::parse(&word).filter(|effort| word == effort.as_openai() || word == "off" || word == "max");
+    match known {
+        Some(effort) => {
+            set(&mut request.form, form::REQUEST_EFFORT_ALT, word != effort.as_openai());
+            request.reasoning = Some(ReasoningConfig {
+                effort: Some(effort),
+                enabled: Some(effort != Effort::None),
+                ..ReasoningConfig::default()
+            });
+        }
+        None => request.extra.push("reasoning_effort", Raw::from_value(&word.as_str()).unwrap_or(Raw::NULL)),
+    }
+}
+
+fn output_format<'a>(value: Later<'a>, extra: &mut Extra<'a>) -> Result<OutputFormat<'a>, DecodeError> {
+    const PATH: &str = "response_format";
+    let wire: FormatWire<'a> = wire::read(value, || PATH.to_owned())?;
+    let Some(kind) = wire.kind else {
+        return Err(DecodeError::at(
+            "response_format.type",
+            "`response_format.type` is missing: say text, json_object or json_schema",
+        ));
+    };
+    match (kind.as_str(), wire.json_schema) {
+        ("text", None) => {
+            wire::nest("response_format.", wire.rest, extra);
+            Ok(OutputFormat::Text)
+        }
+        ("json_object", None) => {
+            wire::nest("response_format.", wire.rest, extra);
+            Ok(OutputFormat::JsonObject)
+        }
+        ("json_schema", Some(inner)) => {
+            let inner: JsonSchemaWire<'a> = wire::read(inner, || "response_format.json_schema".to_owned())?;
+            let Some(schema) = inner.schema else { return Ok(OutputFormat::Opaque(wire::raw(value))) };
+            wire::nest("response_format.", wire.rest, extra);
+            wire::nest("response_format.json_schema.", inner.rest, extra);
+            let (name, description, strict) = (inner.name, inner.description, inner.strict);
+            Ok(OutputFormat::JsonSchema { name, description, schema, strict })
+        }
+        _ => Ok(OutputFormat::Opaque(wire::raw(value))),
+    }
+}

@@ -1,0 +1,289 @@
+//! Events to chunks for a client of Chat.
+
+use std::collections::BTreeMap;
+
+use crate::Dialect;
+use crate::dialects::openai_chat::media::{self, Carrier};
+use crate::dialects::openai_chat::{error, stop, usage};
+use crate::ir::stream::{BlockStart, Delta, Event};
+use crate::ir::{ReplyContext, StopReason, ToolUseKind, Usage};
+use crate::json::{Extra, Raw, Str, Writer};
+use crate::sse;
+
+/// Encoder of a client's stream.
+///
+/// The chunk with the role is written before the first thing that a choice says, so that nothing is written before the
+/// commit point. Reasoning comes as `reasoning_content`, and only when the context shows it (wire 38). An error ends
+/// the stream without `[DONE]` and without a finish reason made up (wire 17).
+#[derive(Debug)]
+pub struct StreamEncoder {
+    context: ReplyContext,
+    /// `{"id":…,"object":…,"created":…,"model":…,`: the same in every chunk, so it is written once.
+    head: Vec<u8>,
+    choices: BTreeMap<u32, State>,
+    /// Open blocks.
+    blocks: BTreeMap<u32, Block>,
+    usage: Option<Usage<'static>>,
+    ended: bool,
+}
+
+/// One choice so far.
+#[derive(Debug, Default)]
+struct State {
+    /// Calls begun: the index of the next one. It counts calls only.
+    calls: u32,
+    annotations: u64,
+    images: u64,
+    refused: bool,
+    /// Whether a reasoning block was shown: the next one begins a new paragraph.
+    reasoned: bool,
+}
+
+/// An open block.
+#[derive(Debug)]
+struct Block {
+    choice: u32,
+    kind: Kind,
+}
+
+#[derive(Debug)]
+enum Kind {
+    Words(&'static str),
+    Call { index: u32, kind: ToolUseKind, empty: bool },
+    Silent,
+}
+
+impl StreamEncoder {
+    /// An encoder of one answer.
+    pub fn new(context: ReplyContext) -> Self {
+        StreamEncoder {
+            context,
+            head: Vec::new(),
+            choices: BTreeMap::new(),
+            blocks: BTreeMap::new(),
+            usage: None,
+            ended: false,
+        }
+    }
+
+    /// Appends what `event` means for the client.
+    pub fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
+        if self.ended {
+            return;
+        }
+        match event {
+            Event::Start { id, .. } => self.start(id.as_ref()),
+            Event::BlockStart { index, choice, block } => self.block_start(index, choice, block, out),
+            Event::Delta { index, delta } => self.delta(index, delta, out),
+            Event::BlockStop { index } => self.block_stop(index, out),
+            Event::Usage(usage) => self.usage = Some(usage.into_owned()),
+            Event::Finish { choice, stop, note, .. } => self.finish(choice, stop, note.as_ref(), out),
+            Event::End => self.end(out),
+            Event::Error(failed) => {
+                self.ended = true;
+                sse::event(out, "", |out| {
+                    error::encode_error(&failed, out);
+                });
+            }
+            Event::Ping => sse::comment(out, "ping"),
+        }
+    }
+
+    fn start(&mut self, id: Option<&Str<'_>>) {
+        if !self.head.is_empty() {
+            return;
+        }
+        let made = self.context.id("chatcmpl-", 0);
+        // An id of another dialect would only puzzle.
+        let id = id.map(Str::as_str).filter(|id| id.starts_with("chatcmpl")).unwrap_or(&made);
+        let mut head = Vec::with_capacity(160);
+        Writer::new(&mut head).object(|w| {
+            w.key("id").str(id);
+            w.key("object").str("chat.completion.chunk");
+            w.key("created").u64(self.context.created);
+            w.key("model").str(&self.context.model);
+        });
+        head.pop();
+        head.push(b',');
+        self.head = head;
+    }
+
+    fn block_start(&mut self, index: u32, choice: u32, block: BlockStart<'_>, out: &mut Vec<u8>) {
+        let kind = match block {
+            BlockStart::Text => Kind::Words("content"),
+            BlockStart::Reasoning { redacted: false, .. } if self.context.reasoning_content => {
+                Kind::Words("reasoning_content")
+            }
+            BlockStart::Refusal => {
+                self.state(choice, out).refused = true;
+                Kind::Words("refusal")
+            }
+            BlockStart::ToolUse { id, name, kind } => {
+                let state = self.state(choice, out);
+                let call = state.calls;
+                state.calls += 1;
+                self.call_start(choice, call, &id, &name, kind, out);
+                Kind::Call { index: call, kind, empty: true }
+            }
+            BlockStart::Image(medium) => {
+                if media::can_carry(Carrier::Image, &medium, true) {
+                    let state = self.state(choice, out);
+                    let mut extra = Extra::default();
+                    // The SDK's accumulator wants an index in every list entry (wire 146).
+                    extra.push("index", Raw::from_value(&state.images).unwrap_or(Raw::NULL));
+                    state.images += 1;
+                    self.delta_chunk(choice, out, |w| {
+                        w.key("images").array(|w| media::write(w, Carrier::Image, &medium, &extra, 0));
+                    });
+                }
+                Kind::Silent
+            }
+            BlockStart::Reasoning { .. } | BlockStart::Opaque { .. } => Kind::Silent,
+        };
+        if matches!(kind, Kind::Words("reasoning_content"))
+            && std::mem::replace(&mut self.state(choice, out).reasoned, true)
+        {
+            self.delta_chunk(choice, out, |w| w.key("reasoning_content").str("\n\n"));
+        }
+        self.blocks.insert(index, Block { choice, kind });
+    }
+
+    fn call_start(&mut self, choice: u32, call: u32, id: &str, name: &str, kind: ToolUseKind, out: &mut Vec<u8>) {
+        let made = self.context.id("call_", u64::from(choice) << 32 | u64::from(call));
+        let (word, input) = words(kind);
+        self.delta_chunk(choice, out, |w| {
+            w.key("tool_calls").array(|w| {
+                w.object(|w| {
+                    w.key("index").u64(u64::from(call));
+                    w.key("id").str(if id.is_empty() { &made } else { id });
+                    w.key("type").str(word);
+                    w.key(word).object(|w| {
+                        w.key("name").str(name);
+                        w.key(input).str("");
+                    });
+                });
+            });
+        });
+    }
+
+    fn delta(&mut self, index: u32, delta: Delta<'_>, out: &mut Vec<u8>) {
+        let Some(block) = self.blocks.get_mut(&index) else { return };
+        let choice = block.choice;
+        match (&mut block.kind, delta) {
+            (Kind::Words(key), Delta::Text(text)) if !text.is_empty() => {
+                let key = *key;
+                self.delta_chunk(choice, out, |w| w.key(key).str(&text));
+            }
+            (Kind::Words("reasoning_content"), Delta::NextPart) => {
+                self.delta_chunk(choice, out, |w| w.key("reasoning_content").str("\n\n"));
+            }
+            (Kind::Words("content"), Delta::Citation { dialect: Dialect::OpenAiChat, raw }) => {
+                self.annotation(choice, &raw, out);
+            }
+            (Kind::Call { index, kind, empty }, Delta::Input(text)) if !text.is_empty() => {
+                *empty = false;
+                let (index, kind) = (*index, *kind);
+                self.input(choice, index, kind, &text, out);
+            }
+            _ => {}
+        }
+    }
+
+    fn input(&mut self, choice: u32, call: u32, kind: ToolUseKind, text: &str, out: &mut Vec<u8>) {
+        let (word, input) = words(kind);
+        self.delta_chunk(choice, out, |w| {
+            w.key("tool_calls").array(|w| {
+                w.object(|w| {
+                    w.key("index").u64(u64::from(call));
+                    w.key(word).object(|w| w.key(input).str(text));
+                });
+            });
+        });
+    }
+
+    fn annotation(&mut self, choice: u32, raw: &Raw<'_>, out: &mut Vec<u8>) {
+        let Some(mut members) = raw.read::<BTreeMap<String, Raw<'_>>>() else { return };
+        let state = self.state(choice, out);
+        members.entry("index".to_owned()).or_insert_with(|| Raw::from_value(&state.annotations).unwrap_or(Raw::NULL));
+        state.annotations += 1;
+        self.delta_chunk(choice, out, |w| {
+            w.key("annotations").array(|w| {
+                w.object(|w| members.iter().for_each(|(key, value)| w.key(key).raw(value)));
+            });
+        });
+    }
+
+    fn block_stop(&mut self, index: u32, out: &mut Vec<u8>) {
+        let Some(block) = self.blocks.remove(&index) else { return };
+        // wire 157: arguments are JSON also when there are none.
+        if let Kind::Call { index, kind: ToolUseKind::Function, empty: true } = block.kind {
+            self.input(block.choice, index, ToolUseKind::Function, "{}", out);
+        }
+    }
+
+    fn finish(&mut self, choice: u32, stop: StopReason, note: Option<&Str<'_>>, out: &mut Vec<u8>) {
+        let state = self.state(choice, out);
+        let (called, refused) = (state.calls > 0, state.refused);
+        if let Some(note) = note.filter(|note| stop == StopReason::Refusal && !refused && !note.is_empty()) {
+            self.delta_chunk(choice, out, |w| w.key("refusal").str(note));
+        }
+        self.chunk(choice, out, |w| w.object(|_| {}), Some(stop::word(stop, called)));
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        self.ended = true;
+        if let Some(usage) = self.usage.take().filter(|_| self.context.include_usage) {
+            self.start(None);
+            sse::event(out, "", |out| {
+                out.extend_from_slice(&self.head);
+                out.extend_from_slice(b"\"choices\":[],\"usage\":");
+                usage::write(&mut Writer::new(out), &usage, usage::own_raw(&usage));
+                out.push(b'}');
+            });
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+
+    /// The choice; before its first chunk the one with the role is written.
+    fn state(&mut self, choice: u32, out: &mut Vec<u8>) -> &mut State {
+        if !self.choices.contains_key(&choice) {
+            self.choices.insert(choice, State::default());
+            self.delta_chunk(choice, out, |w| {
+                w.key("role").str("assistant");
+                w.key("content").str("");
+            });
+        }
+        self.choices.entry(choice).or_default()
+    }
+
+    fn delta_chunk(&mut self, choice: u32, out: &mut Vec<u8>, members: impl FnOnce(&mut Writer<'_>)) {
+        self.state(choice, out);
+        self.chunk(choice, out, |w| w.object(members), None);
+    }
+
+    fn chunk(&mut self, choice: u32, out: &mut Vec<u8>, delta: impl FnOnce(&mut Writer<'_>), finish: Option<&str>) {
+        self.start(None);
+        sse::event(out, "", |out| {
+            out.extend_from_slice(&self.head);
+            out.extend_from_slice(b"\"choices\":[");
+            Writer::new(out).object(|w| {
+                w.key("index").u64(u64::from(choice));
+                delta(w.key("delta"));
+                match finish {
+                    Some(word) => w.key("finish_reason").str(word),
+                    None => w.key("finish_reason").null(),
+                }
+            });
+            // wire 35: with the usage chunk asked for, every other chunk says that it has none.
+            out.extend_from_slice(if self.context.include_usage { b"],\"usage\":null}" } else { b"]}" });
+        });
+    }
+}
+
+/// The type of a call, which is also its member, and the name of its input.
+fn words(kind: ToolUseKind) -> (&'static str, &'static str) {
+    match kind {
+        ToolUseKind::Function => ("function", "arguments"),
+        ToolUseKind::Custom => ("custom", "input"),
+    }
+}
