@@ -56,6 +56,12 @@ impl<'w> Writer<'w> {
         self.out.extend_from_slice(value.get().as_bytes());
     }
 
+    /// A value given as JSON text that this writer wrote before.
+    pub fn written(&mut self, value: &[u8]) {
+        self.separate();
+        self.out.extend_from_slice(value);
+    }
+
     /// A number given as its text.
     pub fn num(&mut self, value: &Num<'_>) {
         self.raw(value.as_raw());

@@ -1,0 +1,203 @@
+//! Randomness, caps, reasoning and form of the answer.
+
+use super::form;
+use crate::Dialect;
+use crate::ir::{Effort, LossKind, Losses, OutputFormat, ReasoningConfig, Request};
+use crate::json::{Num, Writer};
+use crate::repair::names;
+
+/// Least `max_output_tokens` that OpenAI takes.
+const OUTPUT_TOKENS_MIN: u64 = 16;
+
+/// Longest name of a schema, in bytes.
+const SCHEMA_NAME_MAX: usize = 64;
+
+/// Settings of a request of this dialect, as they came.
+pub(super) fn own(w: &mut Writer<'_>, request: &Request<'_>) {
+    w.opt_num("temperature", request.sampling.temperature.as_ref());
+    w.opt_num("top_p", request.sampling.top_p.as_ref());
+    w.opt_num("max_output_tokens", request.max_output_tokens.as_ref());
+    if let Some(reasoning) = &request.reasoning {
+        w.key("reasoning").object(|w| own_reasoning(w, reasoning, request.form));
+    }
+    if request.form & form::TEXT != 0 || request.output_format.is_some() {
+        w.key("text").object(|w| own_text(w, request));
+    }
+    let name = if request.form & form::SAFETY_IDENTIFIER == 0 { "user" } else { "safety_identifier" };
+    w.opt_str(name, request.user.as_deref());
+}
+
+fn own_reasoning(w: &mut Writer<'_>, reasoning: &ReasoningConfig<'_>, bits: u32) {
+    if let Some(effort) = reasoning.effort.filter(|_| reasoning.extra.get("effort").is_none()) {
+        let max = bits & form::EFFORT_MAX != 0;
+        w.key("effort").str(if max { "max" } else { effort.as_openai() });
+    }
+    let summary = (bits >> form::SUMMARY_SHIFT) & 0b11;
+    if let Some(word) = summary.checked_sub(1).and_then(|at| form::SUMMARIES.get(at as usize)) {
+        w.key("summary").str(word);
+    }
+    w.extra(&reasoning.extra);
+}
+
+fn own_text(w: &mut Writer<'_>, request: &Request<'_>) {
+    let nested = |prefix: &'static str| {
+        request.extra.iter().filter_map(move |(key, value)| key.strip_prefix(prefix).map(|key| (key, value)))
+    };
+    match &request.output_format {
+        Some(OutputFormat::Opaque(raw)) => w.key("format").raw(raw),
+        Some(format) => w.key("format").object(|w| {
+            format_members(w, format);
+            nested("text.format.").for_each(|(key, value)| w.key(key).raw(value));
+        }),
+        None => {}
+    }
+    nested("text.").filter(|(key, _)| !key.starts_with("format.")).for_each(|(key, value)| w.key(key).raw(value));
+}
+
+fn format_members(w: &mut Writer<'_>, format: &OutputFormat<'_>) {
+    match format {
+        OutputFormat::Text => w.key("type").str("text"),
+        OutputFormat::JsonObject => w.key("type").str("json_object"),
+        OutputFormat::JsonSchema { name, description, schema, strict } => {
+            w.key("type").str("json_schema");
+            w.opt_str("name", name.as_deref());
+            w.opt_str("description", description.as_deref());
+            w.key("schema").raw(schema);
+            w.opt_bool("strict", *strict);
+        }
+        OutputFormat::Opaque(_) => {}
+    }
+}
+
+/// Settings of a request of another dialect. Gives whether the model will reason, as far as the client said.
+pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, model: &str, losses: &mut Losses) -> bool {
+    let sampling = &request.sampling;
+    if refuses_sampling(model) {
+        for (field, given) in [("temperature", &sampling.temperature), ("top_p", &sampling.top_p)] {
+            // 1 is the only value these models take, and their default.
+            if given.as_ref().is_some_and(|number| (number.as_f64() - 1.0).abs() > f64::EPSILON) {
+                losses.add(field, LossKind::Dropped);
+            }
+        }
+    } else {
+        w.opt_num("temperature", sampling.temperature.as_ref());
+        w.opt_num("top_p", sampling.top_p.as_ref());
+    }
+    for (field, given) in [
+        ("top_k", &sampling.top_k),
+        ("presence_penalty", &sampling.presence_penalty),
+        ("frequency_penalty", &sampling.frequency_penalty),
+        ("seed", &sampling.seed),
+    ] {
+        if given.is_some() {
+            losses.add(field, LossKind::Dropped);
+        }
+    }
+    if let Some(cap) = &request.max_output_tokens {
+        if cap.as_f64() < OUTPUT_TOKENS_MIN as f64 {
+            losses.add("max_output_tokens", LossKind::Clamped);
+            w.key("max_output_tokens").u64(OUTPUT_TOKENS_MIN);
+        } else {
+            w.key("max_output_tokens").num(cap);
+        }
+    }
+    foreign_text(w, request, losses);
+    request.reasoning.as_ref().is_some_and(|reasoning| foreign_reasoning(w, reasoning, request.origin, model, losses))
+}
+
+fn foreign_text(w: &mut Writer<'_>, request: &Request<'_>, losses: &mut Losses) {
+    let verbosity = request
+        .extra
+        .get("verbosity")
+        .filter(|value| request.origin == Dialect::OpenAiChat && !value.is_null());
+    let format = request.output_format.as_ref().filter(|format| !matches!(format, OutputFormat::Opaque(_)));
+    if verbosity.is_none() && format.is_none() {
+        return;
+    }
+    w.key("text").object(|w| {
+        match format {
+            Some(OutputFormat::JsonSchema { name, description, schema, strict }) => w.key("format").object(|w| {
+                w.key("type").str("json_schema");
+                let name = name.as_deref().filter(|name| !name.is_empty()).unwrap_or("response");
+                let fitted = names::tool_name(name, SCHEMA_NAME_MAX, names::is_plain);
+                if fitted != name {
+                    losses.add("response_format.name", LossKind::Approximated);
+                }
+                w.key("name").str(&fitted);
+                w.opt_str("description", description.as_deref());
+                w.key("schema").raw(schema);
+                w.opt_bool("strict", *strict);
+            }),
+            Some(format) => w.key("format").object(|w| format_members(w, format)),
+            None => {}
+        }
+        w.opt_raw("verbosity", verbosity);
+    });
+}
+
+fn foreign_reasoning(
+    w: &mut Writer<'_>,
+    reasoning: &ReasoningConfig<'_>,
+    origin: Dialect,
+    model: &str,
+    losses: &mut Losses,
+) -> bool {
+    losses.drop_extra("reasoning", &reasoning.extra);
+    if never_reasons(model) {
+        if reasoning.enabled != Some(false) {
+            losses.add("reasoning", LossKind::Dropped);
+        }
+        return false;
+    }
+    if reasoning.enabled == Some(false) && (origin != Dialect::OpenAiChat || reasoning.effort.is_none()) {
+        // Not every model knows the word `none`: its own default must do.
+        losses.add("reasoning", LossKind::Approximated);
+        return true;
+    }
+    let effort = effort(reasoning, origin, losses);
+    let summary = match reasoning.visible {
+        Some(visible) => visible,
+        // Anthropic shows thoughts whenever it thinks.
+        None => origin == Dialect::Anthropic,
+    };
+    if effort.is_some() || summary {
+        w.key("reasoning").object(|w| {
+            w.opt_str("effort", effort.map(Effort::as_openai));
+            if summary {
+                w.key("summary").str("auto");
+            }
+        });
+    }
+    true
+}
+
+/// The effort to ask for. Words of Chat are OpenAI's own; elsewhere only the three that all its models know are used.
+fn effort(reasoning: &ReasoningConfig<'_>, origin: Dialect, losses: &mut Losses) -> Option<Effort> {
+    if origin == Dialect::OpenAiChat && reasoning.effort.is_some() {
+        return reasoning.effort;
+    }
+    let budget = reasoning.budget.as_ref().filter(|_| !reasoning.adaptive).and_then(Num::as_u64);
+    let wished = reasoning.effort.or_else(|| {
+        let effort = Effort::from_budget(budget?);
+        losses.add("reasoning.budget", LossKind::Approximated);
+        Some(effort)
+    })?;
+    let known = wished.clamp(Effort::Low, Effort::High);
+    if known != wished {
+        losses.add("reasoning.effort", LossKind::Clamped);
+    }
+    Some(known)
+}
+
+/// Models that take no `temperature` and no `top_p` (o-series and gpt-5, its chat variants apart).
+fn refuses_sampling(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    let o_series = name.strip_prefix('o').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
+    o_series || name.starts_with("codex-") || (name.starts_with("gpt-5") && !name.contains("chat"))
+}
+
+/// Models that answer `reasoning` with an error.
+fn never_reasons(model: &str) -> bool {
+    let name = model.rsplit('/').next().unwrap_or(model);
+    ["gpt-3", "gpt-4", "chatgpt-", "gpt-5-chat"].iter().any(|prefix| name.starts_with(prefix))
+}

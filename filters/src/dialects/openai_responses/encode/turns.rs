@@ -1,0 +1,427 @@
+//! The conversation: turns to items.
+
+use std::collections::HashMap;
+
+use super::{DIALECT, form, plain_text, tools, turns_path};
+use crate::dialects::openai_responses::items::Side;
+use crate::dialects::openai_responses::write;
+use crate::dialects::{Encoded, Quirks};
+use crate::ir::{
+    Block, BlockKind, LossKind, Losses, Media, MediaSource, OutputFormat, ReasoningBlock, Request, Role, ToolResult,
+    ToolUse, ToolUseKind, Turn,
+};
+use crate::json::Writer;
+use crate::repair::names;
+
+/// What stands in for the result of a call that was never answered: OpenAI refuses a call without one.
+const NO_RESULT: &str = "No result was recorded for this call.";
+
+/// Said once before the conversation when any JSON object is wanted and nobody says so: OpenAI refuses the format
+/// `json_object` when the word is nowhere in the input.
+const JSON_WANTED: &str = "Answer with one JSON object.";
+
+/// Writes the items of a turn of this dialect.
+pub(super) fn own(w: &mut Writer<'_>, turn: &Turn<'_>, losses: &mut Losses) {
+    if turn.blocks.iter().all(write::is_part) && !turn.blocks.iter().any(|block| foreign_opaque(block, losses)) {
+        // An empty text that stands for a seal only is not the client's.
+        let only_seal = plain_text(turn) == Some("") && turn.blocks.iter().any(|block| block.signature.is_some());
+        if only_seal {
+            losses.add("input[].encrypted_content", LossKind::Dropped);
+        } else {
+            own_message(w, turn);
+        }
+        return;
+    }
+    for block in &turn.blocks {
+        let foreign_seal = block.signature.as_ref().is_some_and(|seal| seal.issuer != DIALECT);
+        if foreign_seal {
+            losses.add("input[].encrypted_content", LossKind::Dropped);
+        }
+        match &block.kind {
+            BlockKind::Reasoning(_) if foreign_seal => {}
+            _ if write::is_part(block) => {}
+            _ => write::own_item(w, block),
+        }
+    }
+}
+
+fn foreign_opaque(block: &Block<'_>, losses: &mut Losses) -> bool {
+    let foreign = matches!(block.kind, BlockKind::Opaque { dialect, .. } if dialect != DIALECT);
+    if foreign {
+        losses.add("input[].content[]", LossKind::Dropped);
+    }
+    foreign
+}
+
+fn own_message(w: &mut Writer<'_>, turn: &Turn<'_>) {
+    w.object(|w| {
+        if turn.form & form::TYPE_OMITTED == 0 {
+            w.key("type").str("message");
+        }
+        w.key("role").str(role_word(turn.role));
+        match plain_text(turn) {
+            Some(text) if turn.form & form::CONTENT_STRING != 0 => w.key("content").str(text),
+            _ if turn.form & form::CONTENT_ABSENT != 0 && turn.blocks.is_empty() => {}
+            _ => w.key("content").array(|w| {
+                turn.blocks.iter().for_each(|block| write::own_part(w, block, side_of(turn.role)));
+            }),
+        }
+        w.extra(&turn.extra);
+    });
+}
+
+fn role_word(role: Role) -> &'static str {
+    match role {
+        Role::System => "system",
+        Role::Developer => "developer",
+        Role::User | Role::Tool => "user",
+        Role::Assistant => "assistant",
+    }
+}
+
+fn side_of(role: Role) -> Side {
+    if role == Role::Assistant { Side::Output } else { Side::Input }
+}
+
+/// Whether the conversation holds reasoning that the provider can read.
+pub(super) fn has_native_seal(request: &Request<'_>) -> bool {
+    request.turns.iter().flat_map(|turn| &turn.blocks).any(|block| {
+        matches!(block.kind, BlockKind::Reasoning(_))
+            && block.signature.as_ref().is_some_and(|seal| seal.issuer == DIALECT)
+    })
+}
+
+/// Writes `instructions` and `input` of a request of another dialect; gives the number of items.
+pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, quirks: &Quirks, encoded: &mut Encoded) -> usize {
+    let (system, rest) = request.split_system();
+    let mut items = Items {
+        path: turns_path(request.origin),
+        encoded,
+        quirks,
+        calls: HashMap::new(),
+        results: HashMap::new(),
+        sent: 0,
+    };
+    let results = request.turns.iter().flat_map(|turn| &turn.blocks).filter_map(|block| match &block.kind {
+        BlockKind::ToolResult(result) => Some(result.id.as_str()),
+        _ => None,
+    });
+    for id in results {
+        *items.results.entry(id).or_insert(0) += 1;
+    }
+    let has_rest = rest.iter().any(|turn| turn.blocks.iter().any(is_something));
+    if has_rest {
+        let text = items.system_text(system);
+        if !text.is_empty() {
+            w.key("instructions").str(&text);
+        }
+    }
+    w.key("input").array(|w| {
+        if matches!(request.output_format, Some(OutputFormat::JsonObject)) && !says_json(request) {
+            items.encoded.losses.add("response_format", LossKind::Approximated);
+            text_message(w, if quirks.developer_role { "developer" } else { "system" }, JSON_WANTED);
+        }
+        let turns = if has_rest { rest } else { &request.turns };
+        for (n, turn) in turns.iter().enumerate() {
+            let model_goes_on = turns.get(n + 1).is_some_and(|next| next.role == Role::Assistant);
+            items.turn(w, turn, model_goes_on);
+        }
+    });
+    items.sent
+}
+
+/// Whether a block can come to anything here.
+fn is_something(block: &Block<'_>) -> bool {
+    match &block.kind {
+        BlockKind::Text { text, .. } | BlockKind::Refusal { text } => !text.is_empty(),
+        BlockKind::Reasoning(_) | BlockKind::Opaque { .. } | BlockKind::Video(_) => false,
+        _ => true,
+    }
+}
+
+/// Whether any text of the conversation holds the word JSON.
+fn says_json(request: &Request<'_>) -> bool {
+    request.turns.iter().flat_map(|turn| &turn.blocks).any(|block| match &block.kind {
+        BlockKind::Text { text, .. } => text.as_bytes().windows(4).any(|word| word.eq_ignore_ascii_case(b"json")),
+        _ => false,
+    })
+}
+
+fn text_message(w: &mut Writer<'_>, role: &str, text: &str) {
+    w.object(|w| {
+        w.key("type").str("message");
+        w.key("role").str(role);
+        w.key("content").array(|w| text_part(w, text, Side::Input));
+    });
+}
+
+fn text_part(w: &mut Writer<'_>, text: &str, side: Side) {
+    w.object(|w| {
+        w.key("type").str(if side == Side::Input { "input_text" } else { "output_text" });
+        w.key("text").str(text);
+        if side == Side::Output {
+            w.key("annotations").array(|_| {});
+        }
+    });
+}
+
+/// The calls of one id, in the order they came.
+#[derive(Default)]
+struct Calls {
+    made: usize,
+    answered: usize,
+}
+
+struct Items<'x, 'r> {
+    path: &'static str,
+    encoded: &'x mut Encoded,
+    quirks: &'x Quirks,
+    /// Calls written so far, by id.
+    calls: HashMap<&'r str, Calls>,
+    /// Results in the whole conversation, by id of the call.
+    results: HashMap<&'r str, usize>,
+    sent: usize,
+}
+
+impl<'r> Items<'_, 'r> {
+    fn lose(&mut self, field: &str, kind: LossKind) {
+        let field = format!("{}.{field}", self.path);
+        self.encoded.losses.add(field, kind);
+    }
+
+    /// Losses of what stands beside a block's content.
+    fn check(&mut self, block: &Block<'_>) {
+        let path = format!("{}.content[]", self.path);
+        self.encoded.losses.drop_extra(&path, &block.extra);
+        if block.cache.is_some() {
+            self.lose("content[].cache_control", LossKind::Dropped);
+        }
+        if block.signature.is_some() && !matches!(block.kind, BlockKind::Reasoning(_)) {
+            self.lose("content[].signature", LossKind::Dropped);
+        }
+        if let BlockKind::Text { citations: Some(_), .. } = block.kind {
+            self.lose("content[].citations", LossKind::Dropped);
+        }
+    }
+
+    /// Leading system turns as one text, paragraph by paragraph.
+    fn system_text(&mut self, turns: &'r [Turn<'r>]) -> String {
+        let mut text = String::new();
+        for turn in turns {
+            self.turn_losses(turn);
+            for block in &turn.blocks {
+                self.check(block);
+                match &block.kind {
+                    BlockKind::Text { text: part, .. } if part.is_empty() => {}
+                    BlockKind::Text { text: part, .. } => {
+                        if !text.is_empty() {
+                            text.push_str("\n\n");
+                        }
+                        text.push_str(part);
+                    }
+                    _ => self.lose("content[]", LossKind::Dropped),
+                }
+            }
+        }
+        text
+    }
+
+    fn turn_losses(&mut self, turn: &Turn<'_>) {
+        self.encoded.losses.drop_extra(self.path, &turn.extra);
+        if turn.name.is_some() {
+            self.lose("name", LossKind::Dropped);
+        }
+    }
+
+    /// Writes the items of a turn: runs of parts as messages, everything else as an item of its own, in order.
+    fn turn(&mut self, w: &mut Writer<'_>, turn: &'r Turn<'r>, model_goes_on: bool) {
+        self.turn_losses(turn);
+        let mut run: Vec<&'r Block<'r>> = Vec::new();
+        let mut unanswered = Vec::new();
+        for (n, block) in turn.blocks.iter().enumerate() {
+            self.check(block);
+            match &block.kind {
+                BlockKind::ToolUse(call) => {
+                    self.message(w, turn.role, &mut run);
+                    unanswered.extend(self.call(w, call));
+                }
+                BlockKind::ToolResult(result) => {
+                    self.message(w, turn.role, &mut run);
+                    self.result(w, result);
+                }
+                BlockKind::Reasoning(reasoning) => {
+                    self.message(w, turn.role, &mut run);
+                    let followed = turn.blocks.get(n + 1..).unwrap_or_default().iter().any(is_something);
+                    self.reasoning(w, reasoning, block, followed || model_goes_on);
+                }
+                _ => run.push(block),
+            }
+        }
+        self.message(w, turn.role, &mut run);
+        for (id, kind) in unanswered {
+            self.lose("tool_calls", LossKind::Approximated);
+            write_output(w, &id, kind, |w| w.str(NO_RESULT));
+            self.sent += 1;
+        }
+    }
+
+    /// Writes the parts gathered in `run` as one message, when any of them can be said.
+    fn message(&mut self, w: &mut Writer<'_>, role: Role, run: &mut Vec<&'r Block<'r>>) {
+        let parts: Vec<&Block<'_>> = run.drain(..).filter(|block| self.sendable(block, side_of(role))).collect();
+        if parts.is_empty() {
+            return;
+        }
+        let role = match role {
+            Role::Developer if !self.quirks.developer_role => Role::System,
+            role => role,
+        };
+        w.object(|w| {
+            w.key("type").str("message");
+            w.key("role").str(role_word(role));
+            w.key("content").array(|w| parts.iter().for_each(|block| write_part(w, block, side_of(role))));
+        });
+        self.sent += 1;
+    }
+
+    /// Whether a part can be said on this side; else it is a loss, unless it is empty.
+    fn sendable(&mut self, block: &Block<'_>, side: Side) -> bool {
+        let (field, fits) = match &block.kind {
+            BlockKind::Text { text, .. } | BlockKind::Refusal { text } => return !text.is_empty(),
+            BlockKind::Image(media) => ("image", media_fits(media) && side == Side::Input),
+            BlockKind::File(Media { source: MediaSource::Text(text), .. }) => {
+                self.lose("content[].document", LossKind::Approximated);
+                return !text.is_empty() && side == Side::Input;
+            }
+            BlockKind::File(media) => ("document", media_fits(media) && side == Side::Input),
+            BlockKind::Audio(media) => {
+                ("audio", matches!(media.source, MediaSource::Base64(_)) && side == Side::Input)
+            }
+            BlockKind::Video(_) => ("video", false),
+            _ => ("opaque", write::is_own_opaque(block)),
+        };
+        if !fits {
+            self.lose(&format!("content[].{field}"), LossKind::Dropped);
+        }
+        fits
+    }
+
+    /// Writes a call; gives its id when the conversation has no result for it.
+    fn call(&mut self, w: &mut Writer<'_>, call: &'r ToolUse<'r>) -> Option<(String, ToolUseKind)> {
+        let calls = self.calls.entry(call.id.as_str()).or_default();
+        let id = nth_id(&call.id, calls.made);
+        calls.made += 1;
+        let answered = self.results.get(call.id.as_str()).is_some_and(|results| *results >= calls.made);
+        let name = tools::sent_name(&call.name);
+        // The arguments of a call without any are an empty object here.
+        let empty = call.kind == ToolUseKind::Function && call.input.trim().is_empty();
+        let input = if empty { "{}" } else { call.input.as_str() };
+        w.object(|w| write::call_members(w, call, Some(&id), &name, input));
+        self.sent += 1;
+        (!answered).then_some((id, call.kind))
+    }
+
+    /// Writes a result, or as the user's words when no call waits for it: OpenAI refuses it then.
+    fn result(&mut self, w: &mut Writer<'_>, result: &'r ToolResult<'r>) {
+        for block in &result.content {
+            self.check(block);
+        }
+        let parts: Vec<&Block<'_>> =
+            result.content.iter().filter(|block| self.sendable(block, Side::Input)).collect();
+        let failed = result.is_error == Some(true);
+        if failed {
+            self.lose("content[].is_error", LossKind::Approximated);
+        }
+        self.sent += 1;
+        let waiting = self.calls.get_mut(result.id.as_str()).filter(|calls| calls.answered < calls.made);
+        let Some(calls) = waiting else {
+            self.lose("content[].tool_result", LossKind::Approximated);
+            w.object(|w| {
+                w.key("type").str("message");
+                w.key("role").str("user");
+                w.key("content").array(|w| {
+                    text_part(w, &format!("Result of the tool call {}:", result.id), Side::Input);
+                    result_parts(w, &parts, failed);
+                });
+            });
+            return;
+        };
+        let id = nth_id(&result.id, calls.answered);
+        calls.answered += 1;
+        write_output(w, &id, result.kind, |w| match parts.as_slice() {
+            [] => w.str(if failed { "Error" } else { "" }),
+            [Block { kind: BlockKind::Text { text, .. }, .. }] if failed => w.fmt(format_args!("Error: {text}")),
+            [Block { kind: BlockKind::Text { text, .. }, .. }] => w.str(text),
+            parts => w.array(|w| result_parts(w, parts, failed)),
+        });
+    }
+
+    /// Writes reasoning that the provider can read and that something follows: it refuses any other.
+    fn reasoning(&mut self, w: &mut Writer<'_>, reasoning: &ReasoningBlock<'_>, block: &Block<'_>, followed: bool) {
+        let seal = block.signature.as_ref().and_then(|seal| seal.for_provider(DIALECT));
+        let Some(seal) = seal.filter(|_| followed) else {
+            return self.lose("content[].reasoning", LossKind::Dropped);
+        };
+        w.object(|w| {
+            w.key("type").str("reasoning");
+            w.opt_str("id", reasoning.id.as_deref().filter(|id| id.starts_with("rs_")));
+            write::text_list(w, "summary", "summary_text", &reasoning.text);
+            w.key("encrypted_content").str(seal);
+        });
+        self.sent += 1;
+    }
+}
+
+/// The id of the `n`-th call that bears `id`: within 64 bytes, and unique although the client's was not.
+fn nth_id(id: &str, n: usize) -> String {
+    if n == 0 { names::call_id(id).into_owned() } else { names::call_id(&format!("{id}_{n}")).into_owned() }
+}
+
+fn write_output(w: &mut Writer<'_>, id: &str, kind: ToolUseKind, output: impl FnOnce(&mut Writer<'_>)) {
+    w.object(|w| {
+        w.key("type").str(write::output_kind(kind));
+        w.key("call_id").str(id);
+        output(w.key("output"));
+    });
+}
+
+fn result_parts(w: &mut Writer<'_>, parts: &[&Block<'_>], failed: bool) {
+    if failed {
+        text_part(w, "Error:", Side::Input);
+    }
+    parts.iter().for_each(|block| write_part(w, block, Side::Input));
+}
+
+fn media_fits(media: &Media<'_>) -> bool {
+    // Ids of another provider's file store say nothing here.
+    matches!(media.source, MediaSource::Base64(_) | MediaSource::Url(_))
+}
+
+fn write_part(w: &mut Writer<'_>, block: &Block<'_>, side: Side) {
+    match &block.kind {
+        BlockKind::Text { text, .. } => text_part(w, text, side),
+        BlockKind::Refusal { text } if side == Side::Input => text_part(w, text, side),
+        BlockKind::File(Media { source: MediaSource::Text(text), .. }) => text_part(w, text, side),
+        BlockKind::Refusal { text } => w.object(|w| {
+            w.key("type").str("refusal");
+            w.key("refusal").str(text);
+        }),
+        BlockKind::Image(media) => w.object(|w| {
+            w.key("type").str("input_image");
+            write::media_members(w, media, "image_url", "image_url", 0);
+            w.key("detail").str("auto");
+        }),
+        BlockKind::File(media) => w.object(|w| {
+            w.key("type").str("input_file");
+            match (&media.source, media.name.as_deref()) {
+                (_, Some(name)) => w.key("filename").str(name),
+                // Bytes need a name, an address has one.
+                (MediaSource::Base64(_), None) => w.key("filename").str("document.pdf"),
+                _ => {}
+            }
+            write::media_members(w, media, "file_data", "file_url", 0);
+        }),
+        BlockKind::Audio(media) => w.object(|w| write::audio_members(w, media)),
+        BlockKind::Opaque { raw, .. } => w.raw(raw),
+        _ => w.null(),
+    }
+}
