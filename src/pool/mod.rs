@@ -1,1 +1,2 @@
-//! pool
+//! mod
+pub mod time;
