@@ -139,7 +139,9 @@ fn retry_headers<'h>(header: &dyn Fn(&str) -> Option<&'h str>, now: Millis) -> O
     header("retry-after-ms")
         .and_then(|text| duration::plain(text, 1))
         .map(|wait| (wait, HintSource::RetryAfterMs))
-        .or_else(|| header("retry-after").and_then(|text| wait_ms(text, now)).map(|wait| (wait, HintSource::RetryAfter)))
+        .or_else(|| {
+            header("retry-after").and_then(|text| wait_ms(text, now)).map(|wait| (wait, HintSource::RetryAfter))
+        })
 }
 
 /// The longest reset among the buckets that are empty (or say nothing of what remains).

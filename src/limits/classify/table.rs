@@ -179,7 +179,8 @@ pub(super) const TABLE: &[Row] = &[
     // Its owner must confirm something, or switch the API on.
     Row::new(Reason::OperatorNeeded, Fault::Account, Scope::Account, Next::Other, Lock::Billing, |case| {
         case.code_is(&["VALIDATION_REQUIRED", "SERVICE_DISABLED"])
-            || case.status == 403 && case.says(&["verify your account", "has not been used in project", "accept the terms"])
+            || case.status == 403
+                && case.says(&["verify your account", "has not been used in project", "accept the terms"])
     }),
     // Any other refused credential.
     Row::new(Reason::Unauthorized, Fault::Account, Scope::Account, Next::Other, Lock::Credential, |case| {
@@ -222,7 +223,8 @@ pub(super) const TABLE: &[Row] = &[
     Row::new(Reason::QuotaExhausted, Fault::Account, Scope::Account, Next::Other, Lock::Quota, |case| {
         case.code_is(&["insufficient_quota"])
             || case.dialect != Dialect::Gemini
-                && (case.kind == ErrorKind::QuotaExhausted || case.limited() && case.says(&["exceeded your current quota"]))
+                && (case.kind == ErrorKind::QuotaExhausted
+                    || case.limited() && case.says(&["exceeded your current quota"]))
     }),
     // Requests or tokens a minute, for this model. A lock of one model must not stop the others.
     Row::new(Reason::RateLimit, Fault::Account, Scope::AccountModel, Next::SameIfSoon, Lock::Rate, any_limit),

@@ -5,6 +5,10 @@ use super::table::TABLE;
 use super::{Case, Defaults, Failure, Fault, Reason, Retry, Scope, Transport, classify};
 use crate::limits::hint::{Hint, HintSource};
 
+use Dialect::{Anthropic, Gemini, OpenAiChat, OpenAiResponses};
+use ErrorKind as K;
+use Retry::{No, OtherAccount, SameAccountAfter};
+
 const D: Defaults = Defaults {
     same_account_ms_max: 2_000,
     provider_wait_ms: 1_000,
@@ -20,8 +24,8 @@ fn error(kind: ErrorKind, code: &str, message: &str) -> ApiError {
     ApiError { code, ..ApiError::new(kind, message) }
 }
 
-fn wait(wait_ms: u64) -> Option<Hint> {
-    Some(Hint { wait_ms, source: HintSource::RetryInfo, daily: false })
+fn wait(wait_ms: u64) -> Hint {
+    Hint { wait_ms, source: HintSource::RetryInfo, daily: false }
 }
 
 /// What a case must come to: reason, fault, scope, retry, cooldown.
@@ -37,7 +41,7 @@ struct Example {
 }
 
 fn broken(transport: Transport, expected: Expected) -> Example {
-    Example { dialect: Dialect::OpenAiChat, status: None, error: None, hint: None, transport: Some(transport), expected }
+    Example { dialect: OpenAiChat, status: None, error: None, hint: None, transport: Some(transport), expected }
 }
 
 fn refused(dialect: Dialect, status: u16, kind: ErrorKind, code: &str, message: &str, expected: Expected) -> Example {
@@ -46,19 +50,18 @@ fn refused(dialect: Dialect, status: u16, kind: ErrorKind, code: &str, message: 
 }
 
 impl Example {
-    fn hinted(self, hint: Option<Hint>) -> Self {
-        Example { hint, ..self }
+    fn hinted(self, hint: Hint) -> Self {
+        Example { hint: Some(hint), ..self }
     }
 }
-
-use Dialect::{Anthropic, Gemini, OpenAiChat, OpenAiResponses};
-use ErrorKind as K;
-use Retry::{No, OtherAccount, SameAccountAfter};
 
 fn network() -> Vec<Example> {
     let net = |reason, scope| (reason, Fault::Network, scope, OtherAccount, None);
     let provider = |reason| (reason, Fault::Provider, Scope::Request, OtherAccount, None);
-    let mut with_error = broken(Transport::Truncated, (Reason::Overloaded, Fault::Provider, Scope::Provider, SameAccountAfter(1_000), None));
+    let mut with_error = broken(
+        Transport::Truncated,
+        (Reason::Overloaded, Fault::Provider, Scope::Provider, SameAccountAfter(1_000), None),
+    );
     with_error.status = Some(200);
     with_error.error = Some(error(K::Overloaded, "overloaded_error", "Overloaded"));
     vec![
@@ -77,17 +80,94 @@ fn network() -> Vec<Example> {
 fn clients() -> Vec<Example> {
     let client = |reason| (reason, Fault::Client, Scope::Request, No, None);
     vec![
-        refused(Anthropic, 400, K::InvalidRequest, "invalid_request_error", "messages.1.content.0: Invalid `signature` in `thinking` block", client(Reason::Signature)),
-        refused(Anthropic, 400, K::ContextLength, "invalid_request_error", "prompt is too long: 210345 tokens > 200000 maximum", client(Reason::ContextLength)),
-        refused(OpenAiChat, 400, K::InvalidRequest, "context_length_exceeded", "This model's maximum context length is 128000 tokens.", client(Reason::ContextLength)),
-        refused(Gemini, 400, K::InvalidRequest, "INVALID_ARGUMENT", "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).", client(Reason::ContextLength)),
-        refused(Anthropic, 413, K::TooLarge, "request_too_large", "Request exceeds the maximum size", client(Reason::TooLarge)),
-        refused(OpenAiResponses, 400, K::InvalidRequest, "previous_response_not_found", "Previous response with id 'resp_1' not found.", client(Reason::ObjectMissing)),
-        refused(Gemini, 403, K::Permission, "PERMISSION_DENIED", "You do not have permission to access the File abc or it may not exist.", client(Reason::ObjectMissing)),
-        refused(Gemini, 404, K::NotFound, "NOT_FOUND", "CachedContent not found (or permission denied)", client(Reason::ObjectMissing)),
-        refused(OpenAiChat, 400, K::InvalidRequest, "invalid_value", "Invalid 'messages[3]'. Content blocks are expected to be either text or image_url type.", client(Reason::BadRequest)),
-        refused(Anthropic, 400, K::InvalidRequest, "invalid_request_error", "This model does not support effort level 'xhigh'.", client(Reason::BadRequest)),
-        refused(Gemini, 400, K::InvalidRequest, "INVALID_ARGUMENT", "Invalid JSON payload received. Unknown name \"x\"", client(Reason::BadRequest)),
+        refused(
+            Anthropic,
+            400,
+            K::InvalidRequest,
+            "invalid_request_error",
+            "messages.1.content.0: Invalid `signature` in `thinking` block",
+            client(Reason::Signature),
+        ),
+        refused(
+            Anthropic,
+            400,
+            K::ContextLength,
+            "invalid_request_error",
+            "prompt is too long: 210345 tokens > 200000 maximum",
+            client(Reason::ContextLength),
+        ),
+        refused(
+            OpenAiChat,
+            400,
+            K::InvalidRequest,
+            "context_length_exceeded",
+            "This model's maximum context length is 128000 tokens.",
+            client(Reason::ContextLength),
+        ),
+        refused(
+            Gemini,
+            400,
+            K::InvalidRequest,
+            "INVALID_ARGUMENT",
+            "The input token count (1200000) exceeds the maximum number of tokens allowed (1048576).",
+            client(Reason::ContextLength),
+        ),
+        refused(
+            Anthropic,
+            413,
+            K::TooLarge,
+            "request_too_large",
+            "Request exceeds the maximum size",
+            client(Reason::TooLarge),
+        ),
+        refused(
+            OpenAiResponses,
+            400,
+            K::InvalidRequest,
+            "previous_response_not_found",
+            "Previous response with id 'resp_1' not found.",
+            client(Reason::ObjectMissing),
+        ),
+        refused(
+            Gemini,
+            403,
+            K::Permission,
+            "PERMISSION_DENIED",
+            "You do not have permission to access the File abc or it may not exist.",
+            client(Reason::ObjectMissing),
+        ),
+        refused(
+            Gemini,
+            404,
+            K::NotFound,
+            "NOT_FOUND",
+            "CachedContent not found (or permission denied)",
+            client(Reason::ObjectMissing),
+        ),
+        refused(
+            OpenAiChat,
+            400,
+            K::InvalidRequest,
+            "invalid_value",
+            "Invalid 'messages[3]'. Content blocks are expected to be either text or image_url type.",
+            client(Reason::BadRequest),
+        ),
+        refused(
+            Anthropic,
+            400,
+            K::InvalidRequest,
+            "invalid_request_error",
+            "This model does not support effort level 'xhigh'.",
+            client(Reason::BadRequest),
+        ),
+        refused(
+            Gemini,
+            400,
+            K::InvalidRequest,
+            "INVALID_ARGUMENT",
+            "Invalid JSON payload received. Unknown name \"x\"",
+            client(Reason::BadRequest),
+        ),
         refused(OpenAiResponses, 422, K::InvalidRequest, "", "Unprocessable", client(Reason::BadRequest)),
     ]
 }
@@ -96,22 +176,128 @@ fn accounts() -> Vec<Example> {
     let account = |reason, ms| (reason, Fault::Account, Scope::Account, OtherAccount, Some(ms));
     let model = (Reason::ModelMissing, Fault::Account, Scope::AccountModel, OtherAccount, Some(60_000));
     vec![
-        refused(Gemini, 400, K::Authentication, "API_KEY_INVALID", "API key not valid. Please pass a valid API key.", account(Reason::KeyInvalid, 60_000)),
-        refused(Gemini, 400, K::InvalidRequest, "INVALID_ARGUMENT", "API key expired. Please renew the API key.", account(Reason::KeyInvalid, 60_000)),
-        refused(OpenAiChat, 401, K::Authentication, "invalid_api_key", "Incorrect API key provided: sk-p...abcd.", account(Reason::KeyInvalid, 60_000)),
-        refused(Anthropic, 401, K::Authentication, "authentication_error", "OAuth token has expired.", account(Reason::Unauthorized, 60_000)),
-        refused(Anthropic, 402, K::Billing, "billing_error", "There's an issue with your billing", account(Reason::Billing, 600_000)),
-        refused(Anthropic, 400, K::InvalidRequest, "invalid_request_error", "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase credits.", account(Reason::Billing, 600_000)),
-        refused(OpenAiChat, 429, K::RateLimit, "billing_not_active", "Your account is not active, please check your billing details on our website.", account(Reason::Billing, 600_000)),
-        refused(Anthropic, 400, K::InvalidRequest, "invalid_request_error", "This organization has been disabled.", account(Reason::AccountDisabled, 600_000)),
-        refused(Gemini, 403, K::Permission, "VALIDATION_REQUIRED", "Verify your account to continue.", account(Reason::OperatorNeeded, 600_000)),
-        refused(Gemini, 403, K::Permission, "SERVICE_DISABLED", "Generative Language API has not been used in project 1 before or it is disabled.", account(Reason::OperatorNeeded, 600_000)),
-        refused(Anthropic, 400, K::InvalidRequest, "invalid_request_error", "You have reached your specified API usage limits. You will regain access on 2025-11-01 at 00:00 UTC.", account(Reason::SpendLimit, 3_600_000)).hinted(wait(3_600_000)),
-        refused(Anthropic, 403, K::Permission, "permission_error", "Your API key does not have permission to use the specified resource", account(Reason::Forbidden, 60_000)),
-        refused(OpenAiChat, 404, K::NotFound, "model_not_found", "The model `gpt-9` does not exist or you do not have access to it.", model),
-        refused(OpenAiChat, 403, K::Permission, "model_not_found", "Project `proj_1` does not have access to model `gpt-5`", model),
+        refused(
+            Gemini,
+            400,
+            K::Authentication,
+            "API_KEY_INVALID",
+            "API key not valid. Please pass a valid API key.",
+            account(Reason::KeyInvalid, 60_000),
+        ),
+        refused(
+            Gemini,
+            400,
+            K::InvalidRequest,
+            "INVALID_ARGUMENT",
+            "API key expired. Please renew the API key.",
+            account(Reason::KeyInvalid, 60_000),
+        ),
+        refused(
+            OpenAiChat,
+            401,
+            K::Authentication,
+            "invalid_api_key",
+            "Incorrect API key provided: sk-p...abcd.",
+            account(Reason::KeyInvalid, 60_000),
+        ),
+        refused(
+            Anthropic,
+            401,
+            K::Authentication,
+            "authentication_error",
+            "OAuth token has expired.",
+            account(Reason::Unauthorized, 60_000),
+        ),
+        refused(
+            Anthropic,
+            402,
+            K::Billing,
+            "billing_error",
+            "There's an issue with your billing",
+            account(Reason::Billing, 600_000),
+        ),
+        refused(
+            Anthropic,
+            400,
+            K::InvalidRequest,
+            "invalid_request_error",
+            "Your credit balance is too low to access the Anthropic API. Please go to Plans & Billing to upgrade or purchase credits.",
+            account(Reason::Billing, 600_000),
+        ),
+        refused(
+            OpenAiChat,
+            429,
+            K::RateLimit,
+            "billing_not_active",
+            "Your account is not active, please check your billing details on our website.",
+            account(Reason::Billing, 600_000),
+        ),
+        refused(
+            Anthropic,
+            400,
+            K::InvalidRequest,
+            "invalid_request_error",
+            "This organization has been disabled.",
+            account(Reason::AccountDisabled, 600_000),
+        ),
+        refused(
+            Gemini,
+            403,
+            K::Permission,
+            "VALIDATION_REQUIRED",
+            "Verify your account to continue.",
+            account(Reason::OperatorNeeded, 600_000),
+        ),
+        refused(
+            Gemini,
+            403,
+            K::Permission,
+            "SERVICE_DISABLED",
+            "Generative Language API has not been used in project 1 before or it is disabled.",
+            account(Reason::OperatorNeeded, 600_000),
+        ),
+        refused(
+            Anthropic,
+            400,
+            K::InvalidRequest,
+            "invalid_request_error",
+            "You have reached your specified API usage limits. You will regain access on 2025-11-01 at 00:00 UTC.",
+            account(Reason::SpendLimit, 3_600_000),
+        )
+        .hinted(wait(3_600_000)),
+        refused(
+            Anthropic,
+            403,
+            K::Permission,
+            "permission_error",
+            "Your API key does not have permission to use the specified resource",
+            account(Reason::Forbidden, 60_000),
+        ),
+        refused(
+            OpenAiChat,
+            404,
+            K::NotFound,
+            "model_not_found",
+            "The model `gpt-9` does not exist or you do not have access to it.",
+            model,
+        ),
+        refused(
+            OpenAiChat,
+            403,
+            K::Permission,
+            "model_not_found",
+            "Project `proj_1` does not have access to model `gpt-5`",
+            model,
+        ),
         refused(Anthropic, 404, K::NotFound, "not_found_error", "model: claude-9", model),
-        refused(Gemini, 404, K::NotFound, "NOT_FOUND", "models/gemini-9 is not found for API version v1beta, or is not supported for generateContent.", model),
+        refused(
+            Gemini,
+            404,
+            K::NotFound,
+            "NOT_FOUND",
+            "models/gemini-9 is not found for API version v1beta, or is not supported for generateContent.",
+            model,
+        ),
     ]
 }
 
@@ -120,26 +306,129 @@ fn limited() -> Vec<Example> {
     let rate = |retry, ms| (Reason::RateLimit, Fault::Account, Scope::AccountModel, retry, Some(ms));
     let own = (Reason::OverOwnLimit, Fault::Client, Scope::Request, OtherAccount, None);
     let capacity = |retry| (Reason::Capacity, Fault::Provider, Scope::Model, retry, None);
-    let daily = Some(Hint { wait_ms: 46_800_000, source: HintSource::QuotaId, daily: true });
+    let daily = Hint { wait_ms: 46_800_000, source: HintSource::QuotaId, daily: true };
     let gemini_quota = "You exceeded your current quota, please check your plan and billing details.";
     vec![
-        refused(OpenAiChat, 429, K::RateLimit, "rate_limit_exceeded", "Request too large for gpt-4o in organization org-x on tokens per min (TPM): Limit 30000, Requested 30601. The input or output tokens must be reduced in order to run successfully.", own),
-        refused(Anthropic, 429, K::RateLimit, "rate_limit_error", "Extra usage is required for long context requests.", own),
-        refused(Gemini, 429, K::RateLimit, "RESOURCE_EXHAUSTED", "Quota exceeded for metric: generate_content_free_tier_requests, limit: 0, model: gemini-3-pro", (Reason::NotEntitled, Fault::Account, Scope::AccountModel, OtherAccount, Some(60_000))),
-        refused(Gemini, 429, K::RateLimit, "RESOURCE_EXHAUSTED", "Quota exceeded, limit: 0.5", rate(OtherAccount, 5_000)),
-        refused(Gemini, 429, K::RateLimit, "MODEL_CAPACITY_EXHAUSTED", "No capacity available for model gemini-3-pro on the server", capacity(SameAccountAfter(1_000))),
-        refused(Gemini, 503, K::Unavailable, "UNAVAILABLE", "The model is overloaded. Please try again later.", capacity(SameAccountAfter(1_000))),
-        refused(Gemini, 503, K::Overloaded, "UNAVAILABLE", "The model is overloaded. Please try again later.", capacity(OtherAccount)).hinted(wait(30_000)),
-        refused(Gemini, 429, K::RateLimit, "RESOURCE_EXHAUSTED", gemini_quota, quota(Scope::AccountModel, 46_800_000)).hinted(daily),
-        refused(Gemini, 429, K::QuotaExhausted, "QUOTA_EXHAUSTED", "You have exhausted your capacity on this model.", quota(Scope::AccountModel, 600_000)),
+        refused(
+            OpenAiChat,
+            429,
+            K::RateLimit,
+            "rate_limit_exceeded",
+            "Request too large for gpt-4o in organization org-x on tokens per min (TPM): Limit 30000, Requested 30601. The input or output tokens must be reduced in order to run successfully.",
+            own,
+        ),
+        refused(
+            Anthropic,
+            429,
+            K::RateLimit,
+            "rate_limit_error",
+            "Extra usage is required for long context requests.",
+            own,
+        ),
+        refused(
+            Gemini,
+            429,
+            K::RateLimit,
+            "RESOURCE_EXHAUSTED",
+            "Quota exceeded for metric: generate_content_free_tier_requests, limit: 0, model: gemini-3-pro",
+            (Reason::NotEntitled, Fault::Account, Scope::AccountModel, OtherAccount, Some(60_000)),
+        ),
+        refused(
+            Gemini,
+            429,
+            K::RateLimit,
+            "RESOURCE_EXHAUSTED",
+            "Quota exceeded, limit: 0.5",
+            rate(OtherAccount, 5_000),
+        ),
+        refused(
+            Gemini,
+            429,
+            K::RateLimit,
+            "MODEL_CAPACITY_EXHAUSTED",
+            "No capacity available for model gemini-3-pro on the server",
+            capacity(SameAccountAfter(1_000)),
+        ),
+        refused(
+            Gemini,
+            503,
+            K::Unavailable,
+            "UNAVAILABLE",
+            "The model is overloaded. Please try again later.",
+            capacity(SameAccountAfter(1_000)),
+        ),
+        refused(
+            Gemini,
+            503,
+            K::Overloaded,
+            "UNAVAILABLE",
+            "The model is overloaded. Please try again later.",
+            capacity(OtherAccount),
+        )
+        .hinted(wait(30_000)),
+        refused(Gemini, 429, K::RateLimit, "RESOURCE_EXHAUSTED", gemini_quota, quota(Scope::AccountModel, 46_800_000))
+            .hinted(daily),
+        refused(
+            Gemini,
+            429,
+            K::QuotaExhausted,
+            "QUOTA_EXHAUSTED",
+            "You have exhausted your capacity on this model.",
+            quota(Scope::AccountModel, 600_000),
+        ),
         refused(OpenAiChat, 429, K::QuotaExhausted, "insufficient_quota", gemini_quota, quota(Scope::Account, 600_000)),
-        refused(OpenAiResponses, 200, K::QuotaExhausted, "insufficient_quota", gemini_quota, quota(Scope::Account, 600_000)),
-        refused(Gemini, 429, K::QuotaExhausted, "RESOURCE_EXHAUSTED", gemini_quota, rate(OtherAccount, 34_400)).hinted(wait(34_400)),
-        refused(Gemini, 429, K::RateLimit, "RESOURCE_EXHAUSTED", "Resource has been exhausted (e.g. check quota).", rate(OtherAccount, 5_000)),
-        refused(Gemini, 429, K::RateLimit, "RATE_LIMIT_EXCEEDED", "Your quota will reset after 0s.", rate(SameAccountAfter(540), 540)).hinted(wait(540)),
-        refused(OpenAiChat, 429, K::RateLimit, "rate_limit_exceeded", "Rate limit reached for gpt-5. Please try again in 20s.", rate(OtherAccount, 20_000)).hinted(wait(20_000)),
-        refused(Anthropic, 429, K::RateLimit, "rate_limit_error", "This request would exceed your organization's rate limit of 40,000 input tokens per minute.", rate(OtherAccount, 5_000)),
-        refused(OpenAiResponses, 200, K::RateLimit, "rate_limit_exceeded", "Rate limit reached", rate(OtherAccount, 5_000)),
+        refused(
+            OpenAiResponses,
+            200,
+            K::QuotaExhausted,
+            "insufficient_quota",
+            gemini_quota,
+            quota(Scope::Account, 600_000),
+        ),
+        refused(Gemini, 429, K::QuotaExhausted, "RESOURCE_EXHAUSTED", gemini_quota, rate(OtherAccount, 34_400))
+            .hinted(wait(34_400)),
+        refused(
+            Gemini,
+            429,
+            K::RateLimit,
+            "RESOURCE_EXHAUSTED",
+            "Resource has been exhausted (e.g. check quota).",
+            rate(OtherAccount, 5_000),
+        ),
+        refused(
+            Gemini,
+            429,
+            K::RateLimit,
+            "RATE_LIMIT_EXCEEDED",
+            "Your quota will reset after 0s.",
+            rate(SameAccountAfter(540), 540),
+        )
+        .hinted(wait(540)),
+        refused(
+            OpenAiChat,
+            429,
+            K::RateLimit,
+            "rate_limit_exceeded",
+            "Rate limit reached for gpt-5. Please try again in 20s.",
+            rate(OtherAccount, 20_000),
+        )
+        .hinted(wait(20_000)),
+        refused(
+            Anthropic,
+            429,
+            K::RateLimit,
+            "rate_limit_error",
+            "This request would exceed your organization's rate limit of 40,000 input tokens per minute.",
+            rate(OtherAccount, 5_000),
+        ),
+        refused(
+            OpenAiResponses,
+            200,
+            K::RateLimit,
+            "rate_limit_exceeded",
+            "Rate limit reached",
+            rate(OtherAccount, 5_000),
+        ),
     ]
 }
 
@@ -148,19 +437,55 @@ fn providers() -> Vec<Example> {
     let provider = |reason| (reason, Fault::Provider, Scope::Request, OtherAccount, None);
     let overloaded = |retry| (Reason::Overloaded, Fault::Provider, Scope::Provider, retry, None);
     let conflict = (Reason::Conflict, Fault::Provider, Scope::Request, SameAccountAfter(1_000), None);
-    let bare = |status, expected| Example { dialect: OpenAiChat, status: Some(status), error: None, hint: None, transport: None, expected };
+    let bare = |status, expected| Example {
+        dialect: OpenAiChat,
+        status: Some(status),
+        error: None,
+        hint: None,
+        transport: None,
+        expected,
+    };
     vec![
-        refused(Gemini, 400, K::InvalidRequest, "FAILED_PRECONDITION", "User location is not supported for the API use.", gateway(Reason::Region, Scope::Address)),
-        refused(OpenAiChat, 403, K::Permission, "unsupported_country_region_territory", "Country, region, or territory not supported", gateway(Reason::Region, Scope::Address)),
+        refused(
+            Gemini,
+            400,
+            K::InvalidRequest,
+            "FAILED_PRECONDITION",
+            "User location is not supported for the API use.",
+            gateway(Reason::Region, Scope::Address),
+        ),
+        refused(
+            OpenAiChat,
+            403,
+            K::Permission,
+            "unsupported_country_region_territory",
+            "Country, region, or territory not supported",
+            gateway(Reason::Region, Scope::Address),
+        ),
         bare(403, gateway(Reason::Forbidden, Scope::Address)),
-        refused(OpenAiChat, 404, K::NotFound, "", "Invalid URL (POST /v1/v1/chat/completions)", gateway(Reason::EndpointMissing, Scope::Provider)),
+        refused(
+            OpenAiChat,
+            404,
+            K::NotFound,
+            "",
+            "Invalid URL (POST /v1/v1/chat/completions)",
+            gateway(Reason::EndpointMissing, Scope::Provider),
+        ),
         bare(404, gateway(Reason::EndpointMissing, Scope::Provider)),
         bare(405, gateway(Reason::EndpointMissing, Scope::Provider)),
         bare(302, gateway(Reason::EndpointMissing, Scope::Provider)),
         refused(Anthropic, 529, K::Overloaded, "overloaded_error", "Overloaded", overloaded(SameAccountAfter(1_000))),
         refused(Anthropic, 200, K::Overloaded, "overloaded_error", "Overloaded", overloaded(SameAccountAfter(1_000))),
-        refused(Anthropic, 529, K::Overloaded, "overloaded_error", "Overloaded", overloaded(OtherAccount)).hinted(wait(60_000)),
-        refused(OpenAiResponses, 200, K::Unavailable, "server_is_overloaded", "Our servers are currently overloaded.", overloaded(SameAccountAfter(1_000))),
+        refused(Anthropic, 529, K::Overloaded, "overloaded_error", "Overloaded", overloaded(OtherAccount))
+            .hinted(wait(60_000)),
+        refused(
+            OpenAiResponses,
+            200,
+            K::Unavailable,
+            "server_is_overloaded",
+            "Our servers are currently overloaded.",
+            overloaded(SameAccountAfter(1_000)),
+        ),
         bare(503, (Reason::Unavailable, Fault::Provider, Scope::Provider, SameAccountAfter(1_000), None)),
         bare(408, provider(Reason::ProviderTimeout)),
         bare(409, conflict),
@@ -170,9 +495,30 @@ fn providers() -> Vec<Example> {
         bare(524, provider(Reason::ProviderTimeout)),
         bare(500, provider(Reason::ProviderError)),
         bare(502, provider(Reason::ProviderError)),
-        refused(OpenAiChat, 500, K::Internal, "server_error", "The server had an error while processing your request.", provider(Reason::ProviderError)),
-        refused(OpenAiResponses, 200, K::Internal, "server_error", "An error occurred", provider(Reason::ProviderError)),
-        refused(Gemini, 500, K::Internal, "INTERNAL", "An internal error has occurred.", provider(Reason::ProviderError)),
+        refused(
+            OpenAiChat,
+            500,
+            K::Internal,
+            "server_error",
+            "The server had an error while processing your request.",
+            provider(Reason::ProviderError),
+        ),
+        refused(
+            OpenAiResponses,
+            200,
+            K::Internal,
+            "server_error",
+            "An error occurred",
+            provider(Reason::ProviderError),
+        ),
+        refused(
+            Gemini,
+            500,
+            K::Internal,
+            "INTERNAL",
+            "An internal error has occurred.",
+            provider(Reason::ProviderError),
+        ),
         bare(200, provider(Reason::Unexpected)),
     ]
 }
@@ -231,7 +577,7 @@ fn every_lock_and_wait_can_be_switched_off() {
 fn the_wait_of_the_error_itself_is_a_hint_too() {
     let mut refusal = error(K::RateLimit, "", "slow");
     refusal.retry_after_ms = Some(9_000);
-    let got = classify(Dialect::OpenAiChat, Some(429), Some(&refusal), None, None, &D);
+    let got = classify(OpenAiChat, Some(429), Some(&refusal), None, None, &D);
     assert_eq!((got.cooldown_ms, got.hinted), (Some(9_000), true));
 }
 

@@ -117,13 +117,22 @@ fn a_minute_quota_without_a_delay_lasts_a_minute() {
 #[test]
 fn wire_129_message_texts() {
     for (message, ms) in [
-        ("Rate limit reached for gpt-5 on requests per min (RPM): Limit 3, Used 3, Requested 1. Please try again in 20s. Visit", 20_000),
+        (
+            "Rate limit reached for gpt-5 on requests per min (RPM): Limit 3, Used 3, Requested 1. Please try again in 20s. Visit",
+            20_000,
+        ),
         ("Rate limit reached on tokens per min (TPM). Please try again in 20ms.", 20),
         ("Rate limit reached. Please try again in 1m30s.", 90_000),
         ("Quota exceeded. Please retry in 37.5s.", 37_500),
-        ("Requests have exceeded the rate limit of your tier. Please retry after 86400 seconds. Please go here", 86_400_000),
+        (
+            "Requests have exceeded the rate limit of your tier. Please retry after 86400 seconds. Please go here",
+            86_400_000,
+        ),
         ("Please wait about 2 minutes", 120_000),
-        ("You have reached your specified API usage limits. You will regain access on 2025-10-21 at 00:00 UTC.", 18_000_000),
+        (
+            "You have reached your specified API usage limits. You will regain access on 2025-10-21 at 00:00 UTC.",
+            18_000_000,
+        ),
     ] {
         let body = serde_json::json!({"error": {"message": message, "type": "tokens", "code": "rate_limit_exceeded"}});
         assert_eq!(wait(429, &[], &body.to_string()), Some((ms, HintSource::Message)), "{message}");
