@@ -1,0 +1,145 @@
+//! The order of one upstream's accounts for one model family.
+//!
+//! Every account is in exactly one place: ready (in the order of preference), closed by a lock (in the order in which
+//! it opens), full, or off. So choosing takes the first ready one, and neither locked nor full accounts are walked.
+//! A family without a lock of its own shares the upstream's general lane.
+
+use std::collections::BTreeSet;
+
+use super::account::AccountState;
+use super::time::Millis;
+use crate::limits::cooldown::Standing;
+
+/// Order of preference: tier, no probe before a probe, in flight relative to the limit, longest idle, order of the
+/// configuration.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Key {
+    pub(super) tier: u8,
+    pub(super) probe: bool,
+    pub(super) load: u64,
+    pub(super) used: u64,
+    pub(super) member: u32,
+}
+
+/// Where an account is in a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Not to be used at all.
+    Off,
+    /// Free. With the end of the lock if this would be its probe.
+    Ready(Key, Option<Millis>),
+    /// No slot left.
+    Full,
+    /// Locked until `until`, to be looked at again at `at`.
+    Closed { at: Millis, until: Millis },
+}
+
+impl Place {
+    /// Where an account belongs, for a family (`None`: for those without a lock of their own).
+    pub(super) fn of(state: &AccountState, member: u32, family: Option<&str>, limited: bool, now: Millis) -> Self {
+        if !state.enabled() {
+            return Place::Off;
+        }
+        let standing = match family {
+            Some(family) => state.standing(family, now),
+            None => state.standing_in_general(now),
+        };
+        let probe_until = match standing {
+            Standing::Closed { at, until } => return Place::Closed { at, until },
+            Standing::Probe { until } => Some(until),
+            Standing::Open => None,
+        };
+        if limited && state.full() {
+            return Place::Full;
+        }
+        let probe = probe_until.is_some();
+        Place::Ready(Key { tier: state.tier(), probe, load: state.load(), used: state.used(), member }, probe_until)
+    }
+}
+
+/// The places of all accounts of one upstream.
+#[derive(Debug, Default)]
+pub(super) struct Lane {
+    places: Vec<Place>,
+    ready: BTreeSet<Key>,
+    /// By the moment of the next look.
+    closed: BTreeSet<(Millis, u32)>,
+    /// Every lock that holds, by its end; probes in the ready set too.
+    ends: BTreeSet<(Millis, u32)>,
+    full: BTreeSet<u32>,
+    /// Locks of this lane's own family have all ended by then.
+    pub(super) needed_until: Millis,
+}
+
+impl Lane {
+    pub(super) fn new(members: usize) -> Self {
+        Lane { places: vec![Place::Off; members], ..Lane::default() }
+    }
+
+    /// Moves an account.
+    pub(super) fn put(&mut self, member: u32, place: Place) {
+        let Some(slot) = self.places.get_mut(member as usize) else { return };
+        let old = std::mem::replace(slot, place);
+        if old == place {
+            return;
+        }
+        match old {
+            Place::Off => {}
+            Place::Full => drop(self.full.remove(&member)),
+            Place::Ready(key, until) => {
+                self.ready.remove(&key);
+                if let Some(until) = until {
+                    self.ends.remove(&(until, member));
+                }
+            }
+            Place::Closed { at, until } => {
+                self.closed.remove(&(at, member));
+                self.ends.remove(&(until, member));
+            }
+        }
+        match place {
+            Place::Off => {}
+            Place::Full => drop(self.full.insert(member)),
+            Place::Ready(key, until) => {
+                self.ready.insert(key);
+                if let Some(until) = until {
+                    self.ends.insert((until, member));
+                }
+            }
+            Place::Closed { at, until } => {
+                self.closed.insert((at, member));
+                self.ends.insert((until, member));
+            }
+        }
+    }
+
+    /// An account whose place is no longer true because time has passed.
+    pub(super) fn due(&self, now: Millis) -> Option<u32> {
+        let first = |set: &BTreeSet<(Millis, u32)>| set.first().filter(|(at, _)| *at <= now).map(|(_, member)| *member);
+        first(&self.closed).or_else(|| first(&self.ends))
+    }
+
+    /// Free accounts in the order of preference.
+    pub(super) fn ready(&self) -> impl Iterator<Item = &Key> {
+        self.ready.iter()
+    }
+
+    /// Accounts without a free slot.
+    pub(super) fn full(&self) -> impl Iterator<Item = u32> {
+        self.full.iter().copied()
+    }
+
+    /// Locks that hold, the one that ends first in front.
+    pub(super) fn ends(&self) -> impl Iterator<Item = (Millis, u32)> {
+        self.ends.iter().copied()
+    }
+
+    /// Number of accounts.
+    pub(super) fn len(&self) -> usize {
+        self.places.len()
+    }
+
+    pub(super) fn is_off(&self, member: u32) -> bool {
+        self.places.get(member as usize).is_none_or(|place| *place == Place::Off)
+    }
+}
