@@ -2,6 +2,8 @@
 
 use std::borrow::Cow;
 
+use crate::json::{Extra, Raw};
+
 /// How a field fared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum LossKind {
@@ -51,9 +53,9 @@ impl Losses {
 
     /// Records every member of `extra` that the target does not get, below `path` (e.g. `messages[]`, or empty).
     /// Members that were `null` said nothing and are no loss.
-    pub fn drop_extra(&mut self, path: &str, extra: &crate::json::Extra<'_>) {
-        for (key, value) in extra.iter().filter(|(_, value)| !value.is_null()) {
-            let _ = value;
+    pub fn drop_extra(&mut self, path: &str, extra: &Extra<'_>) {
+        let said = |(key, value): &(&str, &Raw<'_>)| !value.is_null() && !Extra::is_private(key);
+        for (key, _) in extra.iter().filter(said) {
             let field = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
             self.add(field, LossKind::Dropped);
         }

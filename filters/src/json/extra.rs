@@ -36,6 +36,12 @@ impl<'a> Extra<'a> {
         self.0.iter().map(|(key, value)| (key.as_str(), value))
     }
 
+    /// Whether a member is a decoder's own note (its name begins with NUL) and not the client's: it is neither written
+    /// nor lost.
+    pub fn is_private(key: &str) -> bool {
+        key.starts_with('\0')
+    }
+
     /// Detaches the members from the body they were read from.
     pub fn into_owned(self) -> Extra<'static> {
         Extra(self.0.into_iter().map(|(key, value)| (key.into_owned(), value.into_owned())).collect())

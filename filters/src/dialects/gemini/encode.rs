@@ -1,0 +1,129 @@
+//! The IR to a `generateContent` body.
+
+use super::{config, encode_config, foreign, form, nested, tools};
+use crate::Dialect;
+use crate::dialects::{EncodeError, Encoded, Target};
+use crate::ir::{BlockKind, LossKind, Request, Role, Turn};
+use crate::json::{Str, Writer};
+
+/// Writes a request for `target` at the end of `out`.
+///
+/// A request that came in this dialect is written as it came: Google answers for its client's mistakes. Any other is
+/// brought under Gemini's rules. Nothing is written when an error is returned.
+///
+/// # Errors
+/// When there is nothing to say, or a file is named by the id of another provider's store.
+pub fn encode_request(request: &Request<'_>, target: &Target, out: &mut Vec<u8>) -> Result<Encoded, EncodeError> {
+    let mut encoded = Encoded::default();
+    let own = request.origin == Dialect::Gemini;
+    let foreign = if own { None } else { Some(foreign::contents(request, target, &mut encoded)?) };
+    Writer::new(out).object(|w| {
+        match &foreign {
+            Some(contents) => contents.write(w),
+            None => own_turns(w, request, target, &mut encoded),
+        }
+        tools::encode(w, request, target, &mut encoded);
+        encode_config::tool_config(w, request, &mut encoded);
+        encode_config::generation(w, request, target, &mut encoded);
+        if own {
+            own_rest(w, request, target);
+        } else {
+            encoded.losses.drop_extra("", &request.extra);
+            if request.user.is_some() {
+                encoded.losses.add("user", LossKind::Dropped);
+            }
+            if request.parallel_tool_calls == Some(false) {
+                encoded.losses.add("parallel_tool_calls", LossKind::Dropped);
+            }
+        }
+    });
+    Ok(encoded)
+}
+
+/// Leftovers of the body. A model in the body follows the target.
+fn own_rest(w: &mut Writer<'_>, request: &Request<'_>, target: &Target) {
+    let mut extra = request.extra.clone();
+    if let Some(named) = extra.take("model") {
+        let prefix = if named.get().starts_with("\"models/") { "models/" } else { "" };
+        let bare = target.model.strip_prefix("models/").unwrap_or(&target.model);
+        w.key("model").str(&format!("{prefix}{bare}"));
+    }
+    nested::write_own(w, &extra);
+}
+
+fn own_turns(w: &mut Writer<'_>, request: &Request<'_>, target: &Target, encoded: &mut Encoded) {
+    let (system, turns): (Vec<&Turn<'_>>, Vec<&Turn<'_>>) =
+        request.turns.iter().partition(|turn| turn.form & form::SYSTEM != 0);
+    if let Some(turn) = system.first() {
+        w.key(form::spell(request.form, form::SYSTEM_SNAKE, "systemInstruction", "system_instruction"));
+        own_turn(w, turn, request, target, encoded);
+    }
+    w.key("contents");
+    if request.form & form::CONTENTS_SINGLE != 0
+        && let [turn] = turns.as_slice()
+    {
+        return own_turn(w, turn, request, target, encoded);
+    }
+    w.array(|w| {
+        for turn in turns {
+            own_turn(w, turn, request, target, encoded);
+        }
+    });
+}
+
+fn own_turn(w: &mut Writer<'_>, turn: &Turn<'_>, request: &Request<'_>, target: &Target, encoded: &mut Encoded) {
+    w.object(|w| {
+        let is = |bit: u8| turn.form & bit != 0;
+        let role = match turn.role {
+            _ if is(form::NO_ROLE) => None,
+            Role::Assistant => Some("model"),
+            Role::Tool if is(form::ROLE_FUNCTION) => Some("function"),
+            Role::System | Role::Developer if is(form::SYSTEM) => {
+                let other = is(form::ROLE_SYSTEM).then_some("system");
+                is(form::ROLE_USER).then_some("user").or(other)
+            }
+            // A system turn inside `contents` has no role here: its text stays in place, as the user's.
+            Role::System | Role::Developer => {
+                encoded.losses.add("contents[].role", LossKind::Approximated);
+                Some("user")
+            }
+            Role::User | Role::Tool => Some("user"),
+        };
+        w.opt_str("role", role);
+        if !(is(form::NO_PARTS) && turn.blocks.is_empty()) {
+            w.key("parts");
+            if is(form::PARTS_SINGLE) && turn.blocks.len() == 1 {
+                own_parts(w, turn, request, target, encoded);
+            } else {
+                w.array(|w| own_parts(w, turn, request, target, encoded));
+            }
+        }
+        nested::write_own(w, &turn.extra);
+    });
+}
+
+fn own_parts(w: &mut Writer<'_>, turn: &Turn<'_>, request: &Request<'_>, target: &Target, encoded: &mut Encoded) {
+    let style = tools::style(request, target);
+    let mut sentinel = foreign::Sentinel::new(&target.model);
+    for block in &turn.blocks {
+        let own_seal = block.signature.as_ref().and_then(|seal| seal.for_provider(Dialect::Gemini));
+        if block.signature.is_some() && own_seal.is_none() {
+            encoded.losses.add("contents[].parts[].thoughtSignature", LossKind::Dropped);
+            // A carrier of another provider's seal that says nothing itself.
+            if matches!(&block.kind, BlockKind::Text { text, .. } if text.is_empty()) {
+                continue;
+            }
+        }
+        let seal = sentinel.seal(block, own_seal);
+        style.part(w, block, seal);
+    }
+}
+
+/// The stop sequences that fit, and whether some did not.
+pub(super) fn stops<'r, 'a>(request: &'r Request<'a>) -> (&'r [Str<'a>], bool) {
+    let stop = request.stop.as_slice();
+    match stop.split_at_checked(config::STOP_MAX) {
+        Some((first, rest)) => (first, !rest.is_empty()),
+        None => (stop, false),
+    }
+}

@@ -1,0 +1,223 @@
+//! Events to chunks.
+
+use std::collections::BTreeMap;
+
+use crate::Dialect;
+use crate::dialects::gemini::write::Style;
+use crate::dialects::gemini::{error, response, stop, usage};
+use crate::ir::stream::{BlockStart, Delta};
+use crate::ir::{Block, BlockKind, Event, ReplyContext, Signature, StopReason, ToolUse, Usage};
+use crate::json::{Extra, Str, Writer};
+use crate::sse;
+
+/// Writes a stream for clients of Gemini's: every chunk is a whole response object, nothing but `data:` lines.
+pub struct StreamEncoder {
+    head: Head,
+    style: Style,
+    open: BTreeMap<u32, Open>,
+    /// Reasons, held back to the end: the last chunk has them together with the final usage.
+    finishes: Vec<Finish>,
+    ended: bool,
+}
+
+/// What every chunk repeats.
+struct Head {
+    model: String,
+    id: String,
+    /// Id for an answer whose provider gave none.
+    made_id: String,
+    usage: Option<Usage<'static>>,
+}
+
+struct Open {
+    choice: u32,
+    kind: Kind,
+}
+
+enum Kind {
+    Text,
+    Thought,
+    /// A call is sent whole: its input and seal wait for the block's end.
+    Call(ToolUse<'static>, Option<Signature<'static>>),
+    /// Sent whole at its beginning.
+    Sent,
+}
+
+struct Finish {
+    choice: u32,
+    stop: StopReason,
+    note: Option<String>,
+}
+
+impl StreamEncoder {
+    /// An encoder for one answer.
+    pub fn new(context: ReplyContext) -> Self {
+        let head = Head { made_id: context.id("", 0), model: context.model, id: String::new(), usage: None };
+        StreamEncoder {
+            head,
+            style: response::client_style(false),
+            open: BTreeMap::new(),
+            finishes: Vec::new(),
+            ended: false,
+        }
+    }
+
+    /// One guarded event; its chunks are added to `out`. `End` and `Error` write the last one.
+    pub fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
+        if self.ended {
+            return;
+        }
+        match event {
+            Event::Start { id, model } => {
+                self.head.id = id.map_or_else(|| self.head.made_id.clone(), |id| id.to_string());
+                if let Some(model) = model.filter(|_| self.head.model.is_empty()) {
+                    self.head.model = model.to_string();
+                }
+            }
+            Event::BlockStart { index, choice, block } => self.begin(index, choice, block, out),
+            Event::Delta { index, delta } => self.delta(index, delta, out),
+            Event::BlockStop { index } => self.stop(index, out),
+            Event::Usage(counts) => self.head.usage = Some(counts.into_owned()),
+            Event::Finish { choice, stop, note, .. } => {
+                self.finishes.push(Finish { choice, stop, note: note.map(|note| note.to_string()) });
+            }
+            Event::End => {
+                self.ended = true;
+                self.finish(out);
+            }
+            Event::Error(error) => {
+                self.ended = true;
+                sse::event(out, "", |out| {
+                    error::encode_error(&error, out);
+                });
+            }
+            // These clients take no comments.
+            Event::Ping => {}
+        }
+    }
+
+    fn begin(&mut self, index: u32, choice: u32, block: BlockStart<'_>, out: &mut Vec<u8>) {
+        let kind = match block {
+            BlockStart::Text | BlockStart::Refusal => Kind::Text,
+            BlockStart::Reasoning { .. } => Kind::Thought,
+            BlockStart::ToolUse { id, name, kind } => {
+                let call = ToolUse { id: id.into_owned(), name: name.into_owned(), input: Str::default(), kind };
+                Kind::Call(call, None)
+            }
+            BlockStart::Image(media) => {
+                let block = Block::new(BlockKind::Image(media));
+                let style = self.style;
+                self.head.part(out, choice, |w| {
+                    style.part(w, &block, None);
+                });
+                Kind::Sent
+            }
+            BlockStart::Opaque { dialect: Dialect::Gemini, raw } => {
+                self.head.part(out, choice, |w| w.raw(&raw));
+                Kind::Sent
+            }
+            BlockStart::Opaque { .. } => Kind::Sent,
+        };
+        self.open.insert(index, Open { choice, kind });
+    }
+
+    fn delta(&mut self, index: u32, delta: Delta<'_>, out: &mut Vec<u8>) {
+        let Some(Open { choice, kind }) = self.open.get_mut(&index) else { return };
+        let (choice, style) = (*choice, self.style);
+        let thought = matches!(kind, Kind::Thought);
+        match (delta, kind) {
+            (Delta::Input(more), Kind::Call(call, _)) => call.input.0.to_mut().push_str(&more),
+            (Delta::Signature(seal), Kind::Call(_, slot)) => *slot = Some(seal.into_owned()),
+            (_, Kind::Call(..)) => {}
+            (Delta::Text(text), Kind::Text | Kind::Thought) => {
+                if !text.is_empty() {
+                    self.head.part(out, choice, |w| style.text(w, &text, thought, None));
+                }
+            }
+            (Delta::NextPart, Kind::Thought) => self.head.part(out, choice, |w| style.text(w, "\n\n", true, None)),
+            (Delta::Signature(seal), Kind::Text | Kind::Thought) => {
+                let slot = seal.carried(Dialect::Gemini);
+                self.head.part(out, choice, |w| style.text(w, "", thought, Some(&slot)));
+            }
+            (Delta::Citation { dialect: Dialect::Gemini, raw }, Kind::Text) => {
+                self.head.chunk(out, |w| {
+                    w.object(|w| {
+                        content(w, |w| style.text(w, "", false, None));
+                        w.key("index").u64(choice.into());
+                        if let Some(members) = raw.read::<Members<'_>>() {
+                            w.extra(&members.rest);
+                        }
+                    });
+                });
+            }
+            _ => {}
+        }
+    }
+
+    fn stop(&mut self, index: u32, out: &mut Vec<u8>) {
+        let Some(Open { choice, kind: Kind::Call(call, seal) }) = self.open.remove(&index) else { return };
+        let slot = seal.as_ref().map(|seal| seal.carried(Dialect::Gemini));
+        let style = self.style;
+        self.head.part(out, choice, |w| {
+            w.object(|w| {
+                style.call(w, &call, 0, &Extra::default());
+                w.opt_str("thoughtSignature", slot.as_deref());
+            });
+        });
+    }
+
+    fn finish(&mut self, out: &mut Vec<u8>) {
+        let (finishes, style) = (std::mem::take(&mut self.finishes), self.style);
+        self.head.chunk(out, |w| {
+            for finish in &finishes {
+                w.object(|w| {
+                    content(w, |w| style.text(w, "", false, None));
+                    w.key("finishReason").str(stop::encode(finish.stop));
+                    w.opt_str("finishMessage", finish.note.as_deref());
+                    w.key("index").u64(finish.choice.into());
+                });
+            }
+        });
+    }
+}
+
+crate::wire_object! {
+    /// An object of which nothing is known.
+    struct Members<'a> {}
+}
+
+impl Head {
+    /// A chunk with one part of one candidate.
+    fn part(&self, out: &mut Vec<u8>, choice: u32, part: impl FnOnce(&mut Writer<'_>)) {
+        self.chunk(out, |w| {
+            w.object(|w| {
+                content(w, part);
+                w.key("index").u64(choice.into());
+            });
+        });
+    }
+
+    /// A chunk with candidates.
+    fn chunk(&self, out: &mut Vec<u8>, candidates: impl FnOnce(&mut Writer<'_>)) {
+        sse::event(out, "", |out| {
+            Writer::new(out).object(|w| {
+                w.key("candidates").array(candidates);
+                if let Some(counts) = &self.usage {
+                    w.key("usageMetadata");
+                    usage::encode(w, counts, false);
+                }
+                if !self.model.is_empty() {
+                    w.key("modelVersion").str(&self.model);
+                }
+                w.key("responseId").str(if self.id.is_empty() { &self.made_id } else { &self.id });
+            });
+        });
+    }
+}
+
+fn content(w: &mut Writer<'_>, part: impl FnOnce(&mut Writer<'_>)) {
+    w.key("content").object(|w| {
+        w.key("parts").array(part);
+        w.key("role").str("model");
+    });
+}
