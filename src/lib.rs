@@ -1,6 +1,10 @@
-//! Interlingua: an LLM gateway on Pingora.
+//! Interlingua: an LLM gateway on Pingora. ARCHITECTURE.md beside the source has the map.
 
+mod admin;
+pub mod cli;
 pub mod config;
+pub mod credentials;
+mod edge;
 pub mod limits;
 pub mod mock;
 pub mod pool;

@@ -85,11 +85,11 @@ pub fn main() -> ExitCode {
     }
     let result = match cli.command {
         Command::Serve(arguments) => serve::run(arguments),
-        Command::Check { file } => check::run(&file).and_then(|text| print(&text)),
+        Command::Check { file } => check::run(&file, &serve::environment).map_err(Failure::from).and_then(|text| print(&text)),
         Command::Explain(arguments) => explain::run(&arguments).and_then(|text| print(&text)),
         Command::Mock(arguments) => mock::run(arguments),
         Command::Demo { listen } => demo::run(listen),
-        Command::Schema => schema::run().and_then(|text| print(&text)),
+        Command::Schema => schema::run().map_err(Failure::from).and_then(|text| print(&text)),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

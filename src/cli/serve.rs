@@ -10,7 +10,7 @@ use super::Failure;
 use crate::config::{self, Config, Reloader, Snapshot, Store, Watch};
 use crate::edge::{self, Housekeeping};
 use crate::pool::{Affinity, Registry};
-use crate::proxy::Gateway;
+use crate::proxy::{Gateway, affinity_settings};
 use crate::telemetry::metrics::Metrics;
 use crate::{admin, pool};
 
@@ -68,7 +68,7 @@ pub(super) fn start(config: Config, file: Option<PathBuf>) -> Result<(), Failure
 fn gateway(store: &Arc<Store>) -> Result<Arc<Gateway>, Failure> {
     let snapshot = store.load_full();
     let registry = Registry::new(pool::Settings::default());
-    let affinity = Affinity::new(snapshot.affinity_settings());
+    let affinity = Affinity::new(affinity_settings(&snapshot.config.resilience));
     let metrics = Metrics::new()?;
     let gateway = Arc::new(Gateway::new(Arc::clone(store), registry, affinity, metrics, seed()));
     gateway.follow(&snapshot);

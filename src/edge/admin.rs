@@ -1,8 +1,6 @@
 //! The operator's listener: an axum router on a Pingora listener, so that its socket is handed over on an upgrade like
 //! the others.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 use axum::Router;
 use axum::body::Body;
@@ -21,8 +19,8 @@ pub struct Admin(Router);
 
 impl Admin {
     /// Serves `router`.
-    pub fn new(router: Router) -> Arc<Self> {
-        Arc::new(Admin(router))
+    pub fn new(router: Router) -> Self {
+        Admin(router)
     }
 
     async fn answer(&self, session: &mut ServerSession) -> Result<Response<Vec<u8>>, (StatusCode, &'static str)> {

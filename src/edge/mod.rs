@@ -71,7 +71,7 @@ pub fn serve(gateway: Arc<Gateway>, admin: Router, housekeeping: Housekeeping) -
     server.add_service(proxy);
 
     if let Some(address) = settings.admin_listen {
-        let mut service = Service::new("admin".to_owned(), admin::Admin(admin));
+        let mut service = Service::new("admin".to_owned(), admin::Admin::new(admin));
         service.threads = Some(1);
         service.add_tcp(&address.to_string());
         server.add_service(service);

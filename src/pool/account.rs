@@ -41,6 +41,8 @@ pub struct Counts {
     pub failed: u64,
     /// Locks set or extended.
     pub locked: u64,
+    /// Most requests that were ever in flight at once.
+    pub in_flight_max: u32,
 }
 
 #[derive(Debug, Default)]
@@ -61,6 +63,7 @@ pub struct AccountState {
     limit: AtomicU32,
     enabled: AtomicBool,
     in_flight: AtomicU32,
+    in_flight_max: AtomicU32,
     last_used: AtomicU64,
     /// Sequence number of the last lease: orders accounts that were used in the same millisecond.
     used: AtomicU64,
@@ -86,6 +89,7 @@ impl AccountState {
             limit: AtomicU32::new(spec.concurrency),
             enabled: AtomicBool::new(spec.enabled),
             in_flight: AtomicU32::new(0),
+            in_flight_max: AtomicU32::new(0),
             last_used: AtomicU64::new(0),
             used: AtomicU64::new(0),
             seat: AtomicU64::new(NO_SEAT),
@@ -149,6 +153,7 @@ impl AccountState {
             succeeded: read(&self.counters.succeeded),
             failed: read(&self.counters.failed),
             locked: read(&self.counters.locked),
+            in_flight_max: self.in_flight_max.load(Ordering::Relaxed),
         }
     }
 
@@ -206,9 +211,11 @@ impl AccountState {
     /// Reserves a slot by compare-and-set. `limited` is off if slots are switched off.
     pub(super) fn reserve(&self, limited: bool) -> bool {
         let limit = if limited && self.limit() > 0 { self.limit() } else { u32::MAX };
-        self.in_flight
-            .fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| (used < limit).then(|| used + 1))
-            .is_ok()
+        let before = self.in_flight.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| (used < limit).then(|| used + 1));
+        if let Ok(before) = before {
+            self.in_flight_max.fetch_max(before + 1, Ordering::Relaxed);
+        }
+        before.is_ok()
     }
 
     pub(super) fn give_back(&self) {

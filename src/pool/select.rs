@@ -33,7 +33,7 @@ pub struct Ask<'a> {
     pub required: Option<&'a str>,
     /// Whether an account may serve this request at all. Called under the registry's lock: it must be quick, must not
     /// select or drop a lease, and may call [`Registry::get`]. It costs a walk past every free account that it refuses.
-    pub eligible: Option<&'a dyn Fn(&str) -> bool>,
+    pub eligible: Option<&'a (dyn Fn(&str) -> bool + Sync)>,
 }
 
 /// The accounts that one request has tried; at most [`ATTEMPTS_MAX`].

@@ -54,7 +54,7 @@ pub struct Inbound {
     /// Where it may go.
     pub route: Route,
     /// What binds its conversation to an account; `None` with affinity off.
-    pub session: Option<u64>,
+    pub session: Option<u128>,
     /// Caller's headers that may travel to a provider of the caller's own dialect.
     pub travelling: HeaderMap,
     /// When the last attempt may begin.

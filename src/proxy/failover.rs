@@ -10,6 +10,7 @@ use super::clock::now;
 use super::ctx::{Again, Attempt, Ctx, Walk};
 use super::gateway::Gateway;
 use super::redact::redact;
+use super::settings::limits;
 use crate::limits::{Failure, Fault, Reason, Retry, Transport, classify, hint};
 use crate::pool::Millis;
 
@@ -61,7 +62,7 @@ impl Gateway {
         let header = |name: &str| attempt.headers.get(name).and_then(|value| value.to_str().ok());
         let wait = hint(attempt.status, &header, &attempt.refusal, now);
         let status = (attempt.status != 0).then_some(attempt.status);
-        let defaults = ctx.snapshot.limits;
+        let defaults = limits(&ctx.snapshot.config.resilience);
         let failure = classify(attempt.upstream.dialect, status, Some(told), wait, transport, &defaults);
         let (account, reason) = (attempt.account.id.as_str(), failure.reason.name());
         self.metrics.attempts.with_label_values(&[attempt.upstream.id.as_str(), account, reason]).inc();

@@ -17,7 +17,9 @@ mod replay;
 mod request_filter;
 mod respond;
 mod response;
+mod settings;
 mod upstream_peer;
 mod upstream_request;
 
 pub use gateway::{Gateway, Hooks};
+pub use settings::affinity as affinity_settings;

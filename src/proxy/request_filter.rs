@@ -7,13 +7,14 @@ use http::HeaderMap;
 use interlingua_filters::ir::{ApiError, ErrorKind};
 use interlingua_filters::json::skim::{self, Skim};
 use pingora::Result;
+use pingora::http::RequestHeader;
 use pingora_proxy::Session;
 
 use super::ctx::{Ctx, Inbound};
 use super::endpoint::{self, Accent, Action, Generate};
 use super::gateway::Gateway;
 use super::{auth, body, local, replay, respond};
-use crate::pool::session_key;
+use crate::pool::session_key::{Parts, session_key};
 
 /// Slowest body that a client may send, in bytes a second, before it is cut off.
 const MIN_SEND_RATE: usize = 1024;
@@ -89,7 +90,7 @@ async fn refuse(session: &mut Session, ctx: &mut Ctx, error: &ApiError) -> Resul
 }
 
 fn plan(
-    head: &pingora::http::RequestHeader,
+    head: &RequestHeader,
     ctx: &Ctx,
     generate: &Generate,
     body: Bytes,
@@ -113,7 +114,7 @@ fn plan(
         });
     };
     let stream = generate.stream.or_else(|| skimmed.stream.as_ref().map(|(stream, _)| *stream)).unwrap_or(false);
-    let session = config.resilience.affinity.enabled.then(|| conversation(head, ctx, &skimmed));
+    let session = if config.resilience.affinity.enabled { conversation(head, ctx, &skimmed) } else { None };
     Ok(Inbound {
         model,
         stream,
@@ -126,17 +127,21 @@ fn plan(
 }
 
 /// What binds the conversation to an account.
-fn conversation(head: &pingora::http::RequestHeader, ctx: &Ctx, skimmed: &Skim<'_>) -> u64 {
+fn conversation(head: &RequestHeader, ctx: &Ctx, skimmed: &Skim<'_>) -> Option<u128> {
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok());
-    session_key::choose(&session_key::Parts {
+    let prefix = skimmed.prefix_hash.to_le_bytes();
+    let parts = Parts {
+        client: ctx.client.as_deref().unwrap_or_default(),
         explicit: header("x-session-id"),
-        agent: header("x-claude-code-session-id").or_else(|| header("session-id")).or_else(|| header("session_id")),
-        user: skimmed.user_id.as_deref(),
+        agent_session: header("x-claude-code-session-id").or_else(|| header("session-id")),
+        user_id: skimmed.user_id.as_deref(),
+        conversation: header("session_id").or_else(|| header("conversation_id")),
         prompt_cache_key: skimmed.prompt_cache_key.as_deref(),
         previous_response_id: skimmed.previous_response_id.as_deref(),
-        client: ctx.client.as_deref().unwrap_or_default(),
-        prefix_hash: skimmed.prefix_hash,
-    })
+        system: Some(&prefix),
+        first_user: None,
+    };
+    session_key(&parts).map(|(key, _)| key)
 }
 
 fn travelling(headers: &HeaderMap) -> HeaderMap {

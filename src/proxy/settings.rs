@@ -1,0 +1,59 @@
+//! The configuration in the words of the pure parts.
+
+use std::time::Duration;
+
+use super::gateway::Gateway;
+use crate::config::{Resilience, Snapshot, specs};
+use crate::limits::{Defaults, cooldown};
+use crate::pool::{self, affinity};
+
+impl Gateway {
+    /// Takes over a configuration that was put in force: accounts, their limits, the protections.
+    pub fn follow(&self, snapshot: &Snapshot) {
+        let resilience = &snapshot.config.resilience;
+        self.registry.reconcile(&specs(&snapshot.config), pool(resilience));
+        self.affinity.configure(affinity(resilience));
+        self.metrics.config_generation.set(i64::try_from(snapshot.generation).unwrap_or(i64::MAX));
+    }
+}
+
+/// Settings of the pool.
+pub fn pool(resilience: &Resilience) -> pool::Settings {
+    let configured = &resilience.cooldown;
+    let cooldown = cooldown::Settings {
+        enabled: configured.enabled,
+        lock_ms_max: ms(configured.max),
+        jitter_permille: u32::from(configured.jitter_percent) * 10,
+        ..cooldown::Settings::default()
+    };
+    pool::Settings { cooldown, ..pool::Settings::default() }
+}
+
+/// Settings of affinity.
+pub fn affinity(resilience: &Resilience) -> affinity::Settings {
+    let configured = &resilience.affinity;
+    affinity::Settings {
+        enabled: configured.enabled,
+        entries_max: configured.entries_max,
+        ttl_ms: ms(configured.ttl),
+        failures_max: configured.unbind_after_failures,
+        lock_ms_max: ms(configured.unbind_after_lock),
+    }
+}
+
+/// Numbers of the table that classifies failures.
+pub fn limits(resilience: &Resilience) -> Defaults {
+    let grace = if resilience.grace_retry.enabled { ms(resilience.grace_retry.wait_max) } else { 0 };
+    let standard = Defaults::default();
+    Defaults {
+        same_account_ms_max: grace,
+        provider_wait_ms: standard.provider_wait_ms.min(grace),
+        rate_limit_ms: ms(resilience.cooldown.default),
+        quota_ms: ms(resilience.cooldown.quota_default),
+        ..standard
+    }
+}
+
+fn ms(span: Duration) -> u64 {
+    u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
+}
