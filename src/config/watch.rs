@@ -219,3 +219,25 @@ fn parent(path: &Path) -> PathBuf {
         _ => PathBuf::from("."),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::zero_config;
+
+    #[test]
+    fn what_needs_a_restart_is_told_and_nothing_else() {
+        let env = |name: &str| (name == "OPENAI_API_KEY").then(|| "sk-1".to_owned());
+        let mut config = zero_config(&env).unwrap();
+        let started = config.server.clone();
+        config.server.strict = true;
+        config.server.drain_timeout = Duration::from_secs(1);
+        assert!(needs_restart(&started, &config).is_empty());
+        config.server.listen = vec!["127.0.0.1:9000".parse().unwrap()];
+        config.server.admin_listen = Some("127.0.0.1:9001".parse().unwrap());
+        config.server.threads += 1;
+        let told = needs_restart(&started, &config);
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0].contains("server.listen is [127.0.0.1:9000] now, but the process listens on [127.0.0.1:8080]"));
+    }
+}
