@@ -1,1 +1,50 @@
-//! config
+//! Configuration: one YAML file, read once into types that cannot be wrong.
+//!
+//! ```text
+//! text ── read ──▶ raw::Config ── mean ──▶ Config ── publish ──▶ Snapshot (one per request, never changed)
+//!          │                        │
+//!          └── problems, by key path┴──▶ Report: every one with file, line, column and what to do
+//! ```
+//!
+//! - [`raw`] is the file **as written**: serde types with the default and the unit of every key. The JSON schema in
+//!   `conf/schema.json` is made of them.
+//! - [`model`](Config) is the file **as meant**: names are resolved, numbers are in bounds, credentials are read.
+//! - [`load`] goes from a path to the meaning. [`zero_config`] does the same from the well-known environment variables.
+//! - [`Store`] swaps whole snapshots; [`Reloader`] is what the file watch, SIGHUP and the admin API call.
+//!
+//! A file with any error is refused as a whole, and what ran before goes on. Nothing of a secret is ever part of a
+//! message: a problem quotes key names and never the value of a key that may hold one.
+
+mod base_url;
+pub mod load;
+mod mean;
+mod model;
+pub mod raw;
+mod read;
+mod reference;
+mod report;
+mod snapshot;
+mod spans;
+mod suggest;
+mod units;
+mod watch;
+mod zero;
+
+pub use base_url::{BaseUrl, BaseUrlError};
+pub use load::{CONFIG_BYTES_MAX, Loaded, inspect, load_file};
+pub use model::{
+    Account, Affinity, Aimd, AuthStyle, Breaker, Client, Config, Cooldown, GraceRetry, Peek, PerClient, Resilience,
+    Server, StreamMode, Timeouts, Upstream, key_digest,
+};
+pub use report::{PROBLEMS_MAX, Problem, Report};
+pub use snapshot::{Snapshot, Store};
+pub use units::{ByteSize, OneOrMany, SecretText, Threads, TimeSpan};
+pub use watch::{Reloader, Watch};
+pub use zero::zero_config;
+
+/// The JSON schema of the file, as pretty JSON with a line break at its end. Editors complete and check by it.
+pub fn schema() -> Result<String, serde_json::Error> {
+    let mut text = serde_json::to_string_pretty(&schemars::schema_for!(raw::Config))?;
+    text.push('\n');
+    Ok(text)
+}

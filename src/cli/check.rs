@@ -1,0 +1,39 @@
+//! `interlingua check FILE`: is the file good, and what does it say?
+
+use std::fmt::Write;
+use std::path::Path;
+
+use crate::config::{self, Config, Loaded};
+
+/// Checks the file at `path` as the gateway would read it, with its environment. Gives a summary and the warnings.
+///
+/// # Errors
+/// Everything that is wrong with the file, for people.
+pub fn run(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
+    let Loaded { config, warnings } = config::inspect(path, env).map_err(|report| report.to_string())?;
+    let mut text = String::new();
+    for warning in &warnings {
+        text.push_str(&warning.as_warning());
+        text.push('\n');
+    }
+    text.push_str(&summary(path, &config));
+    Ok(text)
+}
+
+fn summary(path: &Path, config: &Config) -> String {
+    let mut text = format!("{} is good\n", path.display());
+    let listen = config.server.listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
+    let on = config.accounts.iter().filter(|account| account.enabled).count();
+    let lines = [
+        ("listen", listen),
+        ("clients", config.clients.len().to_string()),
+        ("upstreams", config.upstreams.len().to_string()),
+        ("accounts", format!("{} ({on} enabled)", config.accounts.len())),
+        ("routes", config.routes.rules().len().to_string()),
+    ];
+    for (name, value) in lines {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "  {name:<10}{value}");
+    }
+    text
+}

@@ -1,0 +1,90 @@
+//! From a path to a configuration.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+
+use super::mean::Mean;
+use super::read;
+use super::reference::Sources;
+use super::report::{Problem, Problems, Report};
+use super::{Config, raw};
+
+/// Largest file, in bytes: some 100,000 accounts.
+pub const CONFIG_BYTES_MAX: u64 = 16 << 20;
+
+/// A configuration, and what is allowed in it but worth a word.
+#[derive(Clone, Debug)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    /// What the operator should know.
+    pub warnings: Vec<Problem>,
+}
+
+/// Reads the file at `path`. `env` gives environment variables. Warnings are logged.
+///
+/// # Errors
+/// Everything that is wrong with the file. A file with any error is refused as a whole.
+pub fn load_file(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Report> {
+    let loaded = inspect(path, env)?;
+    for warning in &loaded.warnings {
+        tracing::warn!("{}", warning.short());
+    }
+    Ok(loaded.config)
+}
+
+/// As [`load_file`], but gives the warnings instead of logging them.
+///
+/// # Errors
+/// As [`load_file`].
+pub fn inspect(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
+    inspect_text(path, &read_text(path)?, env)
+}
+
+/// As [`inspect`], of a text that was read already.
+pub(super) fn inspect_text(path: &Path, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
+    let mut problems = Problems::default();
+    let raw = read::read(text, &mut problems).map_err(|error| Report::whole(path, error.place, error.message, None))?;
+    let folder = path.parent().unwrap_or(Path::new(""));
+    means(&raw, Sources { env, folder }, problems, path, text)
+}
+
+/// From the file as written to its meaning. `text` is what places are looked up in; empty if there is none.
+pub(super) fn means(
+    raw: &raw::Config,
+    sources: Sources<'_>,
+    mut problems: Problems,
+    path: &Path,
+    text: &str,
+) -> Result<Loaded, Report> {
+    let config = Mean { sources, problems: &mut problems }.config(raw);
+    if problems.errors.is_empty() {
+        let warnings = match problems.warnings {
+            none if none.is_empty() => Vec::new(),
+            warnings => Report::locate(path, text, warnings).problems,
+        };
+        Ok(Loaded { config, warnings })
+    } else {
+        Err(Report::locate(path, text, problems.errors))
+    }
+}
+
+/// The text of the file.
+pub(super) fn read_text(path: &Path) -> Result<String, Report> {
+    let whole = |message: String, help: Option<&str>| Report::whole(path, None, message, help.map(str::to_owned));
+    let file = File::open(path).map_err(|error| {
+        let help = "give the path of the configuration, or set provider keys in the environment and give none";
+        whole(format!("the file cannot be opened: {error}"), Some(help))
+    })?;
+    let mut bytes = Vec::new();
+    let read = file.take(CONFIG_BYTES_MAX + 1).read_to_end(&mut bytes);
+    read.map_err(|error| whole(format!("the file cannot be read: {error}"), None))?;
+    if bytes.len() as u64 > CONFIG_BYTES_MAX {
+        return Err(whole(format!("the file is larger than {CONFIG_BYTES_MAX} bytes"), None));
+    }
+    String::from_utf8(bytes).map_err(|error| {
+        let message = format!("the file is not UTF-8: byte {} is not", error.utf8_error().valid_up_to());
+        whole(message, Some("save it as UTF-8"))
+    })
+}

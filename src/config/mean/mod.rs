@@ -1,0 +1,199 @@
+//! From the file as written to the file as meant.
+//!
+//! Every step goes on after a fault, with a default or without the entry, so that all faults are found at once. What
+//! comes out counts only if there was none.
+
+mod accounts;
+mod resilience;
+mod routes;
+mod server;
+mod upstreams;
+
+use std::collections::HashMap;
+use std::time::Duration;
+
+use super::raw;
+use super::reference::Sources;
+use super::report::{At, Problems};
+use super::units::{OneOrMany, SecretText, TimeSpan};
+use super::{Client, Config, key_digest, suggest};
+
+/// Longest id, in characters: ids are metric labels.
+const ID_CHARS_MAX: usize = 64;
+
+/// Shortest key of a client, in characters: what is shorter can be guessed.
+const KEY_CHARS_MIN: usize = 16;
+
+/// Most tiers: an account's tier is one byte.
+const TIERS_MAX: usize = 256;
+
+/// What all steps need.
+pub(super) struct Mean<'a> {
+    pub(super) sources: Sources<'a>,
+    pub(super) problems: &'a mut Problems,
+}
+
+impl Mean<'_> {
+    /// The whole file.
+    pub(super) fn config(&mut self, raw: &raw::Config) -> Config {
+        let root = At::ROOT;
+        let clients = self.clients(&root.key("clients"), &raw.clients);
+        let server = self.server(&root.key("server"), &raw.server, !raw.clients.is_empty());
+        let tiers = self.tiers(&root.key("tiers"), &raw.tiers);
+        let upstreams = self.upstreams(&root.key("upstreams"), &raw.upstreams, &server.listen);
+        let accounts = self.accounts(&root.key("accounts"), &raw.accounts, &upstreams, &tiers);
+        let resilience = self.resilience(&root.key("resilience"), &raw.resilience);
+        let routes = self.routes(&root.key("routes"), &raw.routes, &upstreams, &accounts, resilience.fallbacks);
+        let upstreams = upstreams.into_list();
+        Config { server, clients, upstreams, accounts: accounts.list, routes, tiers, resilience }
+    }
+
+    fn clients(&mut self, at: &At<'_>, raw: &[Option<raw::Client>]) -> Vec<Client> {
+        let mut ids = HashMap::new();
+        let mut owners = HashMap::new();
+        let mut clients = Vec::new();
+        for (index, client) in raw.iter().enumerate() {
+            let at = at.index(index);
+            let Some(client) = client else {
+                self.problems.empty_item(&at);
+                continue;
+            };
+            let id = self.id(&at, client.id.as_deref(), &mut ids, index).unwrap_or_default();
+            if client.keys.0.is_empty() {
+                self.problems.missing(&at, "keys", "at least one key, for example `${env:INTERLINGUA_KEY}`");
+            }
+            let key_digests = self.keys(&at.key("keys"), &client.keys);
+            for digest in &key_digests {
+                let first = *owners.entry(*digest).or_insert(index);
+                if first != index {
+                    let message = format!("this client has a key of `clients[{first}]`");
+                    self.problems.error(&at.key("keys"), message, Some("give each client a key of its own".to_owned()));
+                }
+            }
+            clients.push(Client { id, key_digests });
+        }
+        clients
+    }
+
+    /// Digests of keys as written, each once.
+    fn keys(&mut self, at: &At<'_>, keys: &OneOrMany<SecretText>) -> Vec<[u8; 32]> {
+        let mut digests = Vec::with_capacity(keys.0.len());
+        for (index, key) in keys.0.iter().enumerate() {
+            let at = at.index(index);
+            let Some(key) = self.expand(&at, &key.0) else { continue };
+            match digest(&key) {
+                Ok(digest) if digests.contains(&digest) => {}
+                Ok(digest) => digests.push(digest),
+                Err(message) => {
+                    let help = "make one with `openssl rand -hex 24`".to_owned();
+                    self.problems.error(&at, message, Some(help));
+                }
+            }
+        }
+        digests
+    }
+
+    fn tiers(&mut self, at: &At<'_>, raw: &[String]) -> Vec<String> {
+        if raw.is_empty() && !self.problems.has(at) {
+            let help = "name at least one, or leave the key out".to_owned();
+            self.problems.error(at, "the list of tiers is empty", Some(help));
+        }
+        if raw.len() > TIERS_MAX {
+            self.problems.error(at, format!("there are more than {TIERS_MAX} tiers"), None);
+        }
+        let mut names = HashMap::new();
+        for (index, name) in raw.iter().enumerate() {
+            self.name(&at.index(index), name, &mut names, index);
+        }
+        raw.to_vec()
+    }
+
+    /// The id of an entry: there, well formed and not taken. `None` was reported.
+    fn id(&mut self, at: &At<'_>, id: Option<&str>, seen: &mut HashMap<String, usize>, index: usize) -> Option<String> {
+        let Some(id) = id.filter(|id| !id.is_empty()) else {
+            self.problems.missing(at, "id", "a name for logs, metrics and references");
+            return None;
+        };
+        self.name(&at.key("id"), id, seen, index);
+        Some(id.to_owned())
+    }
+
+    /// A name, at its own place: well formed and not taken.
+    fn name(&mut self, at: &At<'_>, id: &str, seen: &mut HashMap<String, usize>, index: usize) {
+        let well = |c: char| c.is_ascii_alphanumeric() || "._-@/".contains(c);
+        if id.is_empty() || !id.chars().all(well) || id.chars().count() > ID_CHARS_MAX {
+            let message = "a name may hold letters, digits and `. _ - @ /`, at most 64 characters";
+            self.problems.error(at, message, None);
+        }
+        let first = *seen.entry(id.to_owned()).or_insert(index);
+        if first != index {
+            let help = "names are unique; give this one another".to_owned();
+            self.problems.error(at, format!("the name `{id}` is taken by item {}", first + 1), Some(help));
+        }
+    }
+
+    /// A text with its references replaced. `None` was reported.
+    fn expand(&mut self, at: &At<'_>, text: &str) -> Option<String> {
+        match self.sources.expand(text) {
+            Ok(text) => Some(text),
+            Err(error) => {
+                self.problems.error(at, error.to_string(), error.help());
+                None
+            }
+        }
+    }
+
+    /// A name that refers to another entry and is not there.
+    fn dangling(&mut self, at: &At<'_>, kind: &str, name: &str, known: &[&str]) {
+        let help = if known.is_empty() {
+            Some(format!("there is no {kind} in this file"))
+        } else {
+            suggest::among(name, "there are", known)
+        };
+        self.problems.error(at, format!("there is no {kind} `{name}`"), help);
+    }
+
+    /// A time span that may not be zero.
+    fn positive(&mut self, at: &At<'_>, key: &str, span: TimeSpan) -> Duration {
+        if span.0.is_zero() {
+            let help = "write a longer one; to turn a protection off, use its switch".to_owned();
+            self.problems.error(&at.key(key), format!("`{key}` may not be zero"), Some(help));
+        }
+        span.0
+    }
+
+    /// A number within bounds, which must fit the target type.
+    fn number<T: TryFrom<u64> + Default>(&mut self, at: &At<'_>, key: &str, value: u64, bounds: (u64, u64)) -> T {
+        let (min, max) = bounds;
+        match T::try_from(value) {
+            Ok(number) if (min..=max).contains(&value) => number,
+            _ => {
+                self.problems.error(&at.key(key), format!("{value} is out of bounds: {min} to {max}"), None);
+                T::default()
+            }
+        }
+    }
+}
+
+fn digest(key: &str) -> Result<[u8; 32], String> {
+    if let Some(hex) = key.strip_prefix("sha256:") {
+        return parse_hex(hex).ok_or_else(|| "`sha256:` must be followed by 64 hexadecimal digits".to_owned());
+    }
+    if key.chars().count() < KEY_CHARS_MIN {
+        return Err(format!("the key is shorter than {KEY_CHARS_MIN} characters, so it can be guessed"));
+    }
+    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
+        return Err("the key holds a character that an HTTP header cannot carry".to_owned());
+    }
+    Ok(key_digest(key.as_bytes()))
+}
+
+fn parse_hex(text: &str) -> Option<[u8; 32]> {
+    let mut digest = [0; 32];
+    let mut nibbles = text.chars().map(|c| c.to_digit(16));
+    for byte in &mut digest {
+        let (high, low) = (nibbles.next()??, nibbles.next()??);
+        *byte = u8::try_from(high * 16 + low).ok()?;
+    }
+    nibbles.next().is_none().then_some(digest)
+}

@@ -1,0 +1,200 @@
+//! Providers.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
+use interlingua_filters::Dialect;
+use interlingua_filters::dialects::Quirks;
+
+use super::Mean;
+use crate::config::report::At;
+use crate::config::{AuthStyle, BaseUrl, Timeouts, Upstream, raw};
+
+/// Headers that the gateway sets itself, or that carry credentials.
+const OWN_HEADERS: [&str; 15] = [
+    "accept-encoding",
+    "authorization",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "expect",
+    "host",
+    "keep-alive",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "x-api-key",
+    "x-goog-api-key",
+];
+
+/// Largest `default_max_output_tokens`.
+const OUTPUT_TOKENS_MAX: u64 = 10_000_000;
+
+/// Upstreams by name. An upstream with a fault has a name, so that references to it are no second fault.
+#[derive(Default)]
+pub(super) struct Upstreams {
+    by_id: HashMap<String, Option<Arc<Upstream>>>,
+    /// In the order of the file.
+    pub(super) ids: Vec<String>,
+}
+
+impl Upstreams {
+    /// Whether there is one of this name, also one with a fault.
+    pub(super) fn has(&self, id: &str) -> bool {
+        self.by_id.contains_key(id)
+    }
+
+    /// The upstream of this name, if there is one without a fault.
+    pub(super) fn get(&self, id: &str) -> Option<&Arc<Upstream>> {
+        self.by_id.get(id)?.as_ref()
+    }
+
+    pub(super) fn into_list(mut self) -> Vec<Arc<Upstream>> {
+        self.ids.iter().filter_map(|id| self.by_id.remove(id).flatten()).collect()
+    }
+}
+
+impl Mean<'_> {
+    pub(super) fn upstreams(&mut self, at: &At<'_>, raw: &[Option<raw::Upstream>], listen: &[SocketAddr]) -> Upstreams {
+        let mut upstreams = Upstreams::default();
+        let mut seen = HashMap::new();
+        for (index, upstream) in raw.iter().enumerate() {
+            let at = at.index(index);
+            let Some(upstream) = upstream else {
+                self.problems.empty_item(&at);
+                continue;
+            };
+            let id = self.id(&at, upstream.id.as_deref(), &mut seen, index);
+            let meant = self.upstream(&at, upstream, id.clone().unwrap_or_default(), listen);
+            if let Some(id) = id {
+                upstreams.ids.push(id.clone());
+                upstreams.by_id.entry(id).or_insert(meant.map(Arc::new));
+            }
+        }
+        upstreams
+    }
+
+    fn upstream(&mut self, at: &At<'_>, raw: &raw::Upstream, id: String, listen: &[SocketAddr]) -> Option<Upstream> {
+        if raw.dialect.is_none() {
+            let names = Dialect::ALL.map(Dialect::name).join(", ");
+            self.problems.missing(at, "dialect", &format!("one of {names}"));
+        }
+        let base_url = match raw.base_url.as_deref() {
+            Some(text) if !text.is_empty() => self.base_url(&at.key("base_url"), text, raw.dialect, listen),
+            _ => {
+                self.problems.missing(at, "base_url", "for example `https://api.openai.com/v1`");
+                None
+            }
+        };
+        let headers = self.headers(&at.key("headers"), raw);
+        let timeouts = self.timeouts(&at.key("timeouts"), &raw.timeouts);
+        let quirks = self.quirks(&at.key("quirks"), &raw.quirks);
+        let dialect = raw.dialect?;
+        let auth = raw.auth.unwrap_or(AuthStyle::of(dialect));
+        Some(Upstream { id, dialect, base_url: base_url?, auth, quirks, headers, timeouts, stream: raw.stream })
+    }
+
+    fn base_url(
+        &mut self,
+        at: &At<'_>,
+        text: &str,
+        dialect: Option<Dialect>,
+        listen: &[SocketAddr],
+    ) -> Option<BaseUrl> {
+        let url = match BaseUrl::parse(&self.expand(at, text)?) {
+            Ok(url) => url,
+            Err(error) => {
+                let from = if text.contains("${") { Some(format!("the URL comes from `{text}`")) } else { None };
+                self.problems.error(at, error.to_string(), from);
+                return None;
+            }
+        };
+        if url.is_loopback()
+            && listen.iter().any(|address| {
+                address.port() == url.port && (address.ip().is_loopback() || address.ip().is_unspecified())
+            })
+        {
+            let help = "give the provider's own address; agents have the gateway's address in the same variables";
+            let message = format!("`{text}` is the gateway itself: requests would go round in a circle");
+            self.problems.error(at, message, Some(help.to_owned()));
+        }
+        let versions: &[&str] = match dialect {
+            Some(Dialect::Anthropic) => &["/v1"],
+            Some(Dialect::Gemini) => &["/v1", "/v1beta"],
+            _ => &[],
+        };
+        if let Some(version) = versions.iter().find(|version| url.path.ends_with(*version)) {
+            let message = format!(
+                "the gateway itself adds the version to a URL of this dialect: `{version}` would be there twice"
+            );
+            self.problems.error(at, message, Some(format!("leave `{version}` out")));
+        }
+        if !url.tls && !url.is_loopback() {
+            let message = "`http` to another machine: credentials and prompts can be read on the way";
+            self.problems.warn(at, message, Some("use `https`, or a network that nobody else can read".to_owned()));
+        }
+        Some(url)
+    }
+
+    fn headers(&mut self, at: &At<'_>, raw: &raw::Upstream) -> Vec<(String, String)> {
+        let mut headers = Vec::with_capacity(raw.headers.len());
+        for (name, value) in &raw.headers {
+            let at = at.key(name);
+            let Some(value) = self.expand(&at, &value.0) else { continue };
+            let lower = name.to_ascii_lowercase();
+            if OWN_HEADERS.contains(&lower.as_str()) {
+                let help =
+                    "a credential belongs to an account, and `auth` says where it goes; the rest cannot be changed";
+                self.problems.error(&at, format!("the gateway sets `{name}` itself"), Some(help.to_owned()));
+            } else if HeaderName::try_from(&lower).is_err() {
+                self.problems.error(&at, "this is not the name of an HTTP header", None);
+            } else if HeaderValue::try_from(&value).is_err() {
+                self.problems.error(&at, "the value holds a character that an HTTP header cannot carry", None);
+            } else if headers.iter().any(|(taken, _)| *taken == lower) {
+                self.problems.error(&at, format!("the header `{lower}` is there twice"), None);
+            } else {
+                headers.push((lower, value));
+            }
+        }
+        headers
+    }
+
+    fn timeouts(&mut self, at: &At<'_>, raw: &raw::Timeouts) -> Timeouts {
+        let timeouts = Timeouts {
+            connect: self.positive(at, "connect", raw.connect),
+            total_connect: self.positive(at, "total_connect", raw.total_connect),
+            first_byte: self.positive(at, "first_byte", raw.first_byte),
+            idle: self.positive(at, "idle", raw.idle),
+            write: self.positive(at, "write", raw.write),
+            total: self.positive(at, "total", raw.total),
+        };
+        if timeouts.total_connect < timeouts.connect {
+            let help = format!("write at least {}, or a shorter `connect`", raw.connect);
+            self.problems.error(&at.key("total_connect"), "`total_connect` is shorter than `connect`", Some(help));
+        }
+        timeouts
+    }
+
+    fn quirks(&mut self, at: &At<'_>, raw: &raw::Quirks) -> Quirks {
+        let mut quirks = Quirks::default();
+        set(&mut quirks.max_tokens_name, raw.max_tokens_name);
+        set(&mut quirks.stream_usage, raw.stream_usage);
+        set(&mut quirks.developer_role, raw.developer_role);
+        set(&mut quirks.reasoning_content, raw.reasoning_content);
+        set(&mut quirks.json_schema, raw.json_schema);
+        set(&mut quirks.call_ids, raw.call_ids);
+        if let Some(tokens) = raw.default_max_output_tokens {
+            let bounds = (1, OUTPUT_TOKENS_MAX);
+            quirks.default_max_output_tokens = self.number(at, "default_max_output_tokens", tokens, bounds);
+        }
+        quirks
+    }
+}
+
+fn set(quirk: &mut bool, written: Option<bool>) {
+    *quirk = written.unwrap_or(*quirk);
+}

@@ -1,0 +1,324 @@
+//! The configuration as meant. Values of these types are right by construction; nothing checks them again.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use interlingua_filters::Dialect;
+use interlingua_filters::dialects::Quirks;
+use sha2::{Digest, Sha256};
+
+use super::BaseUrl;
+use crate::credentials::Secret;
+use crate::routing::{self, Pattern};
+
+/// Everything that a request needs to know of the operator's wishes.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The gateway itself.
+    pub server: Server,
+    /// Who may use it. Empty: anybody who reaches a loopback address.
+    pub clients: Vec<Client>,
+    /// Providers, one entry a dialect and address.
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// The operator's accounts there.
+    pub accounts: Vec<Arc<Account>>,
+    /// Which models go where.
+    pub routes: routing::Table,
+    /// Names of the tiers, the first served first. At most 256.
+    pub tiers: Vec<String>,
+    /// Retries and protections.
+    pub resilience: Resilience,
+}
+
+/// The gateway itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Server {
+    /// Addresses for clients. At least one. A change needs a restart.
+    pub listen: Vec<SocketAddr>,
+    /// Address of the admin API and of the metrics. A change needs a restart.
+    pub admin_listen: Option<SocketAddr>,
+    /// SHA-256 of the keys of the admin API. Not empty if `admin_listen` is not loopback.
+    pub admin_key_digests: Vec<[u8; 32]>,
+    /// Worker threads, 1 to 1024. A change needs a restart.
+    pub threads: usize,
+    /// Largest request body, in bytes.
+    pub body_bytes_max: usize,
+    /// Longest wait for the next bytes of a client.
+    pub downstream_read_timeout: Duration,
+    /// Longest wait for a client to take bytes.
+    pub downstream_write_timeout: Duration,
+    /// How long requests in flight may go on when the process shall end.
+    pub drain_timeout: Duration,
+    /// Answer with the model name that the client asked for, not the provider's.
+    pub echo_model: bool,
+    /// Show reasoning to Chat clients as `reasoning_content`.
+    pub reasoning_content: bool,
+    /// Refuse with 400 what cannot be translated without loss.
+    pub strict: bool,
+    /// Name the losses of a translation in a response header.
+    pub show_losses: bool,
+}
+
+/// Who may use the gateway.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Client {
+    /// Its name in logs and metrics.
+    pub id: String,
+    /// SHA-256 of its keys, never the keys. At least one.
+    pub key_digests: Vec<[u8; 32]>,
+}
+
+/// What a client's key is compared by. Compare digests in constant time.
+pub fn key_digest(key: &[u8]) -> [u8; 32] {
+    Sha256::digest(key).into()
+}
+
+/// A provider at one address, speaking one dialect.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Upstream {
+    /// Its name in the file, in logs and metrics.
+    pub id: String,
+    /// What it speaks.
+    pub dialect: Dialect,
+    /// Its address, as the vendor's own SDK takes it: the OpenAI dialects with `/v1`, Anthropic and Gemini without
+    /// their `/v1` and `/v1beta`.
+    pub base_url: BaseUrl,
+    /// Where the credential goes.
+    pub auth: AuthStyle,
+    /// What it does otherwise than its dialect says.
+    pub quirks: Quirks,
+    /// Headers for every request, names in lower case. Values may be secret.
+    pub headers: Vec<(String, String)>,
+    /// How long each phase may take.
+    pub timeouts: Timeouts,
+    /// Whether it is asked to stream.
+    pub stream: StreamMode,
+}
+
+/// Where the credential goes in a request to a provider.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum AuthStyle {
+    /// `authorization: Bearer …`
+    Bearer,
+    /// `x-api-key: …`
+    XApiKey,
+    /// `x-goog-api-key: …`
+    XGoogApiKey,
+    /// No credential.
+    None,
+}
+
+impl AuthStyle {
+    /// What the vendor of a dialect wants.
+    pub fn of(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::OpenAiChat | Dialect::OpenAiResponses => AuthStyle::Bearer,
+            Dialect::Anthropic => AuthStyle::XApiKey,
+            Dialect::Gemini => AuthStyle::XGoogApiKey,
+        }
+    }
+
+    /// The header and what stands before the credential there.
+    pub fn header(self) -> Option<(&'static str, &'static str)> {
+        match self {
+            AuthStyle::Bearer => Some(("authorization", "Bearer ")),
+            AuthStyle::XApiKey => Some(("x-api-key", "")),
+            AuthStyle::XGoogApiKey => Some(("x-goog-api-key", "")),
+            AuthStyle::None => None,
+        }
+    }
+}
+
+/// Whether a provider is asked to stream.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, schemars::JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum StreamMode {
+    /// As the client asks.
+    #[default]
+    AsClient,
+    /// Always; collected for clients that want one answer.
+    Always,
+    /// Never; the answer is cut into events for clients that want a stream.
+    Never,
+}
+
+/// How long each phase of an upstream request may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Timeouts {
+    /// TCP connect.
+    pub connect: Duration,
+    /// TCP connect and TLS. At least `connect`.
+    pub total_connect: Duration,
+    /// From the request's end to the response's header.
+    pub first_byte: Duration,
+    /// Between two reads of a body.
+    pub idle: Duration,
+    /// One write.
+    pub write: Duration,
+    /// The whole attempt.
+    pub total: Duration,
+}
+
+/// One of the operator's accounts.
+#[derive(Clone, Debug)]
+pub struct Account {
+    /// Its identity: live state stays with this name through reloads.
+    pub id: String,
+    /// The first of `upstreams`.
+    pub upstream: Arc<Upstream>,
+    /// All upstreams that its credential opens, as declared: one for each dialect of the provider. At least one. Its
+    /// concurrency and its locks count for all of them together.
+    pub upstreams: Vec<Arc<Upstream>>,
+    /// Index into [`Config::tiers`].
+    pub tier: u8,
+    /// What proves that a request is the operator's. None if the upstreams want none.
+    pub credential: Secret,
+    /// Most requests at a time. At least 1.
+    pub concurrency: u32,
+    /// Whether it takes part.
+    pub enabled: bool,
+    /// Only these models, in the provider's words. `None`: all.
+    pub models: Option<Vec<Pattern>>,
+}
+
+impl Account {
+    /// Whether the account may be asked for `model` (in the provider's words).
+    pub fn takes(&self, model: &str) -> bool {
+        self.models.as_ref().is_none_or(|patterns| patterns.iter().any(|pattern| pattern.matches(model)))
+    }
+
+    /// The upstream to use this account through in a step: the first of `preferred` that it offers, if any.
+    pub fn upstream_in<'s>(&self, preferred: &'s [Arc<Upstream>]) -> Option<&'s Arc<Upstream>> {
+        preferred.iter().find(|wanted| self.upstreams.iter().any(|offered| offered.id == wanted.id))
+    }
+}
+
+/// Retries and protections. Everything off leaves a plain translating proxy.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Resilience {
+    /// Attempts of one request. 1: no retry.
+    pub attempts_max: u32,
+    /// Longest time until the commit point, over all attempts.
+    pub deadline: Duration,
+    /// The same refusal from this many accounts is the answer. 0: off.
+    pub same_refusal_max: u32,
+    /// A second try on the same account.
+    pub grace_retry: GraceRetry,
+    /// Accounts that refused rest.
+    pub cooldown: Cooldown,
+    /// Conversations stay on their account.
+    pub affinity: Affinity,
+    /// Limits of the time before the first content.
+    pub peek: Peek,
+    /// Accounts that fail rest.
+    pub breaker: Breaker,
+    /// Accounts learn their limits.
+    pub aimd: Aimd,
+    /// How long a request waits for a busy account. 0: not at all.
+    pub wait_for_slot: Duration,
+    /// Retry after a network error.
+    pub retry_network: bool,
+    /// Retry after an error status.
+    pub retry_status: bool,
+    /// Use the fallbacks of the rules. If off, [`Config::routes`] has none.
+    pub fallbacks: bool,
+}
+
+/// A second try on the same account, to keep its prompt cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct GraceRetry {
+    /// Switch.
+    pub enabled: bool,
+    /// Only if the provider asks to wait no longer than this.
+    pub wait_max: Duration,
+}
+
+/// Accounts that refused rest.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Cooldown {
+    /// Switch.
+    pub enabled: bool,
+    /// Rest after a refusal without a hint.
+    pub default: Duration,
+    /// Rest after a used-up quota without a hint.
+    pub quota_default: Duration,
+    /// Longest rest, whatever the provider says.
+    pub max: Duration,
+    /// Random part, 0 to 100 percent of the rest.
+    pub jitter_percent: u8,
+}
+
+/// Conversations stay on their account, to keep its prompt cache.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Affinity {
+    /// Switch.
+    pub enabled: bool,
+    /// A binding ends when unused for this long.
+    pub ttl: Duration,
+    /// Most bindings; the least recently used goes first.
+    pub entries_max: usize,
+    /// A binding ends after this many failures in a row.
+    pub unbind_after_failures: u32,
+    /// A binding ends when its account rests longer than this.
+    pub unbind_after_lock: Duration,
+}
+
+/// Limits of the time before the first content of a stream.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Peek {
+    /// Switch.
+    pub enabled: bool,
+    /// Until the first content of one attempt.
+    pub first_content: PerClient,
+    /// Until the first content, over all attempts.
+    pub total: PerClient,
+    /// Heartbeats without content of one attempt.
+    pub heartbeats_max: u32,
+}
+
+/// A time span that depends on what the client speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PerClient {
+    /// Clients of the Anthropic dialect.
+    pub anthropic: Duration,
+    /// All others.
+    pub others: Duration,
+}
+
+impl PerClient {
+    /// The span for a client's dialect.
+    pub fn of(self, client: Dialect) -> Duration {
+        match client {
+            Dialect::Anthropic => self.anthropic,
+            Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini => self.others,
+        }
+    }
+}
+
+/// Accounts that fail rest, until one request proves them well.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Breaker {
+    /// Switch.
+    pub enabled: bool,
+    /// Failures in a row that open it.
+    pub failures: u32,
+    /// How long it stays open the first time; doubles each time.
+    pub open: Duration,
+    /// Longest time open.
+    pub open_max: Duration,
+}
+
+/// Accounts learn how much their provider lets them do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Aimd {
+    /// Switch.
+    pub enabled: bool,
+    /// Usage of the learned limit from which requests wait, in percent.
+    pub slow_percent: u32,
+    /// Longest such wait.
+    pub slow_wait_max: Duration,
+    /// Usage of the learned limit from which the account is passed over, in percent.
+    pub skip_percent: u32,
+}

@@ -1,0 +1,243 @@
+//! Reloading, and the watch that calls for it.
+//!
+//! The watch looks at folders, since editors and deployments replace files instead of writing to them: the folder of
+//! the path, and the folder that it really lies in (a Kubernetes mount swaps a symbolic link of the folder). An event only
+//! means "look": what counts is whether the text is another than before. A slow poll finds what events miss, as on
+//! network file systems.
+
+use std::collections::HashSet;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use parking_lot::Mutex;
+use sha2::{Digest, Sha256};
+
+use super::load::{inspect_text, read_text};
+use super::{Config, Report, Server, Store};
+
+/// A file is read when it was left alone for this long.
+const QUIET: Duration = Duration::from_millis(200);
+
+/// A file that is never left alone is read after this long.
+const QUIET_WAIT_MAX: Duration = Duration::from_secs(2);
+
+/// How often the file is looked at without an event.
+const POLL: Duration = Duration::from_secs(30);
+
+type Env = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+
+/// Reads the file again and puts it in force. Used by the watch, by SIGHUP and by the admin API, from any thread.
+pub struct Reloader {
+    path: PathBuf,
+    env: Env,
+    store: Arc<Store>,
+    /// What the process started with, and goes on with until a restart.
+    started: Server,
+    /// Digest of the text that was last read, whether it was good or not. Held while reloading, so that two reloads
+    /// cannot overtake each other.
+    seen: Mutex<Option<[u8; 32]>>,
+}
+
+impl Reloader {
+    /// For the file at `path`, whose content is in force in `store` now.
+    pub fn new(path: PathBuf, env: Env, store: Arc<Store>) -> Self {
+        let started = store.load().config.server.clone();
+        let seen = read_text(&path).ok().map(|text| digest(&text));
+        Reloader { path, env, store, started, seen: Mutex::new(seen) }
+    }
+
+    /// Reads the file and puts it in force, also if its text is the same: what it refers to may have changed. Gives the
+    /// generation. Logs one line in either case.
+    ///
+    /// # Errors
+    /// Everything that is wrong with the file. The configuration in force stays.
+    pub fn reload(&self) -> Result<u64, Report> {
+        let mut seen = self.seen.lock();
+        self.apply(read_text(&self.path), &mut seen)
+    }
+
+    /// Reloads if the text is another than the last that was read. `None`: it is the same.
+    fn reload_if_changed(&self) -> Option<Result<u64, Report>> {
+        let mut seen = self.seen.lock();
+        let text = read_text(&self.path);
+        // Between the two steps of a replacement there is no file for a moment; the next look finds it.
+        let now = text.as_ref().ok().map(|text| digest(text));
+        (now != *seen).then(|| self.apply(text, &mut seen))
+    }
+
+    fn apply(&self, text: Result<String, Report>, seen: &mut Option<[u8; 32]>) -> Result<u64, Report> {
+        *seen = text.as_ref().ok().map(|text| digest(text));
+        let loaded = text.and_then(|text| inspect_text(&self.path, &text, &*self.env)).inspect_err(|report| {
+            let problems = report.short().replace('\n', " | ");
+            tracing::error!("the configuration was not reloaded, the one before stays in force: {problems}");
+        })?;
+        for warning in &loaded.warnings {
+            tracing::warn!("{}", warning.short());
+        }
+        for change in needs_restart(&self.started, &loaded.config) {
+            tracing::warn!("{change}: this takes effect at the next restart or upgrade");
+        }
+        let generation = self.store.publish(loaded.config);
+        tracing::info!(generation, path = %self.path.display(), "the configuration was reloaded");
+        Ok(generation)
+    }
+}
+
+/// What differs from what the process started with and cannot be changed while it runs.
+fn needs_restart(started: &Server, config: &Config) -> Vec<String> {
+    let now = &config.server;
+    let mut changes = Vec::new();
+    let set = |list: &[SocketAddr]| list.iter().copied().collect::<HashSet<_>>();
+    if set(&started.listen) != set(&now.listen) {
+        changes.push(format!("server.listen is {:?} now, but the process listens on {:?}", now.listen, started.listen));
+    }
+    if started.admin_listen != now.admin_listen {
+        changes.push("server.admin_listen was changed".to_owned());
+    }
+    if started.threads != now.threads {
+        changes.push(format!("server.threads is {} now, but the process has {}", now.threads, started.threads));
+    }
+    changes
+}
+
+fn digest(text: &str) -> [u8; 32] {
+    Sha256::digest(text.as_bytes()).into()
+}
+
+/// Watches the file until it is dropped.
+#[derive(Debug)]
+pub struct Watch {
+    stop: Arc<AtomicBool>,
+    wake: SyncSender<()>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Watch {
+    /// Starts the watch, in a thread of its own: it reads files.
+    ///
+    /// # Errors
+    /// If the folder cannot be watched or the thread cannot be started. The gateway can run without; SIGHUP reloads too.
+    pub fn start(reloader: Arc<Reloader>) -> Result<Self, notify::Error> {
+        // One waiting event says all that many would.
+        let (wake, events) = sync_channel(1);
+        let sender = wake.clone();
+        let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
+            // Reading is an event too, also our own.
+            if !event.is_ok_and(|event| event.kind.is_access()) {
+                let _ = sender.try_send(());
+            }
+        })?;
+        let mut folders = Folders { watcher, watched: HashSet::new() };
+        folders.watch(&parent(&reloader.path))?;
+        folders.follow(&reloader.path);
+        let stop = Arc::new(AtomicBool::new(false));
+        let stopped = Arc::clone(&stop);
+        let body = move || run(&reloader, &mut folders, &events, &stopped);
+        let thread = std::thread::Builder::new().name("config-watch".to_owned()).spawn(body)?;
+        Ok(Watch { stop, wake, thread: Some(thread) })
+    }
+}
+
+impl Drop for Watch {
+    fn drop(&mut self) {
+        self.stop.store(true, Ordering::Release);
+        let _ = self.wake.try_send(());
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join();
+        }
+    }
+}
+
+fn run(reloader: &Reloader, folders: &mut Folders, events: &Receiver<()>, stop: &AtomicBool) {
+    loop {
+        // A look before the first wait: the file may have changed since it was loaded.
+        if stop.load(Ordering::Acquire) {
+            return;
+        }
+        let _ = reloader.reload_if_changed();
+        folders.follow(&reloader.path);
+        match events.recv_timeout(POLL) {
+            Ok(()) => settle(events, stop),
+            Err(RecvTimeoutError::Timeout) => {}
+            Err(RecvTimeoutError::Disconnected) => return,
+        }
+    }
+}
+
+/// Waits until there was no event for [`QUIET`].
+fn settle(events: &Receiver<()>, stop: &AtomicBool) {
+    let started = Instant::now();
+    while started.elapsed() < QUIET_WAIT_MAX && !stop.load(Ordering::Acquire) {
+        if events.recv_timeout(QUIET).is_err() {
+            return;
+        }
+    }
+}
+
+struct Folders {
+    watcher: RecommendedWatcher,
+    /// At most two: where the path is, and where the file really lies.
+    watched: HashSet<PathBuf>,
+}
+
+impl Folders {
+    fn watch(&mut self, folder: &Path) -> Result<(), notify::Error> {
+        if !self.watched.contains(folder) {
+            self.watcher.watch(folder, RecursiveMode::NonRecursive)?;
+            self.watched.insert(folder.to_owned());
+        }
+        Ok(())
+    }
+
+    /// Watches the folder that the file lies in now, if the path leads over symbolic links, and no longer the one before.
+    fn follow(&mut self, path: &Path) {
+        let own = parent(path);
+        let Ok(real) = path.canonicalize() else { return };
+        let wanted = [own, parent(&real)];
+        let gone: Vec<PathBuf> = self.watched.iter().filter(|folder| !wanted.contains(folder)).cloned().collect();
+        for folder in gone {
+            let _ = self.watcher.unwatch(&folder);
+            self.watched.remove(&folder);
+        }
+        for folder in &wanted {
+            if let Err(error) = self.watch(folder) {
+                tracing::warn!("{} cannot be watched for changes: {error}", folder.display());
+            }
+        }
+    }
+}
+
+fn parent(path: &Path) -> PathBuf {
+    match path.parent() {
+        Some(folder) if !folder.as_os_str().is_empty() => folder.to_owned(),
+        _ => PathBuf::from("."),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::zero_config;
+
+    #[test]
+    fn what_needs_a_restart_is_told_and_nothing_else() {
+        let env = |name: &str| (name == "OPENAI_API_KEY").then(|| "sk-1".to_owned());
+        let mut config = zero_config(&env).unwrap();
+        let started = config.server.clone();
+        config.server.strict = true;
+        config.server.drain_timeout = Duration::from_secs(1);
+        assert!(needs_restart(&started, &config).is_empty());
+        config.server.listen = vec!["127.0.0.1:9000".parse().unwrap()];
+        config.server.admin_listen = Some("127.0.0.1:9001".parse().unwrap());
+        config.server.threads += 1;
+        let told = needs_restart(&started, &config);
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0].contains("server.listen is [127.0.0.1:9000] now, but the process listens on [127.0.0.1:8080]"));
+    }
+}

@@ -1,0 +1,5 @@
+//! What proves to a provider that a request is the operator's.
+
+mod secret;
+
+pub use secret::{Secret, SecretError};

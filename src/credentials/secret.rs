@@ -1,0 +1,77 @@
+//! A secret that can be sent, and nothing else.
+
+use std::fmt;
+
+use http::HeaderValue;
+
+/// A provider credential.
+///
+/// It has no `Display` and no `Serialize`, its `Debug` is redacted, and [`Secret::expose_to_header`] is the only way
+/// out. Memory is not wiped on drop: the header it is written into is copied by the connection anyway, so wiping this
+/// one copy would promise more than it holds.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Secret(Box<str>);
+
+/// A secret that cannot stand in an HTTP header. Says nothing of the secret itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("the credential holds a character that an HTTP header cannot carry (only visible ASCII can)")]
+pub struct SecretError;
+
+impl Secret {
+    /// Takes `text`, which must be visible ASCII, as HTTP headers demand (RFC 9110 §5.5). Empty means: no credential.
+    pub fn new(text: impl Into<Box<str>>) -> Result<Self, SecretError> {
+        let text = text.into();
+        if text.bytes().all(|byte| byte.is_ascii_graphic()) { Ok(Secret(text)) } else { Err(SecretError) }
+    }
+
+    /// No credential, for an upstream that wants none.
+    pub fn none() -> Self {
+        Secret(Box::default())
+    }
+
+    /// Whether there is no credential.
+    pub fn is_none(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// `prefix` and the secret as a header value that is marked sensitive, so that it is neither logged by the HTTP
+    /// stack nor put into a compression table (RFC 7541 §7.1.3).
+    pub fn expose_to_header(&self, prefix: &str) -> Result<HeaderValue, SecretError> {
+        let mut value = HeaderValue::try_from(format!("{prefix}{}", self.0)).map_err(|_| SecretError)?;
+        value.set_sensitive(true);
+        Ok(value)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.is_none() { "Secret(none)" } else { "Secret(redacted)" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_nothing_of_the_secret() {
+        let secret = Secret::new("sk-canary-123").unwrap();
+        assert_eq!(format!("{secret:?} {:?}", Secret::none()), "Secret(redacted) Secret(none)");
+        assert!(!format!("{:?}", secret.expose_to_header("Bearer ").unwrap()).contains("canary"));
+    }
+
+    #[test]
+    fn the_header_holds_the_prefix_and_is_sensitive() {
+        let value = Secret::new("sk-1").unwrap().expose_to_header("Bearer ").unwrap();
+        assert_eq!(value.as_bytes(), b"Bearer sk-1");
+        assert!(value.is_sensitive());
+    }
+
+    #[test]
+    fn rfc9110_5_5_a_line_break_cannot_enter_a_header() {
+        for text in ["sk\r\nx: y", "sk 1", "sk\u{e4}", "\u{0}"] {
+            assert_eq!(Secret::new(text), Err(SecretError), "{text:?}");
+        }
+        assert_eq!(Secret::new("sk").unwrap().expose_to_header("a\n"), Err(SecretError));
+    }
+}

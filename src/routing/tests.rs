@@ -1,0 +1,279 @@
+use std::sync::Arc;
+use std::time::Duration;
+
+use interlingua_filters::Dialect;
+use interlingua_filters::dialects::Quirks;
+use proptest::prelude::*;
+
+use super::*;
+use crate::config::{AuthStyle, BaseUrl, StreamMode, Timeouts, Upstream};
+
+fn upstream(id: &str, dialect: Dialect) -> Arc<Upstream> {
+    let second = Duration::from_secs(1);
+    Arc::new(Upstream {
+        id: id.to_owned(),
+        dialect,
+        base_url: BaseUrl::parse("https://provider.example").unwrap(),
+        auth: AuthStyle::None,
+        quirks: Quirks::default(),
+        headers: Vec::new(),
+        timeouts: Timeouts {
+            connect: second,
+            total_connect: second,
+            first_byte: second,
+            idle: second,
+            write: second,
+            total: second,
+        },
+        stream: StreamMode::AsClient,
+    })
+}
+
+fn target(upstreams: &[(&str, Dialect)], model: &str, choice: DialectChoice) -> Target {
+    Target {
+        upstreams: upstreams.iter().map(|(id, dialect)| upstream(id, *dialect)).collect(),
+        model: Template::parse(model, WILDCARDS_MAX).unwrap(),
+        choice,
+    }
+}
+
+fn draft(pattern: &str, model: &str, fallbacks: Vec<Fallback>) -> Draft {
+    let target = target(&[(pattern, Dialect::Anthropic)], model, DialectChoice::PreferOwn);
+    Draft { pattern: Pattern::parse(pattern).unwrap(), target, fallbacks, list: Vec::new() }
+}
+
+fn table(drafts: &[Draft]) -> Table {
+    Table::build(drafts, true).unwrap()
+}
+
+fn plain(patterns: &[&str]) -> Table {
+    table(&patterns.iter().map(|pattern| draft(pattern, "{0}", Vec::new())).collect::<Vec<_>>())
+}
+
+fn rule_of(table: &Table, model: &str) -> Option<String> {
+    table.resolve(model, Dialect::Anthropic).map(|route| route.rule)
+}
+
+fn model_of(table: &Table, model: &str) -> Option<String> {
+    table.resolve(model, Dialect::Anthropic).map(|route| route.steps[0].model.clone())
+}
+
+fn faults(drafts: &[Draft]) -> Vec<String> {
+    Table::build(drafts, true).unwrap_err().iter().map(|error| format!("{}: {}", error.rule, error.fault)).collect()
+}
+
+#[test]
+fn exact_names_win_over_any_pattern() {
+    let table = plain(&["*", "gpt-5*", "gpt-5-mini*", "gpt-5"]);
+    assert_eq!(rule_of(&table, "gpt-5").as_deref(), Some("gpt-5"));
+    assert_eq!(rule_of(&table, "gpt-5-mini").as_deref(), Some("gpt-5-mini*"));
+    assert_eq!(rule_of(&table, "gpt-5-pro").as_deref(), Some("gpt-5*"));
+    assert_eq!(rule_of(&table, "o3").as_deref(), Some("*"));
+}
+
+#[test]
+fn wire_140_most_literal_characters_win_then_the_order_of_declaration() {
+    let table = plain(&["cla*nne*", "claude-*", "*-sonnet", "claude-*-4*"]);
+    assert_eq!(rule_of(&table, "claude-x-sonnet").as_deref(), Some("claude-*"));
+    assert_eq!(rule_of(&table, "claude-opus-4-6").as_deref(), Some("claude-*-4*"));
+    let table = plain(&["a*c", "ab*"]);
+    assert_eq!(rule_of(&table, "abc").as_deref(), Some("a*c"));
+    let table = plain(&["ab*", "a*c"]);
+    assert_eq!(rule_of(&table, "abc").as_deref(), Some("ab*"));
+    // Characters count, not bytes.
+    let table = plain(&["ab*", "é*"]);
+    assert_eq!(rule_of(&table, "é"), Some("é*".to_owned()));
+    let table = plain(&["*bc", "é*"]);
+    assert_eq!(rule_of(&table, "ébc"), Some("*bc".to_owned()));
+}
+
+#[test]
+fn wire_140_places_and_modes_are_taken_off_before_matching() {
+    assert_eq!(normalise("models/gemini-3-pro"), "gemini-3-pro");
+    assert_eq!(normalise("publishers/google/models/gemini-3-pro"), "gemini-3-pro");
+    assert_eq!(normalise("projects/p/locations/global/publishers/anthropic/models/claude-x"), "claude-x");
+    assert_eq!(normalise("claude-opus-4-6[1m]"), "claude-opus-4-6");
+    assert_eq!(normalise("models/claude-opus-4-6[1M]"), "claude-opus-4-6");
+    assert_eq!(normalise("org/models/x"), "org/models/x");
+    assert_eq!(normalise("models/models/x"), "models/x");
+    let table = plain(&["claude-opus-4-6", "gemini-*"]);
+    assert_eq!(model_of(&table, "claude-opus-4-6[1m]").as_deref(), Some("claude-opus-4-6"));
+    assert_eq!(model_of(&table, "models/gemini-3-pro").as_deref(), Some("gemini-3-pro"));
+    assert_eq!(faults(&[draft("models/*", "{0}", vec![])]).len(), 1);
+    assert_eq!(faults(&[draft("claude-*[1m]", "{0}", vec![])]).len(), 1);
+}
+
+#[test]
+fn captures_go_into_the_target() {
+    let table = table(&[
+        draft("openai/*", "{1}", vec![]),
+        draft("a*b*c", "{2}+{1}+{0}", vec![]),
+        draft("fast", "gpt-5-mini", vec![]),
+    ]);
+    assert_eq!(model_of(&table, "openai/gpt-5").as_deref(), Some("gpt-5"));
+    assert_eq!(model_of(&table, "a1b2b3c").as_deref(), Some("2b3+1+a1b2b3c"));
+    assert_eq!(model_of(&table, "fast").as_deref(), Some("gpt-5-mini"));
+}
+
+#[test]
+fn a_rule_that_would_ask_for_no_model_does_not_match() {
+    let table = table(&[draft("openai/*", "{1}", vec![]), draft("*", "any", vec![])]);
+    assert_eq!(rule_of(&table, "openai/").as_deref(), Some("*"));
+    assert_eq!(rule_of(&table, ""), None);
+    assert_eq!(rule_of(&table, "models/"), None);
+    assert_eq!(rule_of(&table, &"x".repeat(MODEL_BYTES_MAX)).as_deref(), Some("*"));
+    assert_eq!(rule_of(&table, &"x".repeat(MODEL_BYTES_MAX + 1)), None);
+}
+
+#[test]
+fn templates_are_checked_against_the_pattern() {
+    assert_eq!(Template::parse("", 1), Err(TemplateError::Empty));
+    assert_eq!(Template::parse("{2}", 1), Err(TemplateError::NoSuchWildcard { capture: 2, wildcards: 1 }));
+    for bad in ["{", "}", "{}", "{x}", "{10}", "a{1", "a}b{1}", "{{1}}"] {
+        assert_eq!(Template::parse(bad, 1), Err(TemplateError::Brace), "{bad}");
+    }
+    assert_eq!(Template::parse("gpt-*", 1), Err(TemplateError::Star));
+    assert_eq!(Template::parse("a b", 1), Err(TemplateError::Space));
+}
+
+#[test]
+fn patterns_that_cannot_be_meant_are_refused() {
+    assert_eq!(Pattern::parse(""), Err(PatternError::Empty));
+    assert_eq!(Pattern::parse("a**"), Err(PatternError::DoubleStar));
+    assert_eq!(Pattern::parse("a b"), Err(PatternError::Space));
+    assert_eq!(Pattern::parse(&"*a".repeat(WILDCARDS_MAX + 1)), Err(PatternError::TooManyWildcards));
+    assert!(Pattern::parse(&"*a".repeat(WILDCARDS_MAX)).is_ok());
+}
+
+#[test]
+fn the_clients_own_dialect_comes_first_so_that_nothing_is_translated_without_need() {
+    let both = [("chat", Dialect::OpenAiChat), ("claude", Dialect::Anthropic), ("responses", Dialect::OpenAiResponses)];
+    let ids = |choice, client| {
+        let draft = Draft {
+            pattern: Pattern::parse("*").unwrap(),
+            target: target(&both, "{0}", choice),
+            fallbacks: vec![],
+            list: vec![],
+        };
+        let route = table(&[draft]).resolve("m", client).unwrap();
+        route.steps[0].upstreams.iter().map(|upstream| upstream.id.clone()).collect::<Vec<_>>().join(" ")
+    };
+    assert_eq!(ids(DialectChoice::PreferOwn, Dialect::OpenAiResponses), "responses chat claude");
+    assert_eq!(ids(DialectChoice::PreferOwn, Dialect::Gemini), "chat claude responses");
+    assert_eq!(ids(DialectChoice::OwnIfOffered, Dialect::Anthropic), "claude");
+    assert_eq!(ids(DialectChoice::OwnIfOffered, Dialect::Gemini), "chat claude responses");
+    assert_eq!(ids(DialectChoice::AsDeclared, Dialect::Anthropic), "chat claude responses");
+}
+
+fn steps(table: &Table, model: &str) -> String {
+    let route = table.resolve(model, Dialect::Gemini).unwrap();
+    let step = |step: &Step| format!("{}:{}", step.upstreams[0].id, step.model);
+    route.steps.iter().map(step).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn fallbacks_follow_the_target_with_their_own_upstreams_and_captures() {
+    let own = Fallback::To(target(&[("spare", Dialect::Gemini)], "spare-{1}", DialectChoice::PreferOwn));
+    let drafts = [
+        draft("big-*", "{0}", vec![own, Fallback::Model("small-one".to_owned())]),
+        draft("small-*", "s-{1}", vec![Fallback::Model("tiny".to_owned())]),
+        draft("tiny", "t", vec![]),
+    ];
+    let built = table(&drafts);
+    assert_eq!(steps(&built, "big-x"), "big-*:big-x spare:spare-x small-*:s-one tiny:t");
+    assert_eq!(steps(&built, "small-y"), "small-*:s-y tiny:t");
+    let without = Table::build(&drafts, false).unwrap();
+    assert_eq!(steps(&without, "big-x"), "big-*:big-x");
+}
+
+#[test]
+fn fallbacks_in_a_circle_are_told_once_for_each_rule_of_the_circle() {
+    let to = |name: &str| vec![Fallback::Model(name.to_owned())];
+    let drafts = [draft("a", "{0}", to("b")), draft("b", "{0}", to("c")), draft("c", "{0}", to("b"))];
+    let faults = faults(&drafts);
+    assert_eq!(
+        faults,
+        ["1: the fallbacks go round in a circle: b → c → b", "2: the fallbacks go round in a circle: c → b → c"]
+    );
+}
+
+#[test]
+fn what_leads_nowhere_is_told() {
+    let to = |name: &str| vec![Fallback::Model(name.to_owned())];
+    assert_eq!(faults(&[draft("a", "{0}", to("b"))]), ["0: no rule takes the model `b`"]);
+    let twice = [draft("a", "{0}", vec![]), draft("a", "x", vec![])];
+    assert_eq!(faults(&twice), ["1: the pattern is declared twice; this one would never be used"]);
+    let many = (0..STEPS_MAX).map(|_| Fallback::To(target(&[("u", Dialect::Gemini)], "x", DialectChoice::PreferOwn)));
+    let many: Vec<Fallback> = many.collect();
+    assert!(Table::build(&[draft("a", "{0}", many[1..].to_vec())], true).is_ok());
+    assert_eq!(faults(&[draft("a", "{0}", many)]).len(), 1);
+}
+
+#[test]
+fn listed_names_are_those_that_some_rule_serves() {
+    let mut all = draft("gpt-*", "{0}", vec![]);
+    all.list = vec!["gpt-5".to_owned(), "fast".to_owned(), "gpt-5".to_owned()];
+    let fast = draft("fast", "{0}", vec![]);
+    assert_eq!(table(&[all.clone(), fast]).listed(), ["gpt-5", "fast"]);
+    assert_eq!(faults(&[all]), ["0: `fast` is listed here, but no rule takes it"]);
+}
+
+/// The definition: each star tries the shortest text first.
+fn naive<'n>(pattern: &str, name: &'n str) -> Option<Vec<&'n str>> {
+    let Some(first) = pattern.chars().next() else { return name.is_empty().then(Vec::new) };
+    let rest = &pattern[first.len_utf8()..];
+    if first != '*' {
+        return naive(rest, name.strip_prefix(first)?);
+    }
+    let ends = name.char_indices().map(|(at, _)| at).chain([name.len()]);
+    ends.into_iter().find_map(|end| {
+        let mut captures = naive(rest, &name[end..])?;
+        captures.insert(0, &name[..end]);
+        Some(captures)
+    })
+}
+
+proptest! {
+    #[test]
+    fn the_matcher_agrees_with_the_definition(pattern in "[abé*]{1,10}", name in "[abé]{0,14}") {
+        if let Ok(parsed) = Pattern::parse(&pattern) {
+            let fast = parsed.captures(&name).map(|captures| {
+                (1..=parsed.wildcards()).map(|index| captures.get(index)).collect::<Vec<_>>()
+            });
+            prop_assert_eq!(fast, naive(&pattern, &name));
+        }
+    }
+
+    #[test]
+    fn the_rule_found_is_the_best_of_those_that_match(
+        patterns in proptest::collection::hash_set("[ab*]{1,5}", 1..8),
+        name in "[ab]{1,6}",
+    ) {
+        let mut patterns: Vec<String> = patterns.into_iter().filter(|pattern| Pattern::parse(pattern).is_ok()).collect();
+        patterns.sort();
+        let table = plain(&patterns.iter().map(String::as_str).collect::<Vec<_>>());
+        let stars = |pattern: &str| pattern.matches('*').count();
+        let best = patterns
+            .iter()
+            .enumerate()
+            .filter(|(_, pattern)| naive(pattern, &name).is_some())
+            .min_by_key(|(at, pattern)| (stars(pattern) > 0, std::cmp::Reverse(pattern.len() - stars(pattern)), *at));
+        prop_assert_eq!(rule_of(&table, &name), best.map(|(_, pattern)| pattern.clone()));
+    }
+
+    #[test]
+    fn any_name_has_an_answer(name in "\\PC{0,40}") {
+        let table = plain(&["*a*", "models*", "x/*"]);
+        let _ = table.resolve(&name, Dialect::OpenAiChat);
+        prop_assert!(name.contains(normalise(&name)));
+    }
+
+    #[test]
+    fn any_template_is_read_or_refused(text in "[a{}0-9*]{0,8}", wildcards in 0_usize..10) {
+        if let Ok(template) = Template::parse(&text, wildcards) {
+            let pattern = Pattern::parse("*").unwrap();
+            let filled = template.fill(&pattern.captures("m").unwrap());
+            prop_assert_eq!(filled.find('{'), None);
+        }
+    }
+}
