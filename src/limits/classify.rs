@@ -1,6 +1,6 @@
 //! What a failure means: whose fault it is, whom it concerns, what to try next and how long to leave it alone.
 //!
-//! One [table](table::TABLE), first row that matches. Scope is decided *before* anything is locked: a refusal that is
+//! One table (`table.rs`), first row that matches. Scope is decided *before* anything is locked: a refusal that is
 //! the request's own fault locks nobody, or one bad request takes every account out in turn. Trouble of the provider
 //! locks no account either, since another account would meet the same.
 

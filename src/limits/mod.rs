@@ -1,7 +1,7 @@
 //! Limits: what a refusal means, how long it lasts and whom it stops.
 //!
-//! - [`hint`]: one reader for every form in which providers say how long to wait; [`duration`] is its number format.
-//! - [`classify`]: one table from an upstream's failure to {whose fault, scope, retry, cooldown}.
+//! - [`mod@hint`]: one reader for every form in which providers say how long to wait; [`duration`] is its number format.
+//! - [`mod@classify`]: one table from an upstream's failure to {whose fault, scope, retry, cooldown}.
 //! - [`refusals`]: the same refusal from several accounts means that trying more of them is pointless.
 //! - [`cooldown`]: the locks of one account, per model family or in whole, with early probes.
 //!

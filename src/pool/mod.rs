@@ -1,7 +1,7 @@
 //! The pool: which account serves a request.
 //!
 //! - [`registry`]: the live state of all accounts, by identity. It survives reloads of the configuration.
-//! - [`select`]: takes a [`lease::Lease`] on the best account: tier, then least in flight, then longest idle.
+//! - [`mod@select`]: takes a [`lease::Lease`] on the best account: tier, then least in flight, then longest idle.
 //! - [`affinity`]: which account a session was served by, so that its prompt cache stays warm; [`session_key`] names the
 //!   session.
 //!
