@@ -73,7 +73,12 @@ fn workloads() -> Vec<Workload> {
         Workload { name: "200 KiB, same dialect", requests: 3_000, path, body: chat("gpt-text", false, 137, &long) },
         Workload { name: "200 KiB, translated", requests: 3_000, path, body: chat("claude-text", false, 137, &long) },
         Workload { name: "200 chunks, same dialect", requests: 2_000, path, body: chat("gpt-long:200", true, 1, "hi") },
-        Workload { name: "200 chunks, translated", requests: 2_000, path, body: chat("claude-long:200", true, 1, "hi") },
+        Workload {
+            name: "200 chunks, translated",
+            requests: 2_000,
+            path,
+            body: chat("claude-long:200", true, 1, "hi"),
+        },
     ]
 }
 

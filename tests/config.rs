@@ -21,7 +21,7 @@ upstreams:
   - { id: u, dialect: anthropic, base_url: "https://provider.example" }
 accounts:
   - { id: a, upstream: u, credential: sk-1 }
-routes:
+models:
   - { match: "*", upstream: u }
 "#;
 

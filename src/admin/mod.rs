@@ -22,7 +22,7 @@ struct Shared {
 }
 
 /// The routes.
-pub fn router(gateway: Arc<Gateway>, reloader: Option<Arc<Reloader>>) -> Router {
+pub(crate) fn router(gateway: Arc<Gateway>, reloader: Option<Arc<Reloader>>) -> Router {
     let shared = Shared { gateway, reloader };
     Router::new()
         .route("/metrics", get(metrics))

@@ -58,7 +58,7 @@ accounts:
   - {{id: anthropic-2, upstream: anthropic, credential: demo-anthropic-2}}
   - {{id: gemini-1, upstream: gemini, credential: demo-gemini-1}}
   - {{id: gemini-2, upstream: gemini, credential: demo-gemini-2}}
-routes:
+models:
   - {{match: 'gpt-*', upstream: [openai, openai-chat], model: 'gpt-{{1}}', list: [gpt-text, gpt-tool, gpt-think]}}
   - {{match: 'claude-*', upstream: anthropic, model: 'claude-{{1}}', list: [claude-text, claude-tool, claude-think]}}
   - {{match: 'gemini-*', upstream: gemini, model: 'gemini-{{1}}', list: [gemini-text, gemini-tool, gemini-think]}}

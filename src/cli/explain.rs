@@ -143,10 +143,8 @@ fn way(
         return Ok(());
     };
     let gemini = client == Dialect::Gemini;
-    let endpoint = Endpoint {
-        model: gemini.then(|| Str::from(arguments.model.as_str())),
-        stream: gemini.then_some(streams),
-    };
+    let endpoint =
+        Endpoint { model: gemini.then(|| Str::from(arguments.model.as_str())), stream: gemini.then_some(streams) };
     let target = Target { model: step.model.clone(), stream: upstream_streams, quirks: upstream.quirks };
     match request::prepare(client, &endpoint, body, &skimmed, upstream.dialect, &target) {
         Ok(prepared) if prepared.encoded.losses.is_empty() => writeln!(text, ", nothing is lost")?,

@@ -85,7 +85,9 @@ pub fn main() -> ExitCode {
     }
     let result = match cli.command {
         Command::Serve(arguments) => serve::run(arguments),
-        Command::Check { file } => check::run(&file, &serve::environment).map_err(Failure::from).and_then(|text| print(&text)),
+        Command::Check { file } => {
+            check::run(&file, &serve::environment).map_err(Failure::from).and_then(|text| print(&text))
+        }
         Command::Explain(arguments) => explain::run(&arguments).and_then(|text| print(&text)),
         Command::Mock(arguments) => mock::run(arguments),
         Command::Demo { listen } => demo::run(listen),

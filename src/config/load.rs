@@ -43,7 +43,7 @@ pub fn inspect(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Load
 }
 
 /// As [`inspect`], of a text that was read already.
-pub(super) fn inspect_text(path: &Path, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
+pub(crate) fn inspect_text(path: &Path, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
     let mut problems = Problems::default();
     let raw = read::read(text, &mut problems).map_err(|error| Report::whole(path, error.place, error.message, None))?;
     let folder = path.parent().unwrap_or(Path::new(""));

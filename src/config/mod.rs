@@ -23,6 +23,7 @@ pub mod raw;
 mod read;
 mod reference;
 mod report;
+mod roster;
 mod snapshot;
 mod spans;
 mod suggest;
@@ -37,7 +38,8 @@ pub use model::{
     Server, StreamMode, Timeouts, Upstream, key_digest,
 };
 pub use report::{PROBLEMS_MAX, Problem, Report};
-pub use snapshot::{Snapshot, Store};
+pub use roster::{Roster, specs};
+pub use snapshot::{Follower, Snapshot, Store};
 pub use units::{ByteSize, OneOrMany, SecretText, Threads, TimeSpan};
 pub use watch::{Reloader, Watch};
 pub use zero::zero_config;

@@ -113,7 +113,7 @@ fn add(raw: &mut raw::Config, provider: &Provider, key: &str, url_is_set: bool) 
     let prefixed = format!("{}/*", provider.id);
     let patterns = provider.models.iter().map(|pattern| ((*pattern).to_owned(), None));
     for (pattern, model) in patterns.chain([(prefixed, Some("{1}".to_owned()))]) {
-        raw.routes.push(Some(raw::Rule {
+        raw.models.push(Some(raw::Rule {
             pattern: Some(pattern),
             upstream: upstream.clone(),
             model,

@@ -15,11 +15,11 @@ use tower::ServiceExt as _;
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 
 /// Serves a router on Pingora.
-pub struct Admin(Router);
+pub(super) struct Admin(Router);
 
 impl Admin {
     /// Serves `router`.
-    pub fn new(router: Router) -> Self {
+    pub(super) fn new(router: Router) -> Self {
         Admin(router)
     }
 

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::config::Reloader;
 
 /// What is to be kept in order while requests are served.
-pub struct Housekeeping {
+pub(crate) struct Housekeeping {
     /// Reads the configuration again; `None` when it came from no file.
     pub reloader: Option<Arc<Reloader>>,
 }

@@ -15,21 +15,21 @@ use pingora::server::{ExecutionPhase, RunArgs, Server};
 use pingora::services::listening::Service;
 use pingora_proxy::ProxyServiceBuilder;
 
-pub use housekeeping::Housekeeping;
+pub(crate) use housekeeping::Housekeeping;
 
 use crate::proxy::{Gateway, Hooks};
 
 /// Requests that one kept-alive client connection may send before it is closed, so that its memory is freed.
 const REQUESTS_PER_CONNECTION_MAX: u32 = 100_000;
 /// An HTTP/2 client connection without a stream is closed after this.
-const H2_IDLE: Duration = Duration::from_secs(300);
+const H2_IDLE: Duration = Duration::from_mins(5);
 /// How often a stopping process looks whether its last request has ended.
 const DRAIN_POLL: Duration = Duration::from_millis(50);
 
 /// An address that cannot be listened on.
 #[derive(Debug, thiserror::Error)]
 #[error("cannot listen on {address}: {source}; stop what listens there, or choose another `server.listen`")]
-pub struct ListenError {
+pub(crate) struct ListenError {
     /// The address.
     pub address: SocketAddr,
     /// Why not.
@@ -40,7 +40,7 @@ pub struct ListenError {
 ///
 /// # Errors
 /// When an address cannot be listened on. Pingora itself would panic on it, so it is tried first.
-pub fn serve(gateway: Arc<Gateway>, admin: Router, housekeeping: Housekeeping) -> Result<(), ListenError> {
+pub(crate) fn serve(gateway: Arc<Gateway>, admin: Router, housekeeping: Housekeeping) -> Result<(), ListenError> {
     let snapshot = gateway.store.load_full();
     let settings = &snapshot.config.server;
     for address in settings.listen.iter().copied().chain(settings.admin_listen) {

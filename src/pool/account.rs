@@ -211,7 +211,8 @@ impl AccountState {
     /// Reserves a slot by compare-and-set. `limited` is off if slots are switched off.
     pub(super) fn reserve(&self, limited: bool) -> bool {
         let limit = if limited && self.limit() > 0 { self.limit() } else { u32::MAX };
-        let before = self.in_flight.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| (used < limit).then(|| used + 1));
+        let before =
+            self.in_flight.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| (used < limit).then(|| used + 1));
         if let Ok(before) = before {
             self.in_flight_max.fetch_max(before + 1, Ordering::Relaxed);
         }

@@ -14,7 +14,7 @@ use crate::config::Client;
 ///
 /// # Errors
 /// 401 without a key, or with one that nobody has.
-pub fn authenticate<'c>(
+pub(super) fn authenticate<'c>(
     clients: &'c [Client],
     headers: &HeaderMap,
     query: Option<&str>,
@@ -65,10 +65,8 @@ mod tests {
     }
 
     fn who(headers: &[(&'static str, &str)], query: Option<&str>) -> Result<Option<String>, ErrorKind> {
-        let headers = headers
-            .iter()
-            .map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap()))
-            .collect();
+        let headers =
+            headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect();
         let clients = clients();
         let found = authenticate(&clients, &headers, query);
         found.map(|client| client.map(|client| client.id.clone())).map_err(|error| error.kind)

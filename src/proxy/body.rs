@@ -11,7 +11,7 @@ const FIRST_ALLOCATION_BYTES_MAX: usize = 1024 * 1024;
 ///
 /// # Errors
 /// `Ok(Err(_))` is the caller's fault (too large, an encoding that is not served), `Err(_)` a broken connection.
-pub async fn read(session: &mut Session, bytes_max: usize) -> pingora::Result<Result<Bytes, ApiError>> {
+pub(super) async fn read(session: &mut Session, bytes_max: usize) -> pingora::Result<Result<Bytes, ApiError>> {
     let announced = header(session, "content-length").and_then(|text| text.parse::<usize>().ok());
     if announced.is_some_and(|length| length > bytes_max) {
         return Ok(Err(too_large(bytes_max)));

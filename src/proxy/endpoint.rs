@@ -117,7 +117,8 @@ fn gemini(method: &str, path: &str, rest: &str, query: Option<&str>) -> Result<A
         "generateContent" => false,
         "streamGenerateContent" => true,
         _ => {
-            let message = format!("this gateway does not serve ':{verb}'; it serves generateContent, streamGenerateContent");
+            let message =
+                format!("this gateway does not serve ':{verb}'; it serves generateContent, streamGenerateContent");
             return lost(ApiError::new(ErrorKind::NotFound, message));
         }
     };

@@ -23,7 +23,7 @@ const ADDRESSES_MAX: usize = 64;
 
 /// Host names that were asked for, with their addresses.
 #[derive(Default)]
-pub struct Endpoints(Mutex<HashMap<(String, u16), Arc<Endpoint>>>);
+pub(super) struct Endpoints(Mutex<HashMap<(String, u16), Arc<Endpoint>>>);
 
 struct Endpoint {
     balancer: LoadBalancer<RoundRobin>,
@@ -56,7 +56,7 @@ impl Endpoints {
     ///
     /// # Errors
     /// When the name cannot be looked up and no earlier answer is known.
-    pub async fn address(&self, host: &str, port: u16) -> Result<SocketAddr> {
+    pub(super) async fn address(&self, host: &str, port: u16) -> Result<SocketAddr> {
         if let Ok(address) = host.trim_start_matches('[').trim_end_matches(']').parse() {
             return Ok(SocketAddr::new(address, port));
         }

@@ -9,7 +9,7 @@ use super::ctx::Ctx;
 use super::{replay, respond};
 
 /// Says the error in the caller's dialect: as an HTTP status before the commit point, as an event after it.
-pub async fn fail_to_proxy(session: &mut Session, error: &Error, ctx: &mut Ctx) -> FailToProxy {
+pub(super) async fn fail_to_proxy(session: &mut Session, error: &Error, ctx: &mut Ctx) -> FailToProxy {
     if let Some(berth) = ctx.berth.take() {
         replay::restore(session, &berth).await;
     }

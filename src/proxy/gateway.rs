@@ -146,7 +146,13 @@ impl ProxyHttp for Hooks {
         self.0.judge(ctx, error, client_reused)
     }
 
-    fn fail_to_connect(&self, _session: &mut Session, _peer: &HttpPeer, ctx: &mut Ctx, error: Box<Error>) -> Box<Error> {
+    fn fail_to_connect(
+        &self,
+        _session: &mut Session,
+        _peer: &HttpPeer,
+        ctx: &mut Ctx,
+        error: Box<Error>,
+    ) -> Box<Error> {
         self.0.judge(ctx, error, false)
     }
 

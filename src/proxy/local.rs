@@ -15,7 +15,7 @@ use super::respond;
 const CREATED: u64 = 1_735_689_600;
 
 /// Writes the answer.
-pub async fn answer(gateway: &Gateway, session: &mut Session, ctx: &mut Ctx, action: &Action) -> Result<()> {
+pub(super) async fn answer(gateway: &Gateway, session: &mut Session, ctx: &mut Ctx, action: &Action) -> Result<()> {
     match action {
         Action::Health => respond::whole(session, ctx, 200, "text/plain", b"ok\n".to_vec()).await,
         Action::Ready => ready(session, ctx).await,
@@ -24,7 +24,11 @@ pub async fn answer(gateway: &Gateway, session: &mut Session, ctx: &mut Ctx, act
             respond::whole(session, ctx, 200, "text/plain; version=0.0.4; charset=utf-8", text).await
         }
         Action::Hello => {
-            let text = concat!("Interlingua ", env!("CARGO_PKG_VERSION"), ", an LLM gateway. GET /v1/models lists what it serves.\n");
+            let text = concat!(
+                "Interlingua ",
+                env!("CARGO_PKG_VERSION"),
+                ", an LLM gateway. GET /v1/models lists what it serves.\n"
+            );
             respond::whole(session, ctx, 200, "text/plain", text.as_bytes().to_vec()).await
         }
         Action::ListModels(dialect) => {
@@ -53,7 +57,7 @@ async fn get(session: &mut Session, ctx: &mut Ctx, dialect: Dialect, id: &str) -
 }
 
 fn listed(ctx: &Ctx) -> Vec<String> {
-    ctx.snapshot.config.routes.listed().into_iter().map(|id| id.to_string()).collect()
+    ctx.snapshot.config.routes.listed().to_vec()
 }
 
 /// The list in the shape of the dialect's own SDK.

@@ -10,7 +10,7 @@ use super::gateway::Gateway;
 use super::replay;
 
 /// Puts the downstream session back, settles the last attempt, and writes metrics and the log line.
-pub async fn logging(gateway: &Gateway, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
+pub(super) async fn logging(gateway: &Gateway, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
     if let Some(berth) = ctx.berth.take() {
         replay::restore(session, &berth).await;
     }

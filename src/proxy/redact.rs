@@ -6,7 +6,7 @@ const PREFIXES: [&str; 6] = ["sk-", "AIza", "ya29.", "gsk_", "xai-", "Bearer"];
 const LENGTH_MIN: usize = 12;
 
 /// Replaces words that look like a credential.
-pub fn redact(message: &str) -> String {
+pub(super) fn redact(message: &str) -> String {
     if !PREFIXES.iter().any(|prefix| message.contains(prefix)) {
         return message.to_owned();
     }

@@ -42,18 +42,18 @@ struct Replay {
 ///
 /// # Errors
 /// None in practice: a constant request line is built.
-pub fn install(session: &mut Session, body: Bytes, outbox: Arc<Outbox>) -> Result<Arc<Berth>> {
+pub(super) fn install(session: &mut Session, body: Bytes, outbox: Arc<Outbox>) -> Result<Arc<Berth>> {
     let berth = Arc::new(Berth::default());
     let vacant_header = RequestHeader::build("POST", b"/", Some(0))?;
     let vacant = Box::new(ServerSession::new_custom(Box::new(())));
     let inner = std::mem::replace(&mut session.downstream_session, vacant);
     let replay = Replay { inner: Some(inner), body, outbox, berth: Arc::clone(&berth), vacant_header };
-    session.downstream_session = Box::new(ServerSession::new_custom(Box::new(replay)));
+    *session.downstream_session = ServerSession::new_custom(Box::new(replay));
     Ok(berth)
 }
 
 /// Puts the real session back, as it must be before Pingora finishes the request.
-pub async fn restore(session: &mut Session, berth: &Berth) {
+pub(super) async fn restore(session: &mut Session, berth: &Berth) {
     if let Some(replay) = session.downstream_session.as_custom_mut() {
         // This is the one call that Pingora itself never makes on a downstream session.
         let _ = replay.finish_custom().await;

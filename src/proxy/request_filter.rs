@@ -24,7 +24,7 @@ const DRAIN: Duration = Duration::from_secs(5);
 const TRAVELLING: [&str; 3] = ["anthropic-version", "anthropic-beta", "openai-beta"];
 
 /// Sets the bounds of the client's connection for this request.
-pub fn bound(session: &mut Session, ctx: &Ctx) {
+pub(super) fn bound(session: &mut Session, ctx: &Ctx) {
     let server = &ctx.snapshot.config.server;
     let downstream = &mut session.downstream_session;
     downstream.set_read_timeout(Some(server.downstream_read_timeout));
@@ -36,7 +36,7 @@ pub fn bound(session: &mut Session, ctx: &Ctx) {
 }
 
 /// Answers what is local and plans the rest. `true` when the answer was written.
-pub async fn request_filter(gateway: &Gateway, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
+pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx: &mut Ctx) -> Result<bool> {
     let head = session.req_header();
     let accent = Accent {
         google: head.headers.contains_key("x-goog-api-key") || head.headers.contains_key("x-goog-api-client"),
@@ -50,7 +50,8 @@ pub async fn request_filter(gateway: &Gateway, session: &mut Session, ctx: &mut 
             return refuse(session, ctx, &lost.error).await;
         }
     };
-    if let Action::Generate(Generate { dialect, .. }) | Action::ListModels(dialect) | Action::GetModel(dialect, _) = &action
+    if let Action::Generate(Generate { dialect, .. }) | Action::ListModels(dialect) | Action::GetModel(dialect, _) =
+        &action
     {
         ctx.dialect = *dialect;
     }
@@ -89,12 +90,7 @@ async fn refuse(session: &mut Session, ctx: &mut Ctx, error: &ApiError) -> Resul
     Ok(true)
 }
 
-fn plan(
-    head: &RequestHeader,
-    ctx: &Ctx,
-    generate: &Generate,
-    body: Bytes,
-) -> Result<Inbound, ApiError> {
+fn plan(head: &RequestHeader, ctx: &Ctx, generate: &Generate, body: Bytes) -> Result<Inbound, ApiError> {
     let config = &ctx.snapshot.config;
     let skimmed = skim::skim(generate.dialect, &body).map_err(|error| {
         let param = error.param().map(str::to_owned);
@@ -106,7 +102,8 @@ fn plan(
         return Err(ApiError { param: Some("model".into()), ..ApiError::new(ErrorKind::InvalidRequest, message) });
     };
     let Some(route) = config.routes.resolve(&model, generate.dialect) else {
-        let message = format!("no rule of this gateway serves the model '{model}'; GET /v1/models lists what it serves");
+        let message =
+            format!("no rule of this gateway serves the model '{model}'; GET /v1/models lists what it serves");
         return Err(ApiError {
             code: Some("model_not_found".into()),
             param: Some("model".into()),

@@ -12,14 +12,20 @@ use pingora_proxy::Session;
 use super::ctx::Ctx;
 
 /// Writes a whole answer and notes it.
-pub async fn whole(session: &mut Session, ctx: &mut Ctx, status: u16, kind: &'static str, body: Vec<u8>) -> Result<()> {
+pub(super) async fn whole(
+    session: &mut Session,
+    ctx: &mut Ctx,
+    status: u16,
+    kind: &'static str,
+    body: Vec<u8>,
+) -> Result<()> {
     let mut response = ResponseHeader::build(status, Some(4))?;
     response.insert_header(header::CONTENT_TYPE, HeaderValue::from_static(kind))?;
     send(session, ctx, response, body).await
 }
 
 /// Writes an error in the caller's dialect.
-pub async fn error(session: &mut Session, ctx: &mut Ctx, error: &ApiError) -> Result<()> {
+pub(super) async fn error(session: &mut Session, ctx: &mut Ctx, error: &ApiError) -> Result<()> {
     let mut body = Vec::with_capacity(256);
     let status = encode_error(ctx.dialect, error, &mut body);
     let mut response = ResponseHeader::build(status, Some(6))?;
@@ -35,7 +41,7 @@ pub async fn error(session: &mut Session, ctx: &mut Ctx, error: &ApiError) -> Re
 }
 
 /// Puts the request's id into a response header, under the name that the dialect's SDK reads.
-pub fn stamp(response: &mut ResponseHeader, ctx: &Ctx) -> Result<()> {
+pub(super) fn stamp(response: &mut ResponseHeader, ctx: &Ctx) -> Result<()> {
     let name = match ctx.dialect {
         Dialect::Anthropic => HeaderName::from_static("request-id"),
         _ => HeaderName::from_static("x-request-id"),

@@ -18,13 +18,11 @@ const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 const REQUEST_IDS: [&str; 3] = ["x-request-id", "request-id", "x-goog-request-id"];
 
 /// Notes the provider's status and hints. Its header goes no further.
-pub fn upstream_response_filter(response: &ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+pub(super) fn upstream_response_filter(response: &ResponseHeader, ctx: &mut Ctx) -> Result<()> {
     let Some(attempt) = ctx.attempt.as_mut() else { return Ok(()) };
     attempt.status = response.status.as_u16();
-    attempt.request_id = REQUEST_IDS
-        .iter()
-        .find_map(|name| response.headers.get(*name)?.to_str().ok())
-        .map(str::to_owned);
+    attempt.request_id =
+        REQUEST_IDS.iter().find_map(|name| response.headers.get(*name)?.to_str().ok()).map(str::to_owned);
     if !attempt.accepted() {
         attempt.headers = response.headers.clone();
     }
@@ -38,7 +36,7 @@ pub fn upstream_response_filter(response: &ResponseHeader, ctx: &mut Ctx) -> Res
 }
 
 /// Maps the provider's bytes to the client's, and commits at the first content.
-pub fn response_body_filter(body: &mut Option<Bytes>, end: bool, ctx: &mut Ctx) -> Result<()> {
+pub(super) fn response_body_filter(body: &mut Option<Bytes>, end: bool, ctx: &mut Ctx) -> Result<()> {
     let bytes = body.take().unwrap_or_default();
     let Some(attempt) = ctx.attempt.as_mut() else { return Ok(()) };
     if !attempt.accepted() {

@@ -18,7 +18,7 @@ impl Gateway {
 }
 
 /// Settings of the pool.
-pub fn pool(resilience: &Resilience) -> pool::Settings {
+pub(super) fn pool(resilience: &Resilience) -> pool::Settings {
     let configured = &resilience.cooldown;
     let cooldown = cooldown::Settings {
         enabled: configured.enabled,
@@ -42,7 +42,7 @@ pub fn affinity(resilience: &Resilience) -> affinity::Settings {
 }
 
 /// Numbers of the table that classifies failures.
-pub fn limits(resilience: &Resilience) -> Defaults {
+pub(super) fn limits(resilience: &Resilience) -> Defaults {
     let grace = if resilience.grace_retry.enabled { ms(resilience.grace_retry.wait_max) } else { 0 };
     let standard = Defaults::default();
     Defaults {

@@ -37,7 +37,7 @@ const IDLE: Duration = Duration::from_secs(55);
 ///
 /// # Errors
 /// With `ctx.walk.error` set: when nobody can serve, or the request cannot be said to any candidate.
-pub async fn upstream_peer(gateway: &Gateway, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+pub(super) async fn upstream_peer(gateway: &Gateway, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
     let attempt = match begin(gateway, ctx).await {
         Ok(attempt) => attempt,
         Err(error) => {
@@ -196,10 +196,8 @@ fn prepare(
     let skimmed = skim::skim(client, &inbound.body)
         .map_err(|error| invalid(error.to_string(), error.param().map(str::to_owned)))?;
     let gemini = client == Dialect::Gemini;
-    let endpoint = Endpoint {
-        model: gemini.then(|| Str::from(inbound.model.as_str())),
-        stream: gemini.then_some(inbound.stream),
-    };
+    let endpoint =
+        Endpoint { model: gemini.then(|| Str::from(inbound.model.as_str())), stream: gemini.then_some(inbound.stream) };
     let usage = skimmed.stream_options.as_ref().and_then(|options| options.include_usage.as_ref());
     let include_usage = usage.is_some_and(|(asked, _)| *asked);
     let prepared = request::prepare(client, &endpoint, &inbound.body, &skimmed, upstream, target);

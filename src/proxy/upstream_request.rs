@@ -10,18 +10,15 @@ use super::ctx::{Attempt, Inbound};
 use crate::config::BaseUrl;
 
 /// The name under which the gateway calls providers.
-pub const USER_AGENT: &str = concat!("interlingua/", env!("CARGO_PKG_VERSION"));
+pub(super) const USER_AGENT: &str = concat!("interlingua/", env!("CARGO_PKG_VERSION"));
 /// Version of the Messages API spoken when the client does not name one.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 /// What a model name may not hold bare in a path (RFC 3986 section 3.3, without `/`, which some names have).
-const PATH: &AsciiSet = &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'%').add(b'\\');
+const PATH: &AsciiSet =
+    &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'%').add(b'\\');
 
 /// Replaces `request`, which Pingora cloned from the client's, by the provider's own.
-pub fn upstream_request_filter(
-    request: &mut RequestHeader,
-    attempt: &Attempt,
-    inbound: &Inbound,
-) -> Result<()> {
+pub(super) fn upstream_request_filter(request: &mut RequestHeader, attempt: &Attempt, inbound: &Inbound) -> Result<()> {
     let upstream = &attempt.upstream;
     let path = path(upstream.dialect, &upstream.base_url, &attempt.model, attempt.streams);
     let mut built = RequestHeader::build("POST", path.as_bytes(), Some(12))?;

@@ -43,7 +43,7 @@ impl Mean<'_> {
         let upstreams = self.upstreams(&root.key("upstreams"), &raw.upstreams, &server.listen);
         let accounts = self.accounts(&root.key("accounts"), &raw.accounts, &upstreams, &tiers);
         let resilience = self.resilience(&root.key("resilience"), &raw.resilience);
-        let routes = self.routes(&root.key("routes"), &raw.routes, &upstreams, &accounts, resilience.fallbacks);
+        let routes = self.routes(&root.key("models"), &raw.models, &upstreams, &accounts, resilience.fallbacks);
         let upstreams = upstreams.into_list();
         Config { server, clients, upstreams, accounts: accounts.list, routes, tiers, resilience }
     }

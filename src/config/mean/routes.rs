@@ -26,7 +26,7 @@ impl Mean<'_> {
     ) -> Table {
         if raw.is_empty() && !self.problems.has(at) {
             let help = "add a rule, such as `- { match: \"*\", upstream: NAME }`".to_owned();
-            self.problems.error(at, "there are no routes, so no request could be served", Some(help));
+            self.problems.error(at, "there are no rules under `models`, so no request could be served", Some(help));
         }
         let mut drafts = Vec::with_capacity(raw.len());
         // Drafts are fewer than rules where a rule has a fault; this leads from one to the other.
@@ -64,7 +64,7 @@ impl Mean<'_> {
         match &error.fault {
             Fault::Twice { first } => {
                 let first = numbers.get(*first).copied().unwrap_or_default();
-                let help = format!("remove one of them; the first is routes[{first}]");
+                let help = format!("remove one of them; the first is models[{first}]");
                 self.problems.error(&at.key("match"), message, Some(help));
             }
             Fault::Never => self.problems.error(&at.key("match"), message, Some("leave that part out".to_owned())),

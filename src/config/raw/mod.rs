@@ -41,7 +41,7 @@ pub struct Config {
     pub accounts: Vec<Option<Account>>,
     /// Which models go where.
     #[schemars(with = "Vec<Rule>")]
-    pub routes: Vec<Option<Rule>>,
+    pub models: Vec<Option<Rule>>,
     /// Retries and protections. Each has a switch; all off leaves a plain translating proxy.
     pub resilience: Resilience,
 }
@@ -54,7 +54,7 @@ impl Default for Config {
             upstreams: Vec::new(),
             tiers: ["ultra-business", "ultra", "pro", "free", "unknown"].map(str::to_owned).to_vec(),
             accounts: Vec::new(),
-            routes: Vec::new(),
+            models: Vec::new(),
             resilience: Resilience::default(),
         }
     }
@@ -79,7 +79,7 @@ pub struct Client {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Upstream {
-    /// Name for accounts and routes. Letters, digits and `. _ - @ /`, at most 64.
+    /// Name for accounts and models. Letters, digits and `. _ - @ /`, at most 64.
     #[schemars(required)]
     pub id: Option<String>,
     /// What the provider speaks there.
@@ -122,6 +122,9 @@ pub struct Quirks {
     pub developer_role: Option<bool>,
     /// openai_chat: `reasoning_content` of earlier answers is taken back (DeepSeek, vLLM). Default: false.
     pub reasoning_content: Option<bool>,
+    /// openai_chat: tools of the type `custom` are understood; else they are wrapped as functions with one string field
+    /// `input`. Default: true.
+    pub custom_tools: Option<bool>,
     /// gemini: JSON schemas are understood; else the OpenAPI subset is sent. Default: true.
     pub json_schema: Option<bool>,
     /// gemini: ids are sent with calls and results. Default: false.

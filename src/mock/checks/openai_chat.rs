@@ -253,7 +253,11 @@ fn contents(context: &Context<'_>) -> Verdict {
             Value::String(_) => {}
             Value::Array(parts) => parts.iter().enumerate().try_for_each(|(n, part)| check_part(at, n, role, part))?,
             other => {
-                return Err(wrong_type(format!("messages[{at}].content"), "one of a string or array of objects", other));
+                return Err(wrong_type(
+                    format!("messages[{at}].content"),
+                    "one of a string or array of objects",
+                    other,
+                ));
             }
         }
     }
