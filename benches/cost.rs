@@ -4,6 +4,7 @@
 //! of one run are comparable with each other only; quote the ratios.
 
 use std::error::Error;
+use std::fmt::Write as _;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -104,7 +105,7 @@ async fn main() -> Result<()> {
         let floor_us = measure(&floor, floor_at, &workload).await?;
         let gateway_us = measure(&gateway, gateway_at, &workload).await?;
         let ratio = gateway_us / floor_us;
-        report += &format!("{:<28} {floor_us:>9.1} {gateway_us:>12.1} {ratio:>7.2}\n", workload.name);
+        writeln!(report, "{:<28} {floor_us:>9.1} {gateway_us:>12.1} {ratio:>7.2}", workload.name)?;
     }
     std::fs::remove_dir_all(&folder)?;
     std::io::Write::write_all(&mut std::io::stdout(), report.as_bytes())?;

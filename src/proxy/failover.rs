@@ -51,7 +51,7 @@ impl Gateway {
             error.set_retry(false);
             return error;
         }
-        let retry = self.decide(ctx, attempt, &told, &failure, transport);
+        let retry = decide(ctx, attempt, &told, &failure, transport);
         error.set_retry(retry);
         error
     }
@@ -68,9 +68,12 @@ impl Gateway {
         self.metrics.attempts.with_label_values(&[attempt.upstream.id.as_str(), account, reason]).inc();
         let cooldown = attempt.lease.failed(&failure, now, ctx.id ^ u64::from(ctx.walk.attempts));
         if let Some(session) = ctx.inbound.as_ref().and_then(|inbound| inbound.session)
-            && failure.fault != Fault::Client
+            && (failure.fault == Fault::Account || cooldown.is_some())
         {
             self.affinity.refused(session, account, now);
+            if let Some(cooldown) = &cooldown {
+                self.affinity.locked(session, account, cooldown.until.since(now), now);
+            }
         }
         tracing::info!(
             request = ctx.request_id(),
@@ -85,41 +88,34 @@ impl Gateway {
         );
         failure
     }
+}
 
-    /// Whether another attempt follows.
-    fn decide(
-        &self,
-        ctx: &mut Ctx,
-        attempt: Attempt,
-        told: &ApiError,
-        failure: &Failure,
-        transport: Option<Transport>,
-    ) -> bool {
-        let snapshot = std::sync::Arc::clone(&ctx.snapshot);
-        let resilience = &snapshot.config.resilience;
-        let walk = &mut ctx.walk;
-        walk.error = Some(public(told, failure));
-        walk.limited |= is_limit(failure.reason);
-        let enabled = if transport.is_some() { resilience.retry_network } else { resilience.retry_status };
-        let late = ctx.inbound.as_ref().is_none_or(|inbound| Instant::now() >= inbound.deadline);
-        if !enabled || late || walk.attempts >= resilience.attempts_max || failure.retry == Retry::No {
-            return false;
-        }
-        if let Retry::SameAccountAfter(wait_ms) = failure.retry
-            && resilience.grace_retry.enabled
-            && !walk.grace_used
-            && Duration::from_millis(wait_ms) <= resilience.grace_retry.wait_max
-        {
-            walk.grace_used = true;
-            walk.again = Some(Again { lease: attempt.lease, wait: Duration::from_millis(wait_ms) });
-            return true;
-        }
-        walk.attempted.record(&attempt.lease);
-        if walk.refusals.stops(&attempt.upstream.id, &attempt.account.id, failure) {
-            walk.barred.push(attempt.upstream.id.clone());
-        }
-        true
+/// Whether another attempt follows.
+fn decide(ctx: &mut Ctx, attempt: Attempt, told: &ApiError, failure: &Failure, transport: Option<Transport>) -> bool {
+    let snapshot = std::sync::Arc::clone(&ctx.snapshot);
+    let resilience = &snapshot.config.resilience;
+    let walk = &mut ctx.walk;
+    walk.error = Some(public(told, failure));
+    walk.limited |= is_limit(failure.reason);
+    let enabled = if transport.is_some() { resilience.retry_network } else { resilience.retry_status };
+    let late = ctx.inbound.as_ref().is_none_or(|inbound| Instant::now() >= inbound.deadline);
+    if !enabled || late || walk.attempts >= resilience.attempts_max || failure.retry == Retry::No {
+        return false;
     }
+    if let Retry::SameAccountAfter(wait_ms) = failure.retry
+        && resilience.grace_retry.enabled
+        && !walk.grace_used
+        && Duration::from_millis(wait_ms) <= resilience.grace_retry.wait_max
+    {
+        walk.grace_used = true;
+        walk.again = Some(Again { lease: attempt.lease, wait: Duration::from_millis(wait_ms) });
+        return true;
+    }
+    walk.attempted.record(&attempt.lease);
+    if walk.refusals.stops(&attempt.upstream.id, &attempt.account.id, failure) {
+        walk.barred.push(attempt.upstream.id.clone());
+    }
+    true
 }
 
 impl Attempt {

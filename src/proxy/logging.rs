@@ -1,6 +1,8 @@
 //! Phase `logging`: the books are closed.
 
-use interlingua_filters::ir::Usage;
+use std::borrow::Cow;
+
+use interlingua_filters::ir::{Loss, Usage};
 use pingora::Error;
 use pingora_proxy::Session;
 
@@ -54,7 +56,7 @@ fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
         ctx.outcome.usage = Some(usage.counts());
     }
     for loss in attempt.encoded.losses.iter() {
-        gateway.metrics.losses.with_label_values(&[labels[0], bounded(&loss.field), loss.kind.name()]).inc();
+        gateway.metrics.losses.with_label_values(&[labels[0], bounded(loss), loss.kind.name()]).inc();
     }
 }
 
@@ -74,10 +76,10 @@ fn count(gateway: &Gateway, labels: [&str; 2], usage: &Usage<'_>) {
 }
 
 /// A caller can make up member names; only those the encoders name are labels.
-fn bounded(field: &std::borrow::Cow<'static, str>) -> &'static str {
-    match field {
-        std::borrow::Cow::Borrowed(name) => name,
-        std::borrow::Cow::Owned(_) => "other",
+fn bounded(loss: &Loss) -> &'static str {
+    match loss.field {
+        Cow::Borrowed(name) => name,
+        Cow::Owned(_) => "other",
     }
 }
 

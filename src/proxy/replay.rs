@@ -73,6 +73,7 @@ impl Replay {
     }
 }
 
+#[expect(clippy::unnecessary_box_returns, reason = "Pingora's results hold boxed errors")]
 fn gone() -> Box<Error> {
     Error::explain(ErrorType::InternalError, "the downstream session was put back")
 }

@@ -14,6 +14,7 @@ use super::ctx::{Ctx, Inbound};
 use super::endpoint::{self, Accent, Action, Generate};
 use super::gateway::Gateway;
 use super::{auth, body, local, replay, respond};
+use crate::limits::Refusals;
 use crate::pool::session_key::{Parts, session_key};
 
 /// Slowest body that a client may send, in bytes a second, before it is cut off.
@@ -80,6 +81,7 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
         Ok(inbound) => ctx.inbound = Some(inbound),
         Err(error) => return refuse(session, ctx, &error).await,
     }
+    ctx.walk.refusals = Refusals::new(ctx.snapshot.config.resilience.same_refusal_max as usize);
     ctx.berth = Some(replay::install(session, body, std::sync::Arc::clone(&ctx.outbox))?);
     Ok(false)
 }

@@ -121,6 +121,7 @@ fn commit(ctx: &mut Ctx, out: &[u8]) -> Result<()> {
 }
 
 /// The error that carries a failure from a filter to `error_while_proxy`; what happened stands in the attempt.
+#[expect(clippy::unnecessary_box_returns, reason = "Pingora's results hold boxed errors")]
 fn told() -> Box<Error> {
     Error::explain(ErrorType::InternalError, "the provider refused or failed").into_up()
 }

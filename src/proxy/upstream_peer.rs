@@ -106,6 +106,16 @@ async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, Step), ApiEr
                     (Some(_), _) => "moved",
                 };
                 gateway.metrics.affinity.with_label_values(&[result]).inc();
+                if let (Some(session), Some(account)) = (inbound.session, &bound) {
+                    match lease.bound() {
+                        BoundAccount::Cooling { until } => {
+                            let now = now();
+                            gateway.affinity.locked(session, account, until.since(now), now);
+                        }
+                        BoundAccount::Gone => gateway.affinity.unbind(session),
+                        BoundAccount::None | BoundAccount::Served | BoundAccount::Busy | BoundAccount::Attempted => {}
+                    }
+                }
                 return Ok((lease, step.clone()));
             }
             Err(unavailable) => {

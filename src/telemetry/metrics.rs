@@ -110,7 +110,9 @@ impl Metrics {
             self.account_in_flight.with_label_values(&labels).set(account.in_flight().into());
             self.account_in_flight_max.with_label_values(&labels).set(account.counts().in_flight_max.into());
             self.account_limit.with_label_values(&labels).set(account.limit().into());
-            self.account_cooldown.with_label_values(&labels).set(longest.unwrap_or(0).div_ceil(1000) as i64);
+            self.account_cooldown
+                .with_label_values(&labels)
+                .set(i64::try_from(longest.unwrap_or(0).div_ceil(1000)).unwrap_or(i64::MAX));
         }
     }
 
