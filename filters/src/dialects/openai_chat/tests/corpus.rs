@@ -50,6 +50,15 @@ fn the_corpus_comes_back() {
             if ends != 1 || differs("text", &read.text) || differs("thinking", &read.reasoning) {
                 bad.push(format!("stream {id}: {read:?}"));
             }
+            let calls = said["tool_calls"].as_array().map(Vec::len);
+            if calls.is_some_and(|calls| calls != read.called().len()) {
+                bad.push(format!("calls of {id}: {:?} for {}", read.called(), said["tool_calls"]));
+            }
+            let text = streams::encode(&events, context());
+            let other = streams::Read::of(&streams::decode(&[text.as_bytes()]));
+            if other.joined() != read.joined() {
+                bad.push(format!("stream {id} encoded: {text}"));
+            }
         } else if entry["status"] == 200 && answer.starts_with(b"{") {
             responses += 1;
             let body = std::str::from_utf8(&answer).unwrap();
