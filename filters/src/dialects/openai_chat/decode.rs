@@ -1,6 +1,7 @@
 //! Requests and answers to the IR.
 
 mod message;
+mod part;
 mod response;
 mod tools;
 
@@ -13,7 +14,7 @@ use crate::dialects::{DecodeError, Endpoint};
 use crate::ir::{Effort, OutputFormat, ReasoningConfig, Request, Sampling};
 use crate::json::{Extra, Raw, Str};
 
-pub(super) use message::thoughts;
+pub(super) use part::thoughts;
 pub use response::decode_response;
 pub(super) use tools::arguments;
 

@@ -50,9 +50,25 @@ fn the_corpus_comes_back() {
             if ends != 1 || differs("text", &read.text) || differs("thinking", &read.reasoning) {
                 bad.push(format!("stream {id}: {read:?}"));
             }
+            let calls = said["tool_calls"].as_array().map(Vec::len);
+            if calls.is_some_and(|calls| calls != read.called().len()) {
+                bad.push(format!("calls of {id}: {:?} for {}", read.called(), said["tool_calls"]));
+            }
+            let text = streams::encode(&events, context());
+            let other = streams::Read::of(&streams::decode(&[text.as_bytes()]));
+            if other.joined() != read.joined() {
+                bad.push(format!("stream {id} encoded: {text}"));
+            }
         } else if entry["status"] == 200 && answer.starts_with(b"{") {
             responses += 1;
             let body = std::str::from_utf8(&answer).unwrap();
+            let usage = decode_response(&answer).ok().and_then(|response| response.usage);
+            // The index does not know every provider's word for cached tokens.
+            let counted = usage.map(|usage| (usage.input_total(), usage.cache_read)).unwrap_or_default();
+            let differs = |key: &str, found: u64| said["usage"][key].as_u64().is_some_and(|wanted| wanted != found);
+            if differs("input", counted.0) || differs("cached", counted.1) {
+                bad.push(format!("usage of {id}: {counted:?} for {}", said["usage"]));
+            }
             match decode_response(&answer) {
                 Ok(_) if canonical(&responses::again(body)) == canonical(body) => {}
                 Ok(_) => bad.push(format!("response {id}: {}", responses::again(body))),

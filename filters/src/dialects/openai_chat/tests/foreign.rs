@@ -244,7 +244,7 @@ fn hostile() -> impl Strategy<Value = Request<'static>> {
         Just(Dialect::Gemini)
     ];
     (origin, proptest::collection::vec(turn, 0..7), any::<u32>(), any::<bool>())
-        .prop_map(|(origin, turns, form, stream)| Request { turns, form, stream, ..Request::new(origin, "m".into()) })
+        .prop_map(|(origin, turns, form, stream)| Request { stream, turns, form, ..Request::new(origin, "m".into()) })
 }
 
 proptest! {

@@ -93,8 +93,13 @@ impl Read {
         read
     }
 
+    /// The calls as (name, arguments).
+    pub(super) fn called(&self) -> Vec<(String, String)> {
+        self.calls.iter().map(|(_, name, input)| (name.clone(), input.clone())).collect()
+    }
+
     /// Without the cuts between deltas, which an encoder may change.
-    fn joined(mut self) -> Self {
+    pub(super) fn joined(mut self) -> Self {
         for list in [&mut self.text, &mut self.reasoning, &mut self.refusal] {
             *list = vec![list.concat()];
         }
@@ -109,9 +114,11 @@ fn read(stream: &str) -> Read {
     Read::of(&decode(&[stream.as_bytes()]))
 }
 
-fn encode(events: &[Event<'static>], context: ReplyContext) -> String {
+pub(super) fn encode(events: &[Event<'static>], context: ReplyContext) -> String {
     let (mut encoder, mut out) = (StreamEncoder::new(context), Vec::new());
-    events.iter().for_each(|event| encoder.event(event.clone(), &mut out));
+    for event in events {
+        encoder.event(event.clone(), &mut out);
+    }
     String::from_utf8(out).unwrap()
 }
 
