@@ -212,7 +212,7 @@ wire_object! {
 
 /// A schema as OpenAI takes it: an object that names its properties, be there none.
 fn object_schema(w: &mut Writer<'_>, schema: Option<&Raw<'_>>) {
-    let wire = schema.and_then(|schema| schema.read::<SchemaWire<'_>>());
+    let wire = schema.and_then(Raw::read::<SchemaWire<'_>>);
     match (schema, wire) {
         (Some(schema), Some(wire)) if wire.kind.is_some() && wire.properties.is_some() => w.raw(schema),
         (_, wire) => {

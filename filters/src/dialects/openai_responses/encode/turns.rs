@@ -395,7 +395,9 @@ fn result_parts(w: &mut Writer<'_>, parts: &[&Block<'_>], failed: bool) {
     if failed {
         text_part(w, "Error:", Side::Input);
     }
-    parts.iter().for_each(|block| write_part(w, block, Side::Input));
+    for block in parts {
+        write_part(w, block, Side::Input);
+    }
 }
 
 fn media_fits(media: &Media<'_>) -> bool {
