@@ -16,6 +16,9 @@ use crate::ir::{
 };
 use crate::json::{Raw, Str};
 
+/// Names of an `allowed_tools` choice that are looked up among the tools; a longer list is passed on unread.
+pub(super) const CHOICE_NAMES_MAX: usize = 1_024;
+
 /// Members one of which must be there: they are what the model answers to.
 const SUBJECTS: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
 
@@ -294,6 +297,7 @@ fn tool_choice<'a>(value: &'a RawValue, tools: &[Tool<'a>]) -> Result<ToolChoice
             if wire.kind.as_deref() == Some("allowed_tools")
                 && wire.name.is_none()
                 && wire.rest.is_empty()
+                && list.len() <= CHOICE_NAMES_MAX
                 && list.iter().all(fits) =>
         {
             let names = list.into_iter().filter_map(|entry| entry.name).collect();

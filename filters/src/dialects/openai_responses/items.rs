@@ -286,7 +286,7 @@ fn texts<'a>(
     Ok(found)
 }
 
-fn keep_list<'a>(extra: &mut Extra<'a>, key: &'static str, list: &[&RawValue]) {
+fn keep_list(extra: &mut Extra<'_>, key: &'static str, list: &[&RawValue]) {
     let text = format!("[{}]", list.iter().map(|value| value.get()).collect::<Vec<_>>().join(","));
     if let Some(raw) = Raw::from_string(text) {
         extra.push(key, raw);

@@ -9,7 +9,7 @@
 //!   item's own members under keys that begin with `item.`, and a form bit says that an item begins there.
 //! - **Unknown item, part and tool types are opaque**, never an error: Codex alone sends three of them.
 //! - **`encrypted_content` is the only slot for seals** (there is none on calls or messages). A seal of another issuer
-//!   goes there wrapped; see [`seal`] for the three cases that need more than that.
+//!   goes there wrapped; `seal.rs` tells of three cases that need more than that.
 //! - **Requests of other dialects are sent with `store: false`**: their clients did not ask anyone to keep anything, and
 //!   send the whole conversation each time.
 //! - `previous_response_id`, `conversation`, `prompt` and `background` stay in `extra`: whether they can be served is

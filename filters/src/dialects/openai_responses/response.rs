@@ -138,7 +138,7 @@ pub(super) fn malformed() -> ApiError {
 
 /// The status that says why an answer ended. `refused` tells whether it holds words of refusal: that is a complete
 /// answer here.
-pub(super) fn status<'e>(stop: StopReason, refused: bool, malformed: &'e ApiError) -> Status<'e> {
+pub(super) fn status(stop: StopReason, refused: bool, malformed: &ApiError) -> Status<'_> {
     match stop {
         StopReason::MaxTokens => Status::Incomplete("max_output_tokens"),
         StopReason::Refusal if !refused => Status::Incomplete("content_filter"),
@@ -365,8 +365,10 @@ fn annotations(citations: &Raw<'_>, text: &str) -> Vec<Vec<u8>> {
 /// that the dialect does not say.
 pub(super) fn annotation(citation: &Raw<'_>, length: usize) -> Option<Vec<u8>> {
     let value = citation.to_value();
-    let own = matches!(value.get("type")?.as_str()?, "file_citation" | "container_file_citation" | "file_path")
-        || (value.get("type")? == "url_citation" && value.get("url").is_some());
+    let kind = value.get("type")?.as_str()?;
+    let placed = ["url", "title", "start_index", "end_index"].iter().all(|key| value.get(key).is_some());
+    let own =
+        matches!(kind, "file_citation" | "container_file_citation" | "file_path") || (kind == "url_citation" && placed);
     if own {
         return Some(citation.get().as_bytes().to_vec());
     }

@@ -82,8 +82,8 @@ impl Told {
                 match delta {
                     Delta::Text(more) | Delta::Input(more) => text.push_str(&more),
                     Delta::NextPart => text.push('\u{1}'),
-                    Delta::Signature(seal) => text.push_str(&format!("<{seal:?}>")),
-                    Delta::Citation { raw, .. } => text.push_str(&format!("[{}]", raw.get())),
+                    Delta::Signature(seal) => *text += &["<", seal.issuer.name(), &seal.value, ">"].concat(),
+                    Delta::Citation { raw, .. } => *text += &["[", raw.get(), "]"].concat(),
                 }
             }
             Event::Usage(usage) => self.usage = Some(usage.counts()),

@@ -307,7 +307,11 @@ fn path_at(text: &str, error: &serde_json::Error) -> String {
                 path.push('.');
                 path.push_str(&key);
             }
-            Step::Index(index) => path.push_str(&format!("[{index}]")),
+            Step::Index(index) => {
+                path.push('[');
+                path.push_str(itoa::Buffer::new().format(index));
+                path.push(']');
+            }
         }
     }
     path

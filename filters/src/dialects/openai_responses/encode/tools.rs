@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::form;
 use crate::Dialect;
 use crate::dialects::Encoded;
-use crate::dialects::openai_responses::decode::choice_kind;
+use crate::dialects::openai_responses::decode::{CHOICE_NAMES_MAX, choice_kind};
 use crate::ir::{LossKind, Request, Tool, ToolChoice, ToolKind};
 use crate::json::{Raw, Str, Writer};
 use crate::repair::names;
@@ -102,7 +102,9 @@ fn foreign_choice(w: &mut Writer<'_>, request: &Request<'_>, sent: &[&Tool<'_>],
             w.key("tool_choice").object(|w| w.key("type").str("web_search"));
         }
         ToolChoice::Named(name) if !known(name) => encoded.losses.add("tool_choice", LossKind::Dropped),
-        ToolChoice::Among { names, .. } if !names.iter().all(known) || names.is_empty() => {
+        ToolChoice::Among { names, .. }
+            if names.is_empty() || names.len() > CHOICE_NAMES_MAX || !names.iter().all(known) =>
+        {
             encoded.losses.add("tool_choice", LossKind::Dropped);
         }
         ToolChoice::Opaque(_) => encoded.losses.add("tool_choice", LossKind::Dropped),
@@ -130,9 +132,7 @@ fn foreign_tool(w: &mut Writer<'_>, tool: &Tool<'_>, origin: Dialect, encoded: &
     let name = sent_name(&tool.name);
     if name != tool.name.as_str() {
         let pair = (name.clone().into_owned(), tool.name.as_str().to_owned());
-        if !encoded.notes.tool_names.contains(&pair) {
-            encoded.notes.tool_names.push(pair);
-        }
+        encoded.notes.tool_names.push(pair);
     }
     w.object(|w| match &tool.kind {
         ToolKind::Custom { format } => {
@@ -212,7 +212,7 @@ wire_object! {
 
 /// A schema as OpenAI takes it: an object that names its properties, be there none.
 fn object_schema(w: &mut Writer<'_>, schema: Option<&Raw<'_>>) {
-    let wire = schema.and_then(|schema| schema.read::<SchemaWire<'_>>());
+    let wire = schema.and_then(Raw::read::<SchemaWire<'_>>);
     match (schema, wire) {
         (Some(schema), Some(wire)) if wire.kind.is_some() && wire.properties.is_some() => w.raw(schema),
         (_, wire) => {

@@ -20,40 +20,30 @@ const NO_RESULT: &str = "No result was recorded for this call.";
 /// `json_object` when the word is nowhere in the input.
 const JSON_WANTED: &str = "Answer with one JSON object.";
 
-/// Writes the items of a turn of this dialect.
+/// Writes the items of a turn of this dialect: runs of parts as messages, everything else as an item of its own.
 pub(super) fn own(w: &mut Writer<'_>, turn: &Turn<'_>, losses: &mut Losses) {
-    if turn.blocks.iter().all(write::is_part) && !turn.blocks.iter().any(|block| foreign_opaque(block, losses)) {
-        // An empty text that stands for a seal only is not the client's.
-        let only_seal = plain_text(turn) == Some("") && turn.blocks.iter().any(|block| block.signature.is_some());
-        if only_seal {
-            losses.add("input[].encrypted_content", LossKind::Dropped);
-        } else {
-            own_message(w, turn);
-        }
-        return;
+    if turn.blocks.is_empty() {
+        own_message(w, turn, &[]);
     }
-    for block in &turn.blocks {
-        let foreign_seal = block.signature.as_ref().is_some_and(|seal| seal.issuer != DIALECT);
+    for run in turn.blocks.chunk_by(|left, right| write::is_part(left) && write::is_part(right)) {
+        let foreign_seal = run.iter().any(|block| block.signature.as_ref().is_some_and(|seal| seal.issuer != DIALECT));
         if foreign_seal {
             losses.add("input[].encrypted_content", LossKind::Dropped);
         }
-        match &block.kind {
-            BlockKind::Reasoning(_) if foreign_seal => {}
-            _ if write::is_part(block) => {}
-            _ => write::own_item(w, block),
+        match run {
+            [Block { kind: BlockKind::Opaque { dialect, .. }, .. }] if *dialect != DIALECT => {
+                losses.add("input[]", LossKind::Dropped);
+            }
+            [Block { kind: BlockKind::Reasoning(_), .. }] if foreign_seal => {}
+            [block] if !write::is_part(block) => write::own_item(w, block),
+            // An empty text that stands for a seal only is not the client's.
+            [Block { kind: BlockKind::Text { text, .. }, signature: Some(_), .. }] if text.is_empty() => {}
+            run => own_message(w, turn, run),
         }
     }
 }
 
-fn foreign_opaque(block: &Block<'_>, losses: &mut Losses) -> bool {
-    let foreign = matches!(block.kind, BlockKind::Opaque { dialect, .. } if dialect != DIALECT);
-    if foreign {
-        losses.add("input[].content[]", LossKind::Dropped);
-    }
-    foreign
-}
-
-fn own_message(w: &mut Writer<'_>, turn: &Turn<'_>) {
+fn own_message(w: &mut Writer<'_>, turn: &Turn<'_>, run: &[Block<'_>]) {
     w.object(|w| {
         if turn.form & form::TYPE_OMITTED == 0 {
             w.key("type").str("message");
@@ -61,9 +51,11 @@ fn own_message(w: &mut Writer<'_>, turn: &Turn<'_>) {
         w.key("role").str(role_word(turn.role));
         match plain_text(turn) {
             Some(text) if turn.form & form::CONTENT_STRING != 0 => w.key("content").str(text),
-            _ if turn.form & form::CONTENT_ABSENT != 0 && turn.blocks.is_empty() => {}
+            _ if turn.form & form::CONTENT_ABSENT != 0 && run.is_empty() => {}
             _ => w.key("content").array(|w| {
-                turn.blocks.iter().for_each(|block| write::own_part(w, block, side_of(turn.role)));
+                for block in run {
+                    write::own_part(w, block, side_of(turn.role));
+                }
             }),
         }
         w.extra(&turn.extra);
@@ -248,6 +240,7 @@ impl<'r> Items<'_, 'r> {
         self.turn_losses(turn);
         let mut run: Vec<&'r Block<'r>> = Vec::new();
         let mut unanswered = Vec::new();
+        let last = turn.blocks.iter().rposition(is_something);
         for (n, block) in turn.blocks.iter().enumerate() {
             self.check(block);
             match &block.kind {
@@ -261,8 +254,8 @@ impl<'r> Items<'_, 'r> {
                 }
                 BlockKind::Reasoning(reasoning) => {
                     self.message(w, turn.role, &mut run);
-                    let followed = turn.blocks.get(n + 1..).unwrap_or_default().iter().any(is_something);
-                    self.reasoning(w, reasoning, block, followed || model_goes_on);
+                    let followed = model_goes_on || last.is_some_and(|last| last > n);
+                    self.reasoning(w, reasoning, block, followed);
                 }
                 _ => run.push(block),
             }
@@ -395,7 +388,9 @@ fn result_parts(w: &mut Writer<'_>, parts: &[&Block<'_>], failed: bool) {
     if failed {
         text_part(w, "Error:", Side::Input);
     }
-    parts.iter().for_each(|block| write_part(w, block, Side::Input));
+    for block in parts {
+        write_part(w, block, Side::Input);
+    }
 }
 
 fn media_fits(media: &Media<'_>) -> bool {

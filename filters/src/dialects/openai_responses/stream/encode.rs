@@ -162,7 +162,7 @@ impl State {
             return;
         }
         for name in ["response.created", "response.in_progress"] {
-            let object = written(|w| self.frame.write(w, Status::InProgress, &[], |w| w.null()));
+            let object = written(|w| self.frame.write(w, Status::InProgress, &[], |w| echo::usage(w, None)));
             self.emit(out, name, |w| w.key("response").written(&object));
         }
     }

@@ -204,7 +204,9 @@ proptest! {
         let mut out = Vec::new();
         if encode_request(&request, &Target::default(), &mut out).is_ok() {
             let body = parsed(&out);
-            prop_assume!(request.origin != DIALECT);
+            if request.origin == DIALECT {
+                return Ok(());
+            }
             // Every call has one result behind it, every result a call before it.
             let mut open: Vec<&str> = Vec::new();
             for item in body["input"].as_array().unwrap() {

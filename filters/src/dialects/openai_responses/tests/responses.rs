@@ -10,7 +10,7 @@ use crate::json::{Extra, Raw, Str};
 const ANSWER: &[u8] = include_bytes!("../fixtures/answer.json");
 
 /// A response of another dialect with `blocks`.
-pub(super) fn foreign<'a>(blocks: Vec<Block<'a>>, stop: StopReason) -> Response<'a> {
+pub(super) fn foreign(blocks: Vec<Block<'_>>, stop: StopReason) -> Response<'_> {
     let choice =
         Choice { index: 0, blocks, stop, stop_raw: None, stop_sequence: None, extra: Extra::default(), form: 0 };
     Response {

@@ -22,7 +22,9 @@ fn encoded(events: Vec<Event<'_>>) -> Vec<Value> {
     };
     let mut out = Vec::new();
     let mut encoder = StreamEncoder::new(context);
-    events.into_iter().for_each(|event| encoder.event(event, &mut out));
+    for event in events {
+        encoder.event(event, &mut out);
+    }
     check_stream(&out)
 }
 
