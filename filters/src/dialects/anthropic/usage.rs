@@ -40,14 +40,19 @@ pub(super) fn decode(raw: Raw<'_>) -> Usage<'_> {
 }
 
 /// The usage object of a later event laid over that of an earlier one: numbers are cumulative, so each member replaces
-/// its namesake.
+/// its namesake. Such numbers never shrink: compatible servers write 0 at the end for what they told at the start.
 pub(super) fn merged(earlier: Option<&Raw<'_>>, later: &Raw<'_>) -> Raw<'static> {
     let mut object = match earlier.map(Raw::to_value) {
         Some(serde_json::Value::Object(object)) => object,
         _ => serde_json::Map::new(),
     };
     if let serde_json::Value::Object(members) = later.to_value() {
-        object.extend(members.into_iter().filter(|(_, value)| !value.is_null()));
+        for (key, value) in members {
+            let says_nothing = value.is_null() || (value.as_u64() == Some(0) && object.contains_key(&key));
+            if !says_nothing {
+                object.insert(key, value);
+            }
+        }
     }
     Raw::from_value(&object).unwrap_or(Raw::NULL)
 }

@@ -144,6 +144,18 @@ fn a_result_behind_other_words_is_found() {
 }
 
 #[test]
+fn wire_134_a_result_before_its_call_answers_nothing() {
+    let request = chat(vec![
+        Turn::new(Role::Tool, vec![result("a", "early")]),
+        Turn::new(Role::Assistant, vec![call("a", "{}")]),
+        Turn::new(Role::Tool, vec![result("a", "late")]),
+    ]);
+    let (value, _) = encoded(&request);
+    assert_eq!(value["messages"][0]["content"][1]["text"], "early");
+    assert_eq!(value["messages"][2]["content"][0]["content"], "late");
+}
+
+#[test]
 fn wire_109_ids_and_names_fit_the_alphabet_and_stay_pairs() {
     let mut request = chat(vec![
         said(Role::User, "x"),

@@ -29,6 +29,24 @@ fn recorded_requests_come_back_as_they_were() {
 }
 
 #[test]
+fn recorded_conversations_obey_the_rules_when_another_dialect_tells_them() {
+    for path in files().iter().filter(|path| path.extension().is_some_and(|e| e == "json")) {
+        let text = std::fs::read_to_string(path).unwrap();
+        let file: std::collections::BTreeMap<String, Box<serde_json::value::RawValue>> =
+            serde_json::from_str(&text).unwrap();
+        let Some(body) = file.get("request").map(|raw| raw.get()).filter(|body| body.starts_with('{')) else {
+            continue;
+        };
+        let mut request = decode_request(body.as_bytes(), &Endpoint::default()).unwrap();
+        request.origin = Dialect::OpenAiChat;
+        let mut out = Vec::new();
+        let Ok(encoded) = encode_request(&request, &Target::default(), &mut out) else { continue };
+        generated::check_rules(&serde_json::from_slice(&out).unwrap());
+        assert!(!lost(&encoded).iter().any(|loss| loss.contains("tool_result")), "{}", path.display());
+    }
+}
+
+#[test]
 fn recorded_answers_come_back_as_they_were() {
     let (mut whole, mut streamed) = (0, 0);
     for path in files().iter().filter(|path| path.extension().is_some_and(|e| e == "resp")) {

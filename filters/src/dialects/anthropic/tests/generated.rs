@@ -114,7 +114,7 @@ fn hostile_turn() -> impl Strategy<Value = Turn<'static>> {
 }
 
 /// The rules that the provider enforces on messages.
-fn check_rules(body: &Value) {
+pub(super) fn check_rules(body: &Value) {
     let messages = body["messages"].as_array().unwrap();
     assert_eq!(messages[0]["role"], "user");
     let mut used = std::collections::HashSet::new();

@@ -323,6 +323,15 @@ fn wire_029_usage_at_the_end_is_cumulative_and_whole() {
 }
 
 #[test]
+fn wire_036_a_zero_at_the_end_does_not_undo_the_start() {
+    let text = std::str::from_utf8(TOOLS).unwrap();
+    let body = text.replace("\"usage\": {\"input_tokens\": 25, \"cache_creation_input_tokens\": 100, \"cache_read_input_tokens\": 7, \"output_tokens\": 89", "\"usage\": {\"input_tokens\": 0, \"output_tokens\": 89");
+    assert_ne!(body, text);
+    let usage = Seen::of(&decode(&[body.as_bytes()])).usage.unwrap();
+    assert_eq!((usage.uncached, usage.cache_read, usage.output_total()), (25, 7, 89));
+}
+
+#[test]
 fn wire_016_errors_in_the_stream_are_terminal() {
     for (body, kind) in [
         (
