@@ -168,7 +168,7 @@ fn answers_of_other_dialects() {
 prop_compose! {
     fn any_answer()(
         candidates in prop::collection::vec(
-            (prop::collection::vec(super::request::any_part(), 0..4),
+            (prop::collection::vec(request::any_part(), 0..4),
              prop::option::of(prop::sample::select(vec!["STOP", "SAFETY", "MAX_TOKENS", "X"])),
              prop::option::of(0_u32..9), any::<bool>(), any::<bool>()), 0..3),
         usage in prop::option::of(any::<u32>()),
