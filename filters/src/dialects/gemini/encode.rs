@@ -1,9 +1,10 @@
 //! The IR to a `generateContent` body.
 
+use super::write::is_part;
 use super::{config, encode_config, foreign, form, nested, tools};
 use crate::Dialect;
 use crate::dialects::{EncodeError, Encoded, Target};
-use crate::ir::{BlockKind, LossKind, Request, Role, Turn};
+use crate::ir::{Block, BlockKind, LossKind, Request, Role, Turn};
 use crate::json::{Str, Writer};
 
 /// Writes a request for `target` at the end of `out`.
@@ -92,19 +93,31 @@ fn own_turn(w: &mut Writer<'_>, turn: &Turn<'_>, request: &Request<'_>, target: 
         w.opt_str("role", role);
         if !(is(form::NO_PARTS) && turn.blocks.is_empty()) {
             w.key("parts");
-            if is(form::PARTS_SINGLE) && turn.blocks.len() == 1 {
-                own_parts(w, turn, request, target, encoded);
-            } else {
-                w.array(|w| own_parts(w, turn, request, target, encoded));
+            let parts = own_parts(turn, target, encoded);
+            let style = tools::style(request, target);
+            match parts.as_slice() {
+                [(block, seal)] if is(form::PARTS_SINGLE) => {
+                    style.part(w, block, *seal);
+                }
+                parts => w.array(|w| {
+                    for (block, seal) in parts {
+                        style.part(w, block, *seal);
+                    }
+                }),
             }
         }
         nested::write_own(w, &turn.extra);
     });
 }
 
-fn own_parts(w: &mut Writer<'_>, turn: &Turn<'_>, request: &Request<'_>, target: &Target, encoded: &mut Encoded) {
-    let style = tools::style(request, target);
+/// The blocks of a turn that are parts here, each with its seal.
+fn own_parts<'t, 'a>(
+    turn: &'t Turn<'a>,
+    target: &Target,
+    encoded: &mut Encoded,
+) -> Vec<(&'t Block<'a>, Option<&'t str>)> {
     let mut sentinel = foreign::Sentinel::new(&target.model);
+    let mut parts = Vec::with_capacity(turn.blocks.len());
     for block in &turn.blocks {
         let own_seal = block.signature.as_ref().and_then(|seal| seal.for_provider(Dialect::Gemini));
         if block.signature.is_some() && own_seal.is_none() {
@@ -114,9 +127,11 @@ fn own_parts(w: &mut Writer<'_>, turn: &Turn<'_>, request: &Request<'_>, target:
                 continue;
             }
         }
-        let seal = sentinel.seal(block, own_seal);
-        style.part(w, block, seal);
+        if is_part(block) {
+            parts.push((block, sentinel.seal(block, own_seal)));
+        }
     }
+    parts
 }
 
 /// The stop sequences that fit, and whether some did not.

@@ -3,7 +3,7 @@
 
 use super::family::Family;
 use super::tools;
-use super::write::{Style, is_result_part, joined, mime_of, result_text};
+use super::write::{Style, is_part, is_result_part, joined, mime_of, result_text, text_part};
 use crate::Dialect;
 use crate::dialects::{EncodeError, Encoded, Target};
 use crate::ir::{Block, BlockKind, LossKind, Losses, Media, MediaSource, Request, Role, ToolResult, ToolUse, Turn};
@@ -165,7 +165,7 @@ impl Build<'_, '_> {
             self.block_losses(block);
             match &block.kind {
                 BlockKind::Text { text, .. } if text.is_empty() => {}
-                BlockKind::Text { text, .. } => add(parts, |w| self.style.text(w, text, false, None)),
+                BlockKind::Text { text, .. } => add(parts, |w| text_part(w, text, false, None)),
                 // `systemInstruction` takes text only.
                 _ => self.losses.add("system[]", LossKind::Dropped),
             }
@@ -254,7 +254,7 @@ impl Build<'_, '_> {
     fn stray_result(&mut self, result: &ToolResult<'_>, rest: &mut Vec<u8>) -> Result<(), EncodeError> {
         self.losses.add("messages[].tool_call_id", LossKind::Approximated);
         let name = result.name.as_deref().unwrap_or(&result.id);
-        add(rest, |w| self.style.text(w, &format!("Result of the tool {name}:"), false, None));
+        add(rest, |w| text_part(w, &format!("Result of the tool {name}:"), false, None));
         for block in &result.content {
             self.user_block(block, rest)?;
         }
@@ -273,7 +273,7 @@ impl Build<'_, '_> {
                     self.plain_part(block, parts);
                 }
             }
-            BlockKind::Opaque { dialect: Dialect::Gemini, .. } => self.plain_part(block, parts),
+            BlockKind::Opaque { .. } if is_part(block) => self.plain_part(block, parts),
             BlockKind::Reasoning(_) => self.losses.add("messages[].reasoning", LossKind::Dropped),
             _ => self.losses.add("messages[].content[]", LossKind::Dropped),
         }
@@ -281,9 +281,7 @@ impl Build<'_, '_> {
     }
 
     fn plain_part(&self, block: &Block<'_>, parts: &mut Vec<u8>) {
-        add(parts, |w| {
-            self.style.part(w, block, None);
-        });
+        add(parts, |w| self.style.part(w, block, None));
     }
 
     fn media_losses(&mut self, kind: &BlockKind<'_>, media: &Media<'_>) {
@@ -313,11 +311,11 @@ impl Build<'_, '_> {
                     BlockKind::Reasoning(reasoning) => match seal {
                         None => self.losses.add("messages[].reasoning", LossKind::Dropped),
                         Some(seal) => {
-                            self.flush_seal(&mut carried, &mut parts);
+                            flush_seal(&mut carried, &mut parts);
                             carried = Some(seal.to_owned());
                             let text = joined(&reasoning.text);
                             if !text.is_empty() {
-                                add(&mut parts, |w| self.style.text(w, &text, true, None));
+                                add(&mut parts, |w| text_part(w, &text, true, None));
                             }
                         }
                     },
@@ -331,22 +329,15 @@ impl Build<'_, '_> {
                             continue;
                         }
                         let own = seal.map(str::to_owned).or_else(|| carried.take());
-                        add(&mut parts, |w| self.style.text(w, text, false, own.as_deref()));
+                        add(&mut parts, |w| text_part(w, text, false, own.as_deref()));
                     }
                     _ => self.user_block(block, &mut parts)?,
                 }
             }
         }
-        self.flush_seal(&mut carried, &mut parts);
+        flush_seal(&mut carried, &mut parts);
         self.contents.push("model", parts);
         Ok(())
-    }
-
-    /// A seal that no block followed stands on an empty text part, as Gemini itself sends it.
-    fn flush_seal(&self, carried: &mut Option<String>, parts: &mut Vec<u8>) {
-        if let Some(seal) = carried.take() {
-            add(parts, |w| self.style.text(w, "", false, Some(&seal)));
-        }
     }
 
     /// A call whose id was used in this turn already cannot get a result of its own.
@@ -361,6 +352,13 @@ impl Build<'_, '_> {
                 w.opt_str("thoughtSignature", seal);
             });
         });
+    }
+}
+
+/// A seal that no block followed stands on an empty text part, as Gemini itself sends it.
+fn flush_seal(carried: &mut Option<String>, parts: &mut Vec<u8>) {
+    if let Some(seal) = carried.take() {
+        add(parts, |w| text_part(w, "", false, Some(&seal)));
     }
 }
 

@@ -1,7 +1,7 @@
 //! Whole answers, both ways.
 
 use super::wire::{CandidateWire, FeedbackWire, ResponseWire};
-use super::write::Style;
+use super::write::{Style, is_part};
 use super::{error, form, nested, part, stop, usage};
 use crate::dialects::DecodeError;
 use crate::ir::{Block, BlockKind, Choice, ReplyContext, Response, StopReason};
@@ -39,16 +39,13 @@ fn read(wire: ResponseWire<'_>) -> Result<Response<'_>, DecodeError> {
     let mut extra = Extra::default();
     nested::keep_own(&mut extra, wire.rest);
     let mut choices = Vec::new();
-    match wire.candidates {
-        Some(candidates) => {
-            if candidates.is_empty() {
-                extra.push("candidates", Raw::parse("[]").unwrap_or(Raw::NULL));
-            }
-            for (at, candidate) in candidates.into_iter().enumerate() {
-                choices.push(choice(candidate, at)?);
-            }
+    if let Some(candidates) = wire.candidates {
+        if candidates.is_empty() {
+            extra.push("candidates", Raw::parse("[]").unwrap_or(Raw::NULL));
         }
-        None => {}
+        for (at, candidate) in candidates.into_iter().enumerate() {
+            choices.push(choice(candidate, at)?);
+        }
     }
     if let Some(feedback) = wire.feedback {
         if choices.is_empty() {
@@ -278,7 +275,9 @@ pub(super) fn client_style(own: bool) -> Style {
 }
 
 fn client_part(w: &mut Writer<'_>, block: &Block<'_>, own: bool) {
-    if matches!(&block.kind, BlockKind::Opaque { dialect, .. } if *dialect != Dialect::Gemini) {
+    // Form bits of other dialects mean other things.
+    let explained = matches!(block.kind, BlockKind::Refusal { .. });
+    if !is_part(block) && (own || !explained) {
         return;
     }
     let seal = block.signature.as_ref().map(|seal| seal.carried(Dialect::Gemini));

@@ -33,28 +33,11 @@ pub(super) fn function_name(name: &str) -> Cow<'_, str> {
 }
 
 impl Style {
-    /// Writes `{"text": …}`, as a thought or not, with a seal or not.
-    pub(super) fn text(self, w: &mut Writer<'_>, text: &str, thought: bool, seal: Option<&str>) {
-        w.object(|w| {
-            w.key("text").str(text);
-            if thought {
-                w.key("thought").bool(true);
-            }
-            w.opt_str("thoughtSignature", seal);
-        });
-    }
-
-    /// Writes a block as a part with `seal` in its signature slot. Blocks that have no part write nothing and give
-    /// `false`.
-    pub(super) fn part(self, w: &mut Writer<'_>, block: &Block<'_>, seal: Option<&str>) -> bool {
+    /// Writes a block, which [`is_part`], as a part with `seal` in its signature slot.
+    pub(super) fn part(self, w: &mut Writer<'_>, block: &Block<'_>, seal: Option<&str>) {
         let bits = if self.own { block.form } else { 0 };
-        match &block.kind {
-            BlockKind::Opaque { raw, .. } => {
-                w.raw(raw);
-                return true;
-            }
-            BlockKind::Refusal { .. } if bits & form::EXPLAINED != 0 => return false,
-            _ => {}
+        if let BlockKind::Opaque { raw, .. } = &block.kind {
+            return w.raw(raw);
         }
         w.object(|w| {
             let nothing = Extra::default();
@@ -84,7 +67,6 @@ impl Style {
             w.opt_str(key, seal);
             nested::write_own(w, extra);
         });
-        true
     }
 
     /// Writes the member `functionCall` of a part.
@@ -177,13 +159,33 @@ impl Style {
     }
 }
 
+/// Writes `{"text": …}`, as a thought or not, with a seal or not.
+pub(super) fn text_part(w: &mut Writer<'_>, text: &str, thought: bool, seal: Option<&str>) {
+    w.object(|w| {
+        w.key("text").str(text);
+        if thought {
+            w.key("thought").bool(true);
+        }
+        w.opt_str("thoughtSignature", seal);
+    });
+}
+
+/// Whether a block is a part in this dialect: not what only another one knows, nor the gateway's own words.
+pub(super) fn is_part(block: &Block<'_>) -> bool {
+    match &block.kind {
+        BlockKind::Opaque { dialect, raw } => *dialect == crate::Dialect::Gemini && raw.is_object(),
+        BlockKind::Refusal { .. } => block.form & form::EXPLAINED == 0,
+        _ => true,
+    }
+}
+
 /// Whether a block of a tool result stands in `functionResponse.parts`.
 pub(super) fn is_result_part(block: &Block<'_>) -> bool {
     match &block.kind {
         BlockKind::Image(media) | BlockKind::Audio(media) | BlockKind::Video(media) | BlockKind::File(media) => {
             !matches!(media.source, MediaSource::Text(_))
         }
-        BlockKind::Opaque { dialect, .. } => *dialect == crate::Dialect::Gemini,
+        BlockKind::Opaque { .. } => is_part(block),
         _ => false,
     }
 }
@@ -202,7 +204,7 @@ pub(super) fn joined<'t>(texts: &'t [crate::json::Str<'_>]) -> Cow<'t, str> {
     match texts {
         [] => Cow::Borrowed(""),
         [one] => Cow::Borrowed(one),
-        many => Cow::Owned(many.iter().map(|text| text.as_str()).collect::<Vec<_>>().join("\n\n")),
+        many => Cow::Owned(many.iter().map(crate::json::Str::as_str).collect::<Vec<_>>().join("\n\n")),
     }
 }
 

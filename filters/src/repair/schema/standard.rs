@@ -52,7 +52,9 @@ fn node(value: &mut Value, changed: &mut bool) {
     }
     for key in ["anyOf", "oneOf", "allOf", "prefixItems"] {
         if let Some(Value::Array(branches)) = members.get_mut(key) {
-            branches.iter_mut().for_each(|value| node(value, changed));
+            for value in branches {
+                node(value, changed);
+            }
         }
     }
 }

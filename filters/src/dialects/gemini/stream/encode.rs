@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use crate::Dialect;
-use crate::dialects::gemini::write::Style;
+use crate::dialects::gemini::write::{Style, text_part};
 use crate::dialects::gemini::{error, response, stop, usage};
 use crate::ir::stream::{BlockStart, Delta};
 use crate::ir::{Block, BlockKind, Event, ReplyContext, Signature, StopReason, ToolUse, Usage};
@@ -107,9 +107,7 @@ impl StreamEncoder {
             BlockStart::Image(media) => {
                 let block = Block::new(BlockKind::Image(media));
                 let style = self.style;
-                self.head.part(out, choice, |w| {
-                    style.part(w, &block, None);
-                });
+                self.head.part(out, choice, |w| style.part(w, &block, None));
                 Kind::Sent
             }
             BlockStart::Opaque { dialect: Dialect::Gemini, raw } => {
@@ -123,26 +121,24 @@ impl StreamEncoder {
 
     fn delta(&mut self, index: u32, delta: Delta<'_>, out: &mut Vec<u8>) {
         let Some(Open { choice, kind }) = self.open.get_mut(&index) else { return };
-        let (choice, style) = (*choice, self.style);
+        let choice = *choice;
         let thought = matches!(kind, Kind::Thought);
         match (delta, kind) {
             (Delta::Input(more), Kind::Call(call, _)) => call.input.0.to_mut().push_str(&more),
             (Delta::Signature(seal), Kind::Call(_, slot)) => *slot = Some(seal.into_owned()),
             (_, Kind::Call(..)) => {}
-            (Delta::Text(text), Kind::Text | Kind::Thought) => {
-                if !text.is_empty() {
-                    self.head.part(out, choice, |w| style.text(w, &text, thought, None));
-                }
+            (Delta::Text(text), Kind::Text | Kind::Thought) if !text.is_empty() => {
+                self.head.part(out, choice, |w| text_part(w, &text, thought, None));
             }
-            (Delta::NextPart, Kind::Thought) => self.head.part(out, choice, |w| style.text(w, "\n\n", true, None)),
+            (Delta::NextPart, Kind::Thought) => self.head.part(out, choice, |w| text_part(w, "\n\n", true, None)),
             (Delta::Signature(seal), Kind::Text | Kind::Thought) => {
                 let slot = seal.carried(Dialect::Gemini);
-                self.head.part(out, choice, |w| style.text(w, "", thought, Some(&slot)));
+                self.head.part(out, choice, |w| text_part(w, "", thought, Some(&slot)));
             }
             (Delta::Citation { dialect: Dialect::Gemini, raw }, Kind::Text) => {
                 self.head.chunk(out, |w| {
                     w.object(|w| {
-                        content(w, |w| style.text(w, "", false, None));
+                        content(w, |w| text_part(w, "", false, None));
                         w.key("index").u64(choice.into());
                         if let Some(members) = raw.read::<Members<'_>>() {
                             w.extra(&members.rest);
@@ -167,11 +163,11 @@ impl StreamEncoder {
     }
 
     fn finish(&mut self, out: &mut Vec<u8>) {
-        let (finishes, style) = (std::mem::take(&mut self.finishes), self.style);
+        let finishes = std::mem::take(&mut self.finishes);
         self.head.chunk(out, |w| {
             for finish in &finishes {
                 w.object(|w| {
-                    content(w, |w| style.text(w, "", false, None));
+                    content(w, |w| text_part(w, "", false, None));
                     w.key("finishReason").str(stop::encode(finish.stop));
                     w.opt_str("finishMessage", finish.note.as_deref());
                     w.key("index").u64(finish.choice.into());

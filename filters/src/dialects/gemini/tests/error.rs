@@ -99,7 +99,7 @@ fn wire_145_codes_are_integers_and_every_kind_comes_back() {
         assert_eq!(back.retry_after_ms, Some(3_500));
     }
     let mut out = Vec::new();
-    encode_error(&ApiError::new(ErrorKind::NotFound, "no"), &mut out);
+    encode_error(&ApiError::new(NotFound, "no"), &mut out);
     assert_eq!(value(&out), json!({"error": {"code": 404, "message": "no", "status": "NOT_FOUND"}}));
 }
 

@@ -223,7 +223,7 @@ fn wire_082_only_gemini_3_gets_the_sentinel() {
 #[test]
 fn errors_name_the_member() {
     let param = |text: &str| decode_request(text.as_bytes(), &endpoint()).unwrap_err().param.unwrap_or_default();
-    assert_eq!(param(r#"{}"#), "contents");
+    assert_eq!(param("{}"), "contents");
     assert_eq!(param(r#"{"contents":"hi"}"#), "contents");
     assert_eq!(param(r#"{"contents":[{"parts":[{"text":"a"},{"text":1}]}]}"#), "contents[0].parts[1].text");
     assert_eq!(param(r#"{"contents":[{"role":"bot"}]}"#), "contents[0].role");

@@ -57,7 +57,7 @@ fn collect(bytes: &[u8], cuts: &[usize]) -> (Said, Vec<String>) {
             Event::Delta { delta: Delta::Citation { raw, .. }, .. } => said.whole.push(raw.get().to_owned()),
             Event::Usage(usage) => said.usage = Some(usage.counts()),
             Event::Finish { choice, stop, note, .. } => {
-                said.stops.push((choice, stop, note.map(|note| note.to_string())))
+                said.stops.push((choice, stop, note.map(|note| note.to_string())));
             }
             Event::End => said.ends.push(Ok(())),
             Event::Error(error) => said.ends.push(Err(error.kind)),
@@ -175,7 +175,7 @@ fn wire_143_144_chunks_for_clients() {
         }
     }
     assert!(!out.contains('\u{2028}') && !out.contains("event:") && !out.contains("[DONE]"));
-    let last = value(lines.last().unwrap()["data: ".len()..].as_bytes());
+    let last = value(lines.last().unwrap().strip_prefix("data: ").unwrap().as_bytes());
     assert_eq!(last["usageMetadata"]["totalTokenCount"], 23);
     assert_eq!(last["candidates"].as_array().unwrap().len(), 2);
 }
