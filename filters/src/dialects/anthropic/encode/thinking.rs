@@ -154,7 +154,8 @@ impl<'r> Plan<'r> {
             }
         }
         if let Some(cap) = cap {
-            self.max_tokens = cap;
+            // Whole numbers written as `4096.0` are refused.
+            self.max_tokens = cap.as_u64().map_or(cap, Num::from);
         }
     }
 

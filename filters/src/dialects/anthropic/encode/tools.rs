@@ -58,7 +58,7 @@ impl<'r> Toolbox<'r> {
                 name: sent_name(&tool.name, notes),
                 description,
                 schema: input_schema(parameters.as_ref(), words, losses),
-                strict: tool.strict == Some(true),
+                strict: is_strict(tool, parameters.as_ref(), losses),
                 cache,
             },
             ToolKind::Custom { format } => {
@@ -212,6 +212,21 @@ fn custom_description<'r>(description: Option<Cow<'r, str>>, format: Option<&Raw
     Some(format!("{head}The text in `input` must follow this format: {}", format.get()).into())
 }
 
+/// Whether the tool's schema may be enforced: only in the subset that the provider enforces.
+fn is_strict(tool: &Tool<'_>, schema: Option<&Raw<'_>>, losses: &mut Losses) -> bool {
+    if tool.strict != Some(true) {
+        return false;
+    }
+    let enforceable = match schema.map(Raw::to_value) {
+        Some(Value::Object(mut object)) => !close(&mut object, 0),
+        _ => false,
+    };
+    if !enforceable {
+        losses.add("tools[].strict", Dropped);
+    }
+    enforceable
+}
+
 fn empty_schema() -> Raw<'static> {
     Raw::parse(r#"{"type":"object","properties":{}}"#).unwrap_or(Raw::NULL)
 }
@@ -308,7 +323,8 @@ fn each_schema(object: &mut Map<String, Value>, depth: usize, visit: &mut dyn Fn
     }
 }
 
-/// The schema of an answer as the provider takes it: every object says that it has no other members.
+/// The schema of an answer in the subset that the provider enforces: every object says that it has no other members;
+/// bounds of numbers, strings and lists are said in the description.
 pub(super) fn answer_schema<'r>(schema: &'r Raw<'r>, words: Words, losses: &mut Losses) -> Raw<'r> {
     let Value::Object(mut object) = schema.to_value() else { return schema.reborrow() };
     let lowered = words.0 == Dialect::Gemini && lower_types(&mut object, 0);
@@ -322,8 +338,35 @@ pub(super) fn answer_schema<'r>(schema: &'r Raw<'r>, words: Words, losses: &mut 
     Raw::from_value(&object).unwrap_or_else(empty_schema)
 }
 
+/// Keywords that the provider refuses in schemas it enforces.
+const UNENFORCED: [&str; 9] = [
+    "minimum",
+    "maximum",
+    "exclusiveMinimum",
+    "exclusiveMaximum",
+    "multipleOf",
+    "minLength",
+    "maxLength",
+    "maxItems",
+    "uniqueItems",
+];
+
+/// Brings a schema into the subset; gives whether anything was changed.
 fn close(object: &mut Map<String, Value>, depth: usize) -> bool {
-    let mut changed = false;
+    let mut told = Map::new();
+    for key in UNENFORCED {
+        told.extend(object.remove(key).map(|bound| (key.to_owned(), bound)));
+    }
+    // Of the list's least length only 0 and 1 are enforced.
+    if object.get("minItems").is_some_and(|least| least.as_u64().is_none_or(|least| least > 1)) {
+        told.extend(object.remove("minItems").map(|bound| ("minItems".to_owned(), bound)));
+    }
+    let mut changed = !told.is_empty();
+    if changed {
+        let said =
+            object.get("description").and_then(Value::as_str).map_or_else(String::new, |text| format!("{text} "));
+        object.insert("description".to_owned(), json!(format!("{said}{}", Value::Object(told))));
+    }
     let is_object = object.get("type").and_then(Value::as_str) == Some("object") || object.contains_key("properties");
     if is_object && object.get("additionalProperties") != Some(&Value::Bool(false)) {
         object.insert("additionalProperties".to_owned(), Value::Bool(false));

@@ -105,7 +105,8 @@ impl StreamDecoder {
             "content_block_stop" => self.block_stop(frame.index.unwrap_or(0), sink),
             "message_start" => self.message_start(&frame, sink),
             "message_delta" => self.message_delta(frame, sink),
-            "message_stop" => self.guard.push(Event::End, sink),
+            "message_stop" => self.message_stop(sink),
+            "error" => self.guard.push(Event::Error(decode_error(500, event.data.as_bytes())), sink),
             "ping" => self.guard.push(Event::Ping, sink),
             _ if frame.error.is_some() || is_error(event) => {
                 self.guard.push(Event::Error(decode_error(500, event.data.as_bytes())), sink);
@@ -157,6 +158,16 @@ impl StreamDecoder {
             },
             sink,
         );
+    }
+
+    /// Some servers leave the reason out: a call is one by itself.
+    fn message_stop(&mut self, sink: &mut Sink<'_>) {
+        if !self.guard.finished() {
+            self.flush_open(sink);
+            let stop = stop::decode(None, self.called);
+            self.guard.push(Event::Finish { choice: 0, stop, stop_sequence: None, note: None }, sink);
+        }
+        self.guard.push(Event::End, sink);
     }
 
     fn block_start(&mut self, frame: &Frame<'_>, sink: &mut Sink<'_>) {

@@ -324,6 +324,23 @@ fn wire_106_schemas_are_objects_at_the_top() {
 }
 
 #[test]
+fn strict_tools_only_where_the_schema_can_be_enforced() {
+    let mut request = question();
+    let strict = |name, schema| Tool { strict: Some(true), ..function(name, Some(schema)) };
+    request.tools = vec![
+        strict("a", r#"{"type":"object","properties":{},"additionalProperties":false}"#),
+        strict(
+            "b",
+            r#"{"type":"object","properties":{"x":{"type":"integer","minimum":1}},"additionalProperties":false}"#,
+        ),
+    ];
+    let (value, encoded) = encoded(&request);
+    assert_eq!((value["tools"][0]["strict"].as_bool(), value["tools"][1].get("strict")), (Some(true), None));
+    assert_eq!(value["tools"][1]["input_schema"]["properties"]["x"]["minimum"], 1);
+    assert_eq!(lost(&encoded), ["dropped tools[].strict"]);
+}
+
+#[test]
 fn wire_053_hosted_and_custom_tools() {
     let mut request = question();
     request.origin = Dialect::OpenAiResponses;
@@ -401,6 +418,14 @@ fn wire_113_formats_of_the_answer() {
     let (value, _) = encoded(&request);
     assert_eq!(value["output_config"]["format"]["type"], "json_schema");
     assert_eq!(value["output_config"]["format"]["schema"]["additionalProperties"], false);
+    let schema =
+        Raw::parse(r#"{"type":"array","minItems":1,"items":{"type":"integer","minimum":3,"description":"x"}}"#);
+    request.output_format =
+        Some(OutputFormat::JsonSchema { name: None, description: None, schema: schema.unwrap(), strict: None });
+    let (value, losses) = encoded(&request);
+    let item = json!({"type":"integer","description":"x {\"minimum\":3}"});
+    assert_eq!(value["output_config"]["format"]["schema"], json!({"type":"array","minItems":1,"items":item}));
+    assert_eq!(lost(&losses), ["approximated response_format"]);
     request.output_format = Some(OutputFormat::JsonObject);
     let (value, encoded) = encoded(&request);
     assert!(value["system"].as_str().unwrap().contains("JSON object"));

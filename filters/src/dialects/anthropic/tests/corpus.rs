@@ -52,3 +52,59 @@ fn recorded_answers_come_back_as_they_were() {
     }
     println!("answers: {whole} whole, {streamed} streamed");
 }
+
+/// What an answer says, against what the recording's index says of it.
+fn check(id: &str, seen: &streams::Seen, expected: &Value) {
+    assert_eq!(seen.text, expected["text"].as_str().unwrap(), "{id}");
+    assert_eq!(seen.thoughts, expected["thinking"].as_str().unwrap(), "{id}");
+    // The index does not count the data of hidden thoughts.
+    assert!(!seen.seals.is_empty() || !expected["signature"].as_bool().unwrap(), "{id}");
+    let calls = expected["tool_calls"].as_array().unwrap();
+    assert_eq!(seen.calls.len(), calls.len(), "{id}");
+    for (call, wanted) in seen.calls.iter().zip(calls) {
+        assert_eq!(
+            (call.0.as_str(), call.1.as_str()),
+            (wanted["id"].as_str().unwrap(), wanted["name"].as_str().unwrap())
+        );
+        let read = |text: &str| serde_json::from_str::<Value>(text).unwrap();
+        assert_eq!(read(&call.2), read(wanted["args"].as_str().unwrap()), "{id}");
+    }
+    let usage = seen.usage.as_ref().unwrap();
+    let wanted = &expected["usage"];
+    assert_eq!(usage.input_total(), wanted["input"].as_u64().unwrap(), "{id}");
+    assert_eq!(usage.output_total(), wanted["output"].as_u64().unwrap(), "{id}");
+    assert_eq!(usage.cache_read, wanted["cached"].as_u64().unwrap_or(0), "{id}");
+    assert_eq!(usage.cache_write_5m + usage.cache_write_1h, wanted["cache_write"].as_u64().unwrap_or(0), "{id}");
+    if calls.is_empty() {
+        let stop = expected["stop"].as_str();
+        assert_eq!(seen.stop, Some(stop::decode(stop, false)), "{id}");
+    }
+}
+
+#[test]
+fn recorded_answers_say_what_the_index_says() {
+    let Some(root) = std::env::var_os("INTERLINGUA_CORPUS") else { return };
+    let root = std::path::Path::new(&root);
+    let index = std::fs::read_to_string(root.join("index.jsonl")).unwrap();
+    let mut checked = 0;
+    for line in index.lines() {
+        let entry: Value = serde_json::from_str(line).unwrap();
+        let (id, expected) = (entry["id"].as_str().unwrap(), &entry["expected"]);
+        if entry["dialect"] != "anthropic" || entry["status"] != 200 || !expected["usage"]["input"].is_u64() {
+            continue;
+        }
+        // Files of several answers in a row: the index lays them over one another, a stream ends with the first.
+        if expected["n_messages"].as_u64().is_some_and(|n| n > 1) {
+            continue;
+        }
+        let body = std::fs::read(root.join("anthropic").join(format!("{id}.resp"))).unwrap();
+        if !body.trim_ascii_start().starts_with(b"{") {
+            check(id, &streams::Seen::of(&streams::decode(&[&body])), expected);
+            checked += 1;
+        } else if let Ok(response) = decode_response(&body) {
+            check(id, &streams::Seen::of_whole(&response), expected);
+            checked += 1;
+        }
+    }
+    println!("answers that say what the index says: {checked}");
+}

@@ -59,14 +59,14 @@ pub(super) fn reencode(body: &[u8]) -> Vec<u8> {
 #[derive(Debug, Default, PartialEq)]
 pub(super) struct Seen {
     pub(super) text: String,
-    thoughts: String,
-    seals: Vec<String>,
-    calls: Vec<(String, String, String)>,
+    pub(super) thoughts: String,
+    pub(super) seals: Vec<String>,
+    pub(super) calls: Vec<(String, String, String)>,
     opaque: Vec<Value>,
     citations: usize,
-    stop: Option<StopReason>,
+    pub(super) stop: Option<StopReason>,
     note: Option<String>,
-    usage: Option<Usage<'static>>,
+    pub(super) usage: Option<Usage<'static>>,
     pub(super) terminals: Vec<&'static str>,
 }
 
@@ -107,6 +107,28 @@ impl Seen {
         for (_, _, input) in &mut seen.calls {
             if input.is_empty() {
                 input.push_str("{}");
+            }
+        }
+        seen
+    }
+}
+
+impl Seen {
+    /// What a whole answer says.
+    pub(super) fn of_whole(response: &crate::ir::Response<'_>) -> Self {
+        use crate::ir::BlockKind;
+        let mut seen = Seen { usage: response.usage.as_ref().map(Usage::counts), ..Seen::default() };
+        let choice = &response.choices[0];
+        seen.stop = Some(choice.stop);
+        for block in &choice.blocks {
+            seen.seals.extend(block.signature.as_ref().map(|seal| format!("{seal:?}")));
+            match &block.kind {
+                BlockKind::Text { text, .. } => seen.text.push_str(text),
+                BlockKind::Reasoning(thought) => seen.thoughts.extend(thought.text.iter().map(Str::as_str)),
+                BlockKind::ToolUse(call) => {
+                    seen.calls.push((call.id.to_string(), call.name.to_string(), call.input.to_string()));
+                }
+                _ => {}
             }
         }
         seen
@@ -312,6 +334,7 @@ fn wire_016_errors_in_the_stream_are_terminal() {
             "data: [{\"error\":{\"code\":429,\"message\":\"R\",\"status\":\"RESOURCE_EXHAUSTED\"}}]\n\n",
             ErrorKind::RateLimit,
         ),
+        ("data: {\"type\":\"error\"}\n\n", ErrorKind::Internal),
         ("event: error\ndata: nonsense\n\n", ErrorKind::Internal),
         ("", ErrorKind::BadGateway),
     ] {
@@ -335,6 +358,14 @@ fn wire_032_a_break_closes_the_block_and_says_so() {
 fn an_input_that_stands_whole_in_the_start_counts() {
     let body = "data: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"tool_use\",\"id\":\"a\",\"name\":\"f\",\"input\":{\"x\":1}}}\n\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n";
     assert_eq!(Seen::of(&decode(&[body.as_bytes()])).calls[0].2, "{\"x\":1}");
+}
+
+#[test]
+fn a_call_without_a_stop_reason_is_still_one() {
+    let text = std::str::from_utf8(TOOLS).unwrap();
+    let body: String = text.split_inclusive("\n\n").filter(|event| !event.contains("message_delta")).collect();
+    let seen = Seen::of(&decode(&[body.as_bytes()]));
+    assert_eq!((seen.stop, seen.terminals.as_slice()), (Some(StopReason::ToolUse), &["end"][..]));
 }
 
 #[test]
