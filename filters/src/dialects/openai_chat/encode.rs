@@ -71,7 +71,9 @@ pub fn encode_request(request: &Request<'_>, target: &Target, out: &mut Vec<u8>)
             if own {
                 own::messages(w, &request.turns, &mut cx);
             } else {
-                rebuilt.iter().for_each(|message| foreign::write(w, message, &mut cx));
+                for message in &rebuilt {
+                    foreign::write(w, message, &cx);
+                }
             }
         });
         tools::write(w, request, &mut cx);

@@ -309,7 +309,11 @@ fn path_at(text: &[u8]) -> String {
         Array(usize),
     }
     // The bracket of a container that stands where something else should is not a level yet.
-    let text = text.strip_suffix(b"{").or_else(|| text.strip_suffix(b"[")).unwrap_or(text);
+    // One that has just been closed is still the place of an error in its last member.
+    let text = match text {
+        [head @ .., b'{' | b'[' | b'}' | b']'] => head,
+        whole => whole,
+    };
     let mut levels: Vec<Level<'_>> = Vec::new();
     let mut rest = text;
     while let Some((byte, tail)) = rest.split_first() {
@@ -354,7 +358,11 @@ fn path_at(text: &[u8]) -> String {
                 path.push_str(&String::from_utf8_lossy(key));
             }
             Level::Object { key: None, .. } => {}
-            Level::Array(at) => path.push_str(&format!("[{at}]")),
+            Level::Array(at) => {
+                path.push('[');
+                path.push_str(itoa::Buffer::new().format(at));
+                path.push(']');
+            }
         }
     }
     path

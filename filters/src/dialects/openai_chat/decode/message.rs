@@ -384,6 +384,9 @@ fn call<'a>(
     if wire.kind.is_none_or(|kind| kind.is_empty()) {
         block.form |= form::BLOCK_NO_TYPE;
     }
+    if wire.id.as_ref().is_some_and(|id| id.is_empty()) {
+        block.extra.push("id", quoted(""));
+    }
     let id = wire.id.filter(|id| !id.is_empty()).unwrap_or_else(|| {
         block.form |= form::BLOCK_ID_MADE;
         Str::from(made_id(n))

@@ -323,7 +323,7 @@ fn lose_opaque(raw: &Raw<'_>, cx: &mut Context<'_>) {
 }
 
 /// Writes one rebuilt message.
-pub(super) fn write(w: &mut Writer<'_>, message: &Message<'_>, cx: &mut Context<'_>) {
+pub(super) fn write(w: &mut Writer<'_>, message: &Message<'_>, cx: &Context<'_>) {
     w.object(|w| match message {
         Message::Tool { id, content } => {
             w.key("role").str("tool");

@@ -118,7 +118,7 @@ impl StreamDecoder {
         // Azure begins with a chunk that has neither id nor choices.
         if !self.started && (id.is_some() || !choices.is_empty()) {
             self.started = true;
-            self.id = id.as_ref().map(|id| id.to_string()).unwrap_or_default();
+            self.id = id.as_deref().unwrap_or_default().to_owned();
             self.guard.push(Event::Start { id, model: chunk.model }, sink);
         }
         let mut spent = chunk.usage.or_else(|| chunk.x_groq.and_then(|nested| nested.usage));

@@ -246,8 +246,9 @@ impl StreamEncoder {
 
     /// The choice; before its first chunk the one with the role is written.
     fn state(&mut self, choice: u32, out: &mut Vec<u8>) -> &mut State {
-        if !self.choices.contains_key(&choice) {
-            self.choices.insert(choice, State::default());
+        let known = self.choices.len();
+        self.choices.entry(choice).or_default();
+        if self.choices.len() > known {
             self.delta_chunk(choice, out, |w| {
                 w.key("role").str("assistant");
                 w.key("content").str("");
