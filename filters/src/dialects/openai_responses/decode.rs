@@ -68,11 +68,7 @@ pub fn decode_request<'a>(body: &'a [u8], endpoint: &Endpoint<'a>) -> Result<Req
     Ok(request)
 }
 
-fn input<'a>(
-    input: Option<Content<'a>>,
-    wire: &RequestWire<'a>,
-    request: &mut Request<'a>,
-) -> Result<(), DecodeError> {
+fn input<'a>(input: Option<Content<'a>>, wire: &RequestWire<'a>, request: &mut Request<'a>) -> Result<(), DecodeError> {
     match input {
         Some(Content::Text(text)) => {
             request.form |= form::INPUT_STRING;

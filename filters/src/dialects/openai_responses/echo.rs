@@ -175,9 +175,10 @@ fn text(w: &mut Writer<'_>, asked: Option<&TextAsked<'_>>) {
 
 fn reasoning(w: &mut Writer<'_>, asked: Option<&ReasoningAsked<'_>>) {
     w.object(|w| {
-        for (key, value) in
-            [("effort", asked.and_then(|asked| asked.effort.as_ref())), ("summary", asked.and_then(|asked| asked.summary.as_ref()))]
-        {
+        for (key, value) in [
+            ("effort", asked.and_then(|asked| asked.effort.as_ref())),
+            ("summary", asked.and_then(|asked| asked.summary.as_ref())),
+        ] {
             match value {
                 Some(value) => w.key(key).raw(value),
                 None => w.key(key).null(),

@@ -41,7 +41,9 @@ pub(super) fn from_value(status: u16, value: &Value) -> ApiError {
     let message = match (object.get("message"), object.get("detail")) {
         (Some(Value::String(message)), _) => message.clone(),
         (_, Some(Value::String(detail))) => detail.clone(),
-        (_, Some(detail)) => detail.get("message").and_then(Value::as_str).map_or_else(|| detail.to_string(), str::to_owned),
+        (_, Some(detail)) => {
+            detail.get("message").and_then(Value::as_str).map_or_else(|| detail.to_string(), str::to_owned)
+        }
         _ => String::new(),
     };
     let kind = object.get("type").and_then(Value::as_str).filter(|kind| *kind != "error");
@@ -93,9 +95,7 @@ fn classify(status: u16, message: &str, kind: &str, code: &str) -> ErrorKind {
             "invalid_api_key" | "authentication_error" | "token_expired" | "account_deactivated" => {
                 ErrorKind::Authentication
             }
-            "permission_error" | "usage_not_included" | "unsupported_country_region_territory" => {
-                ErrorKind::Permission
-            }
+            "permission_error" | "usage_not_included" | "unsupported_country_region_territory" => ErrorKind::Permission,
             "model_not_found" | "not_found_error" | "previous_response_not_found" => ErrorKind::NotFound,
             "server_is_overloaded" | "overloaded_error" | "overloaded" | "slow_down" | "engine_overloaded" => {
                 ErrorKind::Overloaded

@@ -4,13 +4,13 @@ use std::fmt::Arguments;
 
 use serde_json::value::RawValue;
 
+use super::DIALECT;
 use super::form;
 use super::seal;
 use super::wire::{
-    AudioWire, CallWire, Content, Kind, MediaPart, MessageWire, OutputWire, ReasoningItem, TextPart, TextWirePart, keep,
-    missing, read,
+    AudioWire, CallWire, Content, Kind, MediaPart, MessageWire, OutputWire, ReasoningItem, TextPart, TextWirePart,
+    keep, missing, read,
 };
-use super::DIALECT;
 use crate::dialects::DecodeError;
 use crate::ir::{Block, BlockKind, CacheMark, Media, MediaSource, ReasoningBlock, ToolResult, ToolUse, ToolUseKind};
 use crate::json::{Extra, Raw, Str};
@@ -56,11 +56,7 @@ pub(super) fn opaque(value: &RawValue) -> Block<'_> {
 }
 
 /// The blocks of a message's or a result's parts.
-pub(super) fn parts<'a>(
-    list: &[&'a RawValue],
-    side: Side,
-    at: Arguments<'_>,
-) -> Result<Vec<Block<'a>>, DecodeError> {
+pub(super) fn parts<'a>(list: &[&'a RawValue], side: Side, at: Arguments<'_>) -> Result<Vec<Block<'a>>, DecodeError> {
     list.iter().enumerate().map(|(n, value)| part(value, side, format_args!("{at}[{n}]"))).collect()
 }
 
@@ -80,11 +76,7 @@ pub(super) fn part<'a>(value: &'a RawValue, side: Side, at: Arguments<'_>) -> Re
     }))
 }
 
-fn text_part<'a>(
-    mut wire: TextWirePart<'a>,
-    side: Side,
-    at: Arguments<'_>,
-) -> Result<Option<Block<'a>>, DecodeError> {
+fn text_part<'a>(mut wire: TextWirePart<'a>, side: Side, at: Arguments<'_>) -> Result<Option<Block<'a>>, DecodeError> {
     let Some(text) = wire.text else { return Err(missing(at, "text")) };
     let spelled = wire.kind.as_deref().and_then(|kind| form::SPELLINGS.iter().position(|known| *known == kind));
     let usual = if side == Side::Input { 1 } else { 2 };
@@ -151,7 +143,12 @@ fn media_part<'a>(value: &'a RawValue, at: Arguments<'_>) -> Result<Option<Block
                 (None, None, Some(id)) => (None, MediaSource::FileId(id)),
                 _ => return Ok(None),
             };
-            return Ok(Some(media_block(BlockKind::File(Media { mime, source, name }), wire.cache_control, extra, bits)));
+            return Ok(Some(media_block(
+                BlockKind::File(Media { mime, source, name }),
+                wire.cache_control,
+                extra,
+                bits,
+            )));
         }
         _ => {
             let Some(inner) = wire.input_audio else { return Err(missing(at, "input_audio")) };

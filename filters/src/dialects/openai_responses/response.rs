@@ -42,21 +42,15 @@ pub fn decode_response(body: &[u8]) -> Result<Response<'_>, DecodeError> {
         }
     }
     let created = wire.created_at.as_ref().and_then(crate::json::Num::as_u64);
-    if let Some(number) = wire.created_at.filter(|number| created.map(|n| n.to_string()).as_deref() != Some(number.get()))
+    if let Some(number) =
+        wire.created_at.filter(|number| created.map(|n| n.to_string()).as_deref() != Some(number.get()))
         && let Some(raw) = Raw::from_string(number.get().to_owned())
     {
         extra.push("created_at", raw);
     }
     let stop = stop(wire.status.as_deref(), extra.get("incomplete_details"), &blocks);
-    let choice = Choice {
-        index: 0,
-        blocks,
-        stop,
-        stop_raw: wire.status,
-        stop_sequence: None,
-        extra: Extra::default(),
-        form: 0,
-    };
+    let choice =
+        Choice { index: 0, blocks, stop, stop_raw: wire.status, stop_sequence: None, extra: Extra::default(), form: 0 };
     Ok(Response {
         origin: DIALECT,
         id: wire.id,
@@ -96,12 +90,7 @@ pub(super) fn stop(status: Option<&str>, details: Option<&Raw<'_>>, blocks: &[Bl
 }
 
 /// As [`stop`], with what was seen of the blocks.
-pub(super) fn stop_reason(
-    status: Option<&str>,
-    details: Option<&Raw<'_>>,
-    called: bool,
-    refused: bool,
-) -> StopReason {
+pub(super) fn stop_reason(status: Option<&str>, details: Option<&Raw<'_>>, called: bool, refused: bool) -> StopReason {
     #[derive(Deserialize)]
     struct Details<'a> {
         #[serde(borrow, default)]
@@ -132,9 +121,8 @@ pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mu
     frame.adopt(None, response.model.as_deref());
     let choice = response.choices.first();
     let output = choice.map_or_else(Vec::new, |choice| foreign_items(&choice.blocks, context));
-    let refused = choice.is_some_and(|choice| {
-        choice.blocks.iter().any(|block| matches!(block.kind, BlockKind::Refusal { .. }))
-    });
+    let refused =
+        choice.is_some_and(|choice| choice.blocks.iter().any(|block| matches!(block.kind, BlockKind::Refusal { .. })));
     let malformed = malformed();
     let status = status(choice.map_or(StopReason::Refusal, |choice| choice.stop), refused, &malformed);
     frame.write(&mut w, status, &output, |w| match &response.usage {
@@ -377,10 +365,8 @@ fn annotations(citations: &Raw<'_>, text: &str) -> Vec<Vec<u8>> {
 /// that the dialect does not say.
 pub(super) fn annotation(citation: &Raw<'_>, length: usize) -> Option<Vec<u8>> {
     let value = citation.to_value();
-    let own = matches!(
-        value.get("type")?.as_str()?,
-        "file_citation" | "container_file_citation" | "file_path"
-    ) || (value.get("type")? == "url_citation" && value.get("url").is_some());
+    let own = matches!(value.get("type")?.as_str()?, "file_citation" | "container_file_citation" | "file_path")
+        || (value.get("type")? == "url_citation" && value.get("url").is_some());
     if own {
         return Some(citation.get().as_bytes().to_vec());
     }

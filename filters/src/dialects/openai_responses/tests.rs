@@ -1,6 +1,11 @@
 //! Laws and traps of this dialect.
 
 mod corpus;
+mod errors;
+mod laws;
+mod requests;
+mod responses;
+mod streams;
 
 use serde_json::Value;
 
@@ -13,8 +18,7 @@ use crate::sse::{Parser, SseEvent};
 /// The body after decoding and encoding for the same model and mode.
 fn request_round_trip(body: &[u8]) -> Value {
     let request = decode_request(body, &Endpoint::default()).unwrap();
-    let target =
-        Target { model: request.model.as_str().to_owned(), stream: request.stream, ..Target::default() };
+    let target = Target { model: request.model.as_str().to_owned(), stream: request.stream, ..Target::default() };
     let mut out = Vec::new();
     let encoded = encode_request(&request, &target, &mut out).unwrap();
     assert!(encoded.losses.is_empty(), "{:?}", encoded.losses);
@@ -51,6 +55,12 @@ struct Told {
 }
 
 impl Told {
+    /// Blocks and texts; empty texts are not passed on (wire 48).
+    fn said(&self) -> Vec<(&str, &str)> {
+        let all = self.blocks.iter().map(String::as_str).zip(self.texts.iter().map(String::as_str));
+        all.filter(|(kind, text)| *kind != "text" || !text.is_empty()).collect()
+    }
+
     fn hear(&mut self, event: Event<'_>) {
         assert_eq!(self.terminals, 0, "nothing may follow the end: {event:?}");
         self.events += 1;
@@ -136,8 +146,11 @@ fn check_stream(bytes: &[u8]) -> Vec<Value> {
     let last = found.last().unwrap();
     assert!(terminals.iter().any(|name| last["type"] == **name), "{last}");
     assert_eq!(last["response"]["id"], found[0]["response"]["id"]);
-    let done: Vec<Value> =
-        found.iter().filter(|event| event["type"] == "response.output_item.done").map(|event| event["item"].clone()).collect();
+    let done: Vec<Value> = found
+        .iter()
+        .filter(|event| event["type"] == "response.output_item.done")
+        .map(|event| event["item"].clone())
+        .collect();
     assert_eq!(last["response"]["output"], Value::Array(done.clone()), "the last event repeats every item");
     let added: Vec<&Value> = found.iter().filter(|event| event["type"] == "response.output_item.added").collect();
     for (n, event) in added.iter().enumerate() {

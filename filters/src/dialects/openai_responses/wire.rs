@@ -262,6 +262,11 @@ fn path_at(text: &str, error: &serde_json::Error) -> String {
     let line_start = text.split_inclusive('\n').take(error.line().saturating_sub(1)).map(str::len).sum::<usize>();
     let end = (line_start + error.column()).min(text.len());
     let bytes = text.as_bytes().get(..end).unwrap_or_default();
+    // A bracket or comma at the end was looked at, not read.
+    let bytes = match bytes {
+        [before @ .., b'{' | b'}' | b'[' | b']' | b','] => before,
+        all => all,
+    };
     let mut steps: Vec<Step> = Vec::new();
     let mut string = String::new();
     let mut rest = bytes.iter();

@@ -19,6 +19,8 @@ pub(super) fn own_part(w: &mut Writer<'_>, block: &Block<'_>, side: Side) {
     if let BlockKind::Opaque { raw, .. } = &block.kind {
         return w.raw(raw);
     }
+    // A `data:` URL that says more than the medium does is kept beside it, as written.
+    let overridden = |key: &str| block.extra.get(key).is_some_and(|value| !value.is_null());
     w.object(|w| {
         match &block.kind {
             BlockKind::Text { text, citations } => {
@@ -40,14 +42,14 @@ pub(super) fn own_part(w: &mut Writer<'_>, block: &Block<'_>, side: Side) {
             }
             BlockKind::Image(media) => {
                 w.key("type").str("input_image");
-                if block.extra.get("image_url").is_none() {
+                if !overridden("image_url") {
                     media_members(w, media, "image_url", "image_url", block.form);
                 }
             }
             BlockKind::File(media) | BlockKind::Video(media) => {
                 w.key("type").str("input_file");
                 w.opt_str("filename", media.name.as_deref());
-                if block.extra.get("file_data").is_none() {
+                if !overridden("file_data") {
                     media_members(w, media, "file_data", "file_url", block.form);
                 }
             }

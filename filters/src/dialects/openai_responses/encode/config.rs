@@ -106,10 +106,8 @@ pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, model: &str, lo
 }
 
 fn foreign_text(w: &mut Writer<'_>, request: &Request<'_>, losses: &mut Losses) {
-    let verbosity = request
-        .extra
-        .get("verbosity")
-        .filter(|value| request.origin == Dialect::OpenAiChat && !value.is_null());
+    let verbosity =
+        request.extra.get("verbosity").filter(|value| request.origin == Dialect::OpenAiChat && !value.is_null());
     let format = request.output_format.as_ref().filter(|format| !matches!(format, OutputFormat::Opaque(_)));
     if verbosity.is_none() && format.is_none() {
         return;

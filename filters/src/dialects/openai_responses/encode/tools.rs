@@ -94,9 +94,8 @@ pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, encoded: &mut E
 
 fn foreign_choice(w: &mut Writer<'_>, request: &Request<'_>, sent: &[&Tool<'_>], encoded: &mut Encoded) {
     let Some(choice) = &request.tool_choice else { return };
-    let hosted = |name: &str| {
-        sent.iter().any(|tool| tool.name == *name && matches!(tool.kind, ToolKind::Hosted { .. }))
-    };
+    let hosted =
+        |name: &str| sent.iter().any(|tool| tool.name == *name && matches!(tool.kind, ToolKind::Hosted { .. }));
     let known = |name: &Str<'_>| sent.iter().any(|tool| tool.name == *name) && !hosted(name);
     match choice {
         ToolChoice::Named(name) if hosted(name) => {
@@ -227,9 +226,10 @@ fn object_schema(w: &mut Writer<'_>, schema: Option<&Raw<'_>>) {
                     Some(properties) => w.key("properties").raw(properties),
                     None => w.key("properties").object(|_| {}),
                 }
-                wire.rest.iter().filter(|(key, _)| !matches!(*key, "type" | "properties")).for_each(
-                    |(key, value)| w.key(key).raw(value),
-                );
+                wire.rest
+                    .iter()
+                    .filter(|(key, _)| !matches!(*key, "type" | "properties"))
+                    .for_each(|(key, value)| w.key(key).raw(value));
             });
         }
     }

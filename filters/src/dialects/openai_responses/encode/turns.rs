@@ -99,16 +99,9 @@ pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, quirks: &Quirks
         encoded,
         quirks,
         calls: HashMap::new(),
-        results: HashMap::new(),
+        answers: answers(request),
         sent: 0,
     };
-    let results = request.turns.iter().flat_map(|turn| &turn.blocks).filter_map(|block| match &block.kind {
-        BlockKind::ToolResult(result) => Some(result.id.as_str()),
-        _ => None,
-    });
-    for id in results {
-        *items.results.entry(id).or_insert(0) += 1;
-    }
     let has_rest = rest.iter().any(|turn| turn.blocks.iter().any(is_something));
     if has_rest {
         let text = items.system_text(system);
@@ -128,6 +121,23 @@ pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, quirks: &Quirks
         }
     });
     items.sent
+}
+
+/// How many calls of each id get a result after they were made; results come to calls in the order of the calls.
+fn answers<'r>(request: &'r Request<'_>) -> HashMap<&'r str, usize> {
+    let mut calls: HashMap<&str, Calls> = HashMap::new();
+    for block in request.turns.iter().flat_map(|turn| &turn.blocks) {
+        match &block.kind {
+            BlockKind::ToolUse(call) => calls.entry(&call.id).or_default().made += 1,
+            BlockKind::ToolResult(result) => {
+                if let Some(calls) = calls.get_mut(result.id.as_str()).filter(|calls| calls.answered < calls.made) {
+                    calls.answered += 1;
+                }
+            }
+            _ => {}
+        }
+    }
+    calls.into_iter().map(|(id, calls)| (id, calls.answered)).collect()
 }
 
 /// Whether a block can come to anything here.
@@ -178,8 +188,8 @@ struct Items<'x, 'r> {
     quirks: &'x Quirks,
     /// Calls written so far, by id.
     calls: HashMap<&'r str, Calls>,
-    /// Results in the whole conversation, by id of the call.
-    results: HashMap<&'r str, usize>,
+    /// Calls that the conversation answers after they were made, by id.
+    answers: HashMap<&'r str, usize>,
     sent: usize,
 }
 
@@ -293,9 +303,7 @@ impl<'r> Items<'_, 'r> {
                 return !text.is_empty() && side == Side::Input;
             }
             BlockKind::File(media) => ("document", media_fits(media) && side == Side::Input),
-            BlockKind::Audio(media) => {
-                ("audio", matches!(media.source, MediaSource::Base64(_)) && side == Side::Input)
-            }
+            BlockKind::Audio(media) => ("audio", matches!(media.source, MediaSource::Base64(_)) && side == Side::Input),
             BlockKind::Video(_) => ("video", false),
             _ => ("opaque", write::is_own_opaque(block)),
         };
@@ -310,7 +318,7 @@ impl<'r> Items<'_, 'r> {
         let calls = self.calls.entry(call.id.as_str()).or_default();
         let id = nth_id(&call.id, calls.made);
         calls.made += 1;
-        let answered = self.results.get(call.id.as_str()).is_some_and(|results| *results >= calls.made);
+        let answered = self.answers.get(call.id.as_str()).is_some_and(|answers| *answers >= calls.made);
         let name = tools::sent_name(&call.name);
         // The arguments of a call without any are an empty object here.
         let empty = call.kind == ToolUseKind::Function && call.input.trim().is_empty();
@@ -325,8 +333,7 @@ impl<'r> Items<'_, 'r> {
         for block in &result.content {
             self.check(block);
         }
-        let parts: Vec<&Block<'_>> =
-            result.content.iter().filter(|block| self.sendable(block, Side::Input)).collect();
+        let parts: Vec<&Block<'_>> = result.content.iter().filter(|block| self.sendable(block, Side::Input)).collect();
         let failed = result.is_error == Some(true);
         if failed {
             self.lose("content[].is_error", LossKind::Approximated);

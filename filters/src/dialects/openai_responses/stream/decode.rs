@@ -187,7 +187,8 @@ impl StreamDecoder {
         let Ok(value) = serde_json::from_str::<serde_json::Value>(event.data) else { return };
         let first = value.get(0).unwrap_or(&value);
         let kind = first.get("type").and_then(serde_json::Value::as_str).unwrap_or(event.name);
-        let is_error = kind == "error" || kind == "response.failed" || (kind.is_empty() && first.get("error").is_some());
+        let is_error =
+            kind == "error" || kind == "response.failed" || (kind.is_empty() && first.get("error").is_some());
         if is_error {
             self.guard.push(Event::Error(error::from_value(200, first)), sink);
         }
@@ -246,7 +247,8 @@ impl StreamDecoder {
     fn admits(&mut self, sink: &mut Sink<'_>) -> bool {
         let fits = self.items.len() < ITEMS_MAX;
         if !fits {
-            let error = ApiError::new(ErrorKind::BadGateway, format!("the provider's answer has over {ITEMS_MAX} items"));
+            let error =
+                ApiError::new(ErrorKind::BadGateway, format!("the provider's answer has over {ITEMS_MAX} items"));
             self.guard.push(Event::Error(error), sink);
         }
         fits

@@ -330,8 +330,11 @@ impl State {
             let text = std::mem::take(&mut message.text);
             let annotations = std::mem::take(&mut message.annotations);
             let at = message.parts.len() as u64;
-            let (name, key) =
-                if message.refusal { ("response.refusal.done", "refusal") } else { ("response.output_text.done", "text") };
+            let (name, key) = if message.refusal {
+                ("response.refusal.done", "refusal")
+            } else {
+                ("response.output_text.done", "text")
+            };
             self.emit_item(out, name, &message.id, |w| {
                 w.key("content_index").u64(at);
                 w.key(key).str(&text);
