@@ -188,7 +188,10 @@ fn thinking_by_budget_and_by_level() {
         let text = one.to_string();
         let out = again(&text, model);
         let request = decode_request(text.as_bytes(), &endpoint()).unwrap();
-        ((request.reasoning.as_ref().unwrap().adaptive, request.reasoning.unwrap().enabled), out["generationConfig"]["thinkingConfig"].clone())
+        (
+            (request.reasoning.as_ref().unwrap().adaptive, request.reasoning.unwrap().enabled),
+            out["generationConfig"]["thinkingConfig"].clone(),
+        )
     };
     for config in [json!({"thinkingBudget": -1}), json!({"thinkingBudget": 0, "includeThoughts": true}), json!({})] {
         assert_eq!(thinking(config.clone(), "gemini-2.5-pro").1, config);
