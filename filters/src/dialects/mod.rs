@@ -12,9 +12,15 @@
 //! | `encode_error(error, out)` | [`ApiError`](crate::ir::ApiError) → body, giving the HTTP status |
 
 pub mod anthropic;
+mod dispatch;
 pub mod gemini;
 pub mod openai_chat;
 pub mod openai_responses;
+
+pub use dispatch::{
+    StreamDecoder, StreamEncoder, decode_error, decode_request, decode_response, encode_error, encode_request,
+    encode_response,
+};
 
 use crate::ir::{Losses, ReplyNotes};
 use crate::json::Str;

@@ -1,0 +1,156 @@
+//! From a [`Dialect`] at run time to the functions of its folder. A new dialect is one more line in [`each!`].
+
+use super::{DecodeError, Dialect, EncodeError, Encoded, Endpoint, Target};
+use super::{anthropic, gemini, openai_chat, openai_responses};
+use crate::ir::stream::Sink;
+use crate::ir::{ApiError, Event, ReplyContext, Request, Response};
+use crate::sse::SseEvent;
+
+/// Evaluates an expression with `module` standing for the folder of `$dialect`.
+macro_rules! each {
+    ($dialect:expr, $module:ident => $($call:tt)+) => {
+        match $dialect {
+            Dialect::OpenAiChat => { use openai_chat as $module; $($call)+ }
+            Dialect::OpenAiResponses => { use openai_responses as $module; $($call)+ }
+            Dialect::Anthropic => { use anthropic as $module; $($call)+ }
+            Dialect::Gemini => { use gemini as $module; $($call)+ }
+        }
+    };
+}
+
+/// Reads a request in the words of `dialect`.
+///
+/// # Errors
+/// When the body is not a request of that dialect; the error names the member at fault.
+pub fn decode_request<'a>(
+    dialect: Dialect,
+    body: &'a [u8],
+    endpoint: &Endpoint<'a>,
+) -> Result<Request<'a>, DecodeError> {
+    each!(dialect, module => module::decode_request(body, endpoint))
+}
+
+/// Appends the request in the words of `dialect` to `out`.
+///
+/// # Errors
+/// When the request cannot be said honestly in that dialect; `out` may then hold a part.
+pub fn encode_request(
+    dialect: Dialect,
+    request: &Request<'_>,
+    target: &Target,
+    out: &mut Vec<u8>,
+) -> Result<Encoded, EncodeError> {
+    each!(dialect, module => module::encode_request(request, target, out))
+}
+
+/// Reads a whole answer in the words of `dialect`.
+///
+/// # Errors
+/// When the body is not an answer of that dialect.
+pub fn decode_response(dialect: Dialect, body: &[u8]) -> Result<Response<'_>, DecodeError> {
+    each!(dialect, module => module::decode_response(body))
+}
+
+/// Appends the whole answer in the words of `dialect` to `out`.
+pub fn encode_response(dialect: Dialect, response: &Response<'_>, context: &ReplyContext, out: &mut Vec<u8>) {
+    each!(dialect, module => module::encode_response(response, context, out));
+}
+
+/// Reads an error body in the words of `dialect`; any bytes give an error.
+pub fn decode_error(dialect: Dialect, status: u16, body: &[u8]) -> ApiError {
+    each!(dialect, module => module::decode_error(status, body))
+}
+
+/// Appends the error body in the words of `dialect` to `out`, and gives its HTTP status.
+pub fn encode_error(dialect: Dialect, error: &ApiError, out: &mut Vec<u8>) -> u16 {
+    each!(dialect, module => module::encode_error(error, out))
+}
+
+/// The stream decoder of some dialect.
+#[derive(Debug)]
+pub enum StreamDecoder {
+    /// OpenAI Chat Completions.
+    Chat(openai_chat::StreamDecoder),
+    /// OpenAI Responses.
+    Responses(openai_responses::StreamDecoder),
+    /// Anthropic Messages.
+    Anthropic(anthropic::StreamDecoder),
+    /// Gemini.
+    Gemini(gemini::StreamDecoder),
+}
+
+impl StreamDecoder {
+    /// A decoder at the start of a stream of `dialect`.
+    pub fn new(dialect: Dialect) -> Self {
+        match dialect {
+            Dialect::OpenAiChat => StreamDecoder::Chat(openai_chat::StreamDecoder::default()),
+            Dialect::OpenAiResponses => StreamDecoder::Responses(openai_responses::StreamDecoder::default()),
+            Dialect::Anthropic => StreamDecoder::Anthropic(anthropic::StreamDecoder::default()),
+            Dialect::Gemini => StreamDecoder::Gemini(gemini::StreamDecoder::default()),
+        }
+    }
+
+    /// One event of the provider to events of the answer, in the shape that [`Event`] promises.
+    pub fn event(&mut self, event: SseEvent<'_>, sink: &mut Sink<'_>) {
+        match self {
+            StreamDecoder::Chat(decoder) => decoder.event(event, sink),
+            StreamDecoder::Responses(decoder) => decoder.event(event, sink),
+            StreamDecoder::Anthropic(decoder) => decoder.event(event, sink),
+            StreamDecoder::Gemini(decoder) => decoder.event(event, sink),
+        }
+    }
+
+    /// The provider's bytes have ended.
+    pub fn finish(&mut self, sink: &mut Sink<'_>) {
+        match self {
+            StreamDecoder::Chat(decoder) => decoder.finish(sink),
+            StreamDecoder::Responses(decoder) => decoder.finish(sink),
+            StreamDecoder::Anthropic(decoder) => decoder.finish(sink),
+            StreamDecoder::Gemini(decoder) => decoder.finish(sink),
+        }
+    }
+
+    /// Whether the terminal event was given.
+    pub fn ended(&self) -> bool {
+        match self {
+            StreamDecoder::Chat(decoder) => decoder.ended(),
+            StreamDecoder::Responses(decoder) => decoder.ended(),
+            StreamDecoder::Anthropic(decoder) => decoder.ended(),
+            StreamDecoder::Gemini(decoder) => decoder.ended(),
+        }
+    }
+}
+
+/// The stream encoder of some dialect.
+pub enum StreamEncoder {
+    /// OpenAI Chat Completions.
+    Chat(openai_chat::StreamEncoder),
+    /// OpenAI Responses.
+    Responses(openai_responses::StreamEncoder),
+    /// Anthropic Messages.
+    Anthropic(anthropic::StreamEncoder),
+    /// Gemini.
+    Gemini(gemini::StreamEncoder),
+}
+
+impl StreamEncoder {
+    /// An encoder at the start of a stream of `dialect`.
+    pub fn new(dialect: Dialect, context: ReplyContext) -> Self {
+        match dialect {
+            Dialect::OpenAiChat => StreamEncoder::Chat(openai_chat::StreamEncoder::new(context)),
+            Dialect::OpenAiResponses => StreamEncoder::Responses(openai_responses::StreamEncoder::new(context)),
+            Dialect::Anthropic => StreamEncoder::Anthropic(anthropic::StreamEncoder::new(context)),
+            Dialect::Gemini => StreamEncoder::Gemini(gemini::StreamEncoder::new(context)),
+        }
+    }
+
+    /// Appends one guarded event as server-sent events to `out`. After `End` and `Error` the stream is complete.
+    pub fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
+        match self {
+            StreamEncoder::Chat(encoder) => encoder.event(event, out),
+            StreamEncoder::Responses(encoder) => encoder.event(event, out),
+            StreamEncoder::Anthropic(encoder) => encoder.event(event, out),
+            StreamEncoder::Gemini(encoder) => encoder.event(event, out),
+        }
+    }
+}

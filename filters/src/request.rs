@@ -1,0 +1,240 @@
+//! The request side of one attempt: from the client's body to the provider's.
+
+use crate::Dialect;
+use crate::dialects::{DecodeError, EncodeError, Encoded, Endpoint, Target, decode_request, encode_request};
+use crate::ir::{ApiError, ErrorKind};
+use crate::json::skim::{Skim, SkimError};
+use crate::json::splice::{Edits, SpliceError};
+use crate::lane::{Lane, Needs, refusal};
+
+/// A request ready to be sent.
+#[derive(Clone, Debug)]
+pub struct Prepared {
+    /// The lane it took; its answer takes the same.
+    pub lane: Lane,
+    /// The provider's body.
+    pub body: Vec<u8>,
+    /// Losses, and what the answer must undo. Empty in the splice lane.
+    pub encoded: Encoded,
+    /// Whether the provider was asked for a usage chunk that the client did not ask for (splice lane of OpenAI Chat).
+    pub strip_usage: bool,
+}
+
+/// A request that is not sent.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PrepareError {
+    /// The client's body cannot be read.
+    #[error(transparent)]
+    Decode(#[from] DecodeError),
+    /// The target cannot be told.
+    #[error(transparent)]
+    Encode(#[from] EncodeError),
+    /// The skim belongs to another body: a fault of the caller of [`prepare`].
+    #[error("the request could not be edited in place: {0}")]
+    Splice(#[from] SpliceError),
+}
+
+/// The edits that send a body to a provider of its own dialect.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct OwnEdits {
+    /// What to change.
+    pub edits: Edits,
+    /// Whether the usage chunk was asked for on the gateway's behalf, so that the answer must lose it again.
+    pub strip_usage: bool,
+}
+
+/// Whether the client wants events: by the path where it says so, else by the body.
+pub fn client_streams(endpoint: &Endpoint<'_>, skim: &Skim<'_>) -> bool {
+    endpoint.stream.unwrap_or_else(|| skim.stream.as_ref().is_some_and(|(stream, _)| *stream))
+}
+
+/// Makes the provider's body out of the client's.
+///
+/// `skim` must be of `body`.
+///
+/// # Errors
+/// See [`PrepareError`]; all but `Splice` are the client's to mend.
+pub fn prepare(
+    client: Dialect,
+    endpoint: &Endpoint<'_>,
+    body: &[u8],
+    skim: &Skim<'_>,
+    upstream: Dialect,
+    target: &Target,
+) -> Result<Prepared, PrepareError> {
+    if let Some(error) = refusal(client, upstream, skim) {
+        return Err(error.into());
+    }
+    let client_streams = client_streams(endpoint, skim);
+    let needs = Needs { client_streams, upstream_streams: target.stream, quirks: target.quirks };
+    let lane = Lane::choose(client, upstream, skim, needs);
+    if lane == Lane::Splice {
+        let OwnEdits { edits, strip_usage } = own_edits(client, skim, target);
+        return Ok(Prepared { lane, body: edits.apply(body)?, encoded: Encoded::default(), strip_usage });
+    }
+    let request = decode_request(client, body, endpoint)?;
+    // What the dialects add (names, defaults) is small beside the conversation.
+    let mut out = Vec::with_capacity(body.len() + body.len() / 8 + 256);
+    let encoded = encode_request(upstream, &request, target, &mut out)?;
+    Ok(Prepared { lane, body: out, encoded, strip_usage: false })
+}
+
+/// What must change in a body on its way to a provider of its own dialect: model, mode, and the usage chunk that the
+/// ledger needs. A value that is right already is not touched.
+pub fn own_edits(dialect: Dialect, skim: &Skim<'_>, target: &Target) -> OwnEdits {
+    let mut own = OwnEdits::default();
+    let is_gemini = dialect == Dialect::Gemini;
+    match &skim.model {
+        // Gemini has the model in the path; some clients repeat it in the body, and the two must agree.
+        Some((model, at)) if is_gemini => {
+            let prefix = if model.starts_with("models/") { "models/" } else { "" };
+            let wanted = format!("{prefix}{}", target.model);
+            if *model != *wanted {
+                own.edits.replace_str(at.clone(), &wanted);
+            }
+        }
+        None if is_gemini => {}
+        Some((model, at)) if *model != *target.model => own.edits.replace_str(at.clone(), &target.model),
+        Some(_) => {}
+        None => {
+            let model = serde_json::Value::from(target.model.as_str()).to_string();
+            own.edits.insert_first(skim.object, "model", &model);
+        }
+    }
+    match &skim.stream {
+        _ if is_gemini => {}
+        Some((stream, at)) if *stream != target.stream => own.edits.replace(at.clone(), target.stream.to_string()),
+        None if target.stream => own.edits.insert_last(skim.object, "stream", "true"),
+        _ => {}
+    }
+    if dialect == Dialect::OpenAiChat && target.stream && target.quirks.stream_usage {
+        own.strip_usage = ask_for_usage(skim, &mut own.edits);
+    }
+    own
+}
+
+/// Sets `stream_options.include_usage`, and tells whether the client had not.
+fn ask_for_usage(skim: &Skim<'_>, edits: &mut Edits) -> bool {
+    match &skim.stream_options {
+        None => edits.insert_last(skim.object, "stream_options", r#"{"include_usage":true}"#),
+        Some(options) => match (&options.include_usage, options.object) {
+            (Some((true, _)), _) => return false,
+            (Some((false, at)), _) => edits.replace(at.clone(), "true"),
+            (None, Some(object)) => edits.insert_last(object, "include_usage", "true"),
+            (None, None) => edits.replace(options.span.clone(), r#"{"include_usage":true}"#),
+        },
+    }
+    true
+}
+
+impl From<&PrepareError> for ApiError {
+    fn from(error: &PrepareError) -> Self {
+        let (kind, param) = match error {
+            PrepareError::Decode(DecodeError { param, .. }) | PrepareError::Encode(EncodeError { param, .. }) => {
+                (ErrorKind::InvalidRequest, param.clone())
+            }
+            PrepareError::Splice(_) => (ErrorKind::Internal, None),
+        };
+        ApiError { param, ..ApiError::new(kind, error.to_string()) }
+    }
+}
+
+impl From<&SkimError> for ApiError {
+    fn from(error: &SkimError) -> Self {
+        ApiError {
+            param: error.param().map(str::to_owned),
+            ..ApiError::new(ErrorKind::InvalidRequest, error.to_string())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::skim::skim;
+
+    fn sent(dialect: Dialect, body: &str, target: &Target) -> (String, bool) {
+        let found = skim(dialect, body.as_bytes()).unwrap();
+        let own = own_edits(dialect, &found, target);
+        (String::from_utf8(own.edits.apply(body.as_bytes()).unwrap()).unwrap(), own.strip_usage)
+    }
+
+    fn target(model: &str, stream: bool) -> Target {
+        Target { model: model.to_owned(), stream, ..Target::default() }
+    }
+
+    #[test]
+    fn wire_125_a_body_that_is_right_already_is_not_touched() {
+        let body = r#"{ "model":"m",  "stream": true , "temperature":1.0}"#;
+        assert_eq!(sent(Dialect::Anthropic, body, &target("m", true)), (body.to_owned(), false));
+    }
+
+    #[test]
+    fn model_and_mode_are_replaced_in_place() {
+        let body = r#"{"model":"a/\"b","x":1.50,"stream":null}"#;
+        assert_eq!(
+            sent(Dialect::OpenAiResponses, body, &target("c", true)),
+            (r#"{"model":"c","x":1.50,"stream":true}"#.to_owned(), false)
+        );
+        assert_eq!(
+            sent(Dialect::OpenAiResponses, r#"{}"#, &target("c", true)),
+            (r#"{"model":"c","stream":true}"#.to_owned(), false)
+        );
+    }
+
+    #[test]
+    fn wire_034_the_usage_chunk_is_always_asked_for() {
+        let cases = [
+            (
+                r#"{"model":"m","stream":true}"#,
+                r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#,
+                true,
+            ),
+            (
+                r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#,
+                r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#,
+                false,
+            ),
+            (
+                r#"{"model":"m","stream":true,"stream_options":{"include_usage":false,"a":1}}"#,
+                r#"{"model":"m","stream":true,"stream_options":{"include_usage":true,"a":1}}"#,
+                true,
+            ),
+            (
+                r#"{"model":"m","stream":true,"stream_options":{"a":1}}"#,
+                r#"{"model":"m","stream":true,"stream_options":{"a":1,"include_usage":true}}"#,
+                true,
+            ),
+            (
+                r#"{"model":"m","stream":true,"stream_options":null}"#,
+                r#"{"model":"m","stream":true,"stream_options":{"include_usage":true}}"#,
+                true,
+            ),
+        ];
+        for (body, expected, strip) in cases {
+            assert_eq!(sent(Dialect::OpenAiChat, body, &target("m", true)), (expected.to_owned(), strip));
+        }
+        let body = r#"{"model":"m","stream":true}"#;
+        let mut old = target("m", true);
+        old.quirks.stream_usage = false;
+        assert_eq!(sent(Dialect::OpenAiChat, body, &old), (body.to_owned(), false));
+    }
+
+    #[test]
+    fn gemini_has_model_and_mode_in_the_path() {
+        assert_eq!(sent(Dialect::Gemini, "{}", &target("g", true)), ("{}".to_owned(), false));
+        assert_eq!(
+            sent(Dialect::Gemini, r#"{"model":"models/a"}"#, &target("g", false)),
+            (r#"{"model":"models/g"}"#.to_owned(), false)
+        );
+    }
+
+    #[test]
+    fn refused_requests_name_the_member() {
+        let body = br#"{"model":"m","input":"x","previous_response_id":"resp_1"}"#;
+        let found = skim(Dialect::OpenAiResponses, body).unwrap();
+        let result =
+            prepare(Dialect::OpenAiResponses, &Endpoint::default(), body, &found, Dialect::Gemini, &target("g", false));
+        assert_eq!(ApiError::from(&result.unwrap_err()).param.unwrap(), "previous_response_id");
+    }
+}
