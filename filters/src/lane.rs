@@ -42,7 +42,7 @@ impl Lane {
             // The answer's form must be changed then, and a converted answer wants its request's notes.
             && needs.client_streams == needs.upstream_streams
             && !(needs.quirks.max_tokens_name && skim.has_max_completion_tokens)
-            && !(!needs.quirks.developer_role && skim.has_developer);
+            && (needs.quirks.developer_role || !skim.has_developer);
         if same_bytes_serve { Lane::Splice } else { Lane::Convert }
     }
 

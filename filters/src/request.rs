@@ -177,7 +177,7 @@ mod tests {
             (r#"{"model":"c","x":1.50,"stream":true}"#.to_owned(), false)
         );
         assert_eq!(
-            sent(Dialect::OpenAiResponses, r#"{}"#, &target("c", true)),
+            sent(Dialect::OpenAiResponses, "{}", &target("c", true)),
             (r#"{"model":"c","stream":true}"#.to_owned(), false)
         );
     }

@@ -1,0 +1,56 @@
+//! What the proxy must know of an answer while it passes.
+
+use crate::ir::stream::{BlockStart, Delta};
+use crate::ir::{ApiError, Event, Response, StopReason, Usage};
+
+/// Facts gathered from events, without keeping any of them.
+#[derive(Debug, Default)]
+pub(super) struct Observed {
+    /// The commit point is behind.
+    pub(super) committed: bool,
+    /// The client has its terminal event, or its whole answer.
+    pub(super) ended: bool,
+    /// Some part of the answer itself came.
+    pub(super) has_content: bool,
+    pub(super) failure: Option<ApiError>,
+    pub(super) usage: Option<Usage<'static>>,
+    pub(super) stop: Option<StopReason>,
+    /// Events before the first content.
+    pub(super) heartbeats: u32,
+    pub(super) upstream_bytes: u64,
+    pub(super) text_bytes: u64,
+    pub(super) calls: u32,
+}
+
+impl Observed {
+    /// Takes note of one guarded event.
+    pub(super) fn see(&mut self, event: &Event<'_>) {
+        self.has_content |= event.is_content();
+        match event {
+            Event::Usage(usage) => self.usage = Some(usage.counts()),
+            Event::Finish { choice, stop, .. } if *choice == 0 || self.stop.is_none() => self.stop = Some(*stop),
+            Event::Delta { delta: Delta::Text(text) | Delta::Input(text), .. } => {
+                self.text_bytes = self.text_bytes.saturating_add(text.len() as u64);
+            }
+            Event::BlockStart { block: BlockStart::ToolUse { .. }, .. } => self.calls = self.calls.saturating_add(1),
+            _ => {}
+        }
+    }
+
+    /// Takes note of a whole answer.
+    pub(super) fn see_response(&mut self, response: &Response<'_>) {
+        super::expand::expand(response, &mut |event| self.see(&event));
+    }
+
+    /// A server-sent event was read.
+    pub(super) fn count_event(&mut self) {
+        if !self.has_content {
+            self.heartbeats = self.heartbeats.saturating_add(1);
+        }
+    }
+
+    /// The answer cannot be completed. The first reason stays.
+    pub(super) fn fail(&mut self, error: ApiError) {
+        self.failure.get_or_insert(error);
+    }
+}
