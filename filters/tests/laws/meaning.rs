@@ -1,0 +1,86 @@
+//! What must survive every translation: texts, calls, results, stop, tokens.
+
+use interlingua_filters::ir::{Block, BlockKind, Request, Response, StopReason};
+
+/// What an answer says.
+#[derive(Debug, PartialEq)]
+pub struct Answer {
+    pub text: String,
+    /// Names and arguments.
+    pub calls: Vec<(String, serde_json::Value)>,
+    pub stop: StopReason,
+    /// Input in all, read from a cache, output in all.
+    pub tokens: Option<(u64, u64, u64)>,
+}
+
+pub fn of_response(response: &Response<'_>) -> Answer {
+    let choice = response.choices.first().expect("an answer has a choice");
+    Answer {
+        text: text_of(&choice.blocks),
+        calls: calls_of(&choice.blocks),
+        stop: choice.stop,
+        tokens: response.usage.as_ref().map(|usage| (usage.input_total(), usage.cache_read, usage.output_total())),
+    }
+}
+
+/// What a conversation says.
+#[derive(Debug, Default, PartialEq)]
+pub struct Conversation {
+    pub system: String,
+    pub user: String,
+    pub model: String,
+    pub calls: Vec<(String, serde_json::Value)>,
+    /// Results in order, each with the place of its call among all calls.
+    pub results: Vec<(Option<usize>, String)>,
+    pub tools: Vec<String>,
+    pub cap: Option<u64>,
+}
+
+pub fn of_request(request: &Request<'_>) -> Conversation {
+    let mut found = Conversation {
+        tools: request.tools.iter().map(|tool| tool.name.to_string()).collect(),
+        cap: request.max_output_tokens.as_ref().and_then(interlingua_filters::json::Num::as_u64),
+        ..Conversation::default()
+    };
+    let mut ids: Vec<String> = Vec::new();
+    for turn in &request.turns {
+        use interlingua_filters::ir::Role;
+        let text = text_of(&turn.blocks);
+        match turn.role {
+            Role::System | Role::Developer => found.system.push_str(&text),
+            Role::User | Role::Tool => found.user.push_str(&text),
+            Role::Assistant => found.model.push_str(&text),
+        }
+        found.calls.extend(calls_of(&turn.blocks));
+        for block in &turn.blocks {
+            match &block.kind {
+                BlockKind::ToolUse(call) => ids.push(call.id.to_string()),
+                BlockKind::ToolResult(result) => {
+                    let call = ids.iter().position(|id| *result.id == **id);
+                    found.results.push((call, text_of(&result.content)));
+                }
+                _ => {}
+            }
+        }
+    }
+    found
+}
+
+fn text_of(blocks: &[Block<'_>]) -> String {
+    let texts = blocks.iter().filter_map(|block| match &block.kind {
+        BlockKind::Text { text, .. } => Some(text.trim()),
+        _ => None,
+    });
+    texts.collect::<Vec<_>>().concat()
+}
+
+fn calls_of(blocks: &[Block<'_>]) -> Vec<(String, serde_json::Value)> {
+    let calls = blocks.iter().filter_map(|block| match &block.kind {
+        BlockKind::ToolUse(call) => {
+            let input = if call.input.is_empty() { "{}" } else { &call.input };
+            Some((call.name.to_string(), serde_json::from_str(input).unwrap_or_default()))
+        }
+        _ => None,
+    });
+    calls.collect()
+}
