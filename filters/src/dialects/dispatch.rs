@@ -70,23 +70,23 @@ pub fn encode_error(dialect: Dialect, error: &ApiError, out: &mut Vec<u8>) -> u1
 #[derive(Debug)]
 pub enum StreamDecoder {
     /// OpenAI Chat Completions.
-    Chat(openai_chat::StreamDecoder),
+    Chat(Box<openai_chat::StreamDecoder>),
     /// OpenAI Responses.
-    Responses(openai_responses::StreamDecoder),
+    Responses(Box<openai_responses::StreamDecoder>),
     /// Anthropic Messages.
-    Anthropic(anthropic::StreamDecoder),
+    Anthropic(Box<anthropic::StreamDecoder>),
     /// Gemini.
-    Gemini(gemini::StreamDecoder),
+    Gemini(Box<gemini::StreamDecoder>),
 }
 
 impl StreamDecoder {
     /// A decoder at the start of a stream of `dialect`.
     pub fn new(dialect: Dialect) -> Self {
         match dialect {
-            Dialect::OpenAiChat => StreamDecoder::Chat(openai_chat::StreamDecoder::default()),
-            Dialect::OpenAiResponses => StreamDecoder::Responses(openai_responses::StreamDecoder::default()),
-            Dialect::Anthropic => StreamDecoder::Anthropic(anthropic::StreamDecoder::default()),
-            Dialect::Gemini => StreamDecoder::Gemini(gemini::StreamDecoder::default()),
+            Dialect::OpenAiChat => StreamDecoder::Chat(Box::default()),
+            Dialect::OpenAiResponses => StreamDecoder::Responses(Box::default()),
+            Dialect::Anthropic => StreamDecoder::Anthropic(Box::default()),
+            Dialect::Gemini => StreamDecoder::Gemini(Box::default()),
         }
     }
 
@@ -124,23 +124,25 @@ impl StreamDecoder {
 /// The stream encoder of some dialect.
 pub enum StreamEncoder {
     /// OpenAI Chat Completions.
-    Chat(openai_chat::StreamEncoder),
+    Chat(Box<openai_chat::StreamEncoder>),
     /// OpenAI Responses.
-    Responses(openai_responses::StreamEncoder),
+    Responses(Box<openai_responses::StreamEncoder>),
     /// Anthropic Messages.
-    Anthropic(anthropic::StreamEncoder),
+    Anthropic(Box<anthropic::StreamEncoder>),
     /// Gemini.
-    Gemini(gemini::StreamEncoder),
+    Gemini(Box<gemini::StreamEncoder>),
 }
 
 impl StreamEncoder {
     /// An encoder at the start of a stream of `dialect`.
     pub fn new(dialect: Dialect, context: ReplyContext) -> Self {
         match dialect {
-            Dialect::OpenAiChat => StreamEncoder::Chat(openai_chat::StreamEncoder::new(context)),
-            Dialect::OpenAiResponses => StreamEncoder::Responses(openai_responses::StreamEncoder::new(context)),
-            Dialect::Anthropic => StreamEncoder::Anthropic(anthropic::StreamEncoder::new(context)),
-            Dialect::Gemini => StreamEncoder::Gemini(gemini::StreamEncoder::new(context)),
+            Dialect::OpenAiChat => StreamEncoder::Chat(Box::new(openai_chat::StreamEncoder::new(context))),
+            Dialect::OpenAiResponses => {
+                StreamEncoder::Responses(Box::new(openai_responses::StreamEncoder::new(context)))
+            }
+            Dialect::Anthropic => StreamEncoder::Anthropic(Box::new(anthropic::StreamEncoder::new(context))),
+            Dialect::Gemini => StreamEncoder::Gemini(Box::new(gemini::StreamEncoder::new(context))),
         }
     }
 

@@ -54,7 +54,7 @@ fn terminals(out: &str) -> usize {
 fn wire_125_a_spliced_stream_passes_untouched_at_every_split() {
     let plan = plan(Lane::Splice, true, true);
     for text in [CHAT.to_owned(), CHAT.replace('\n', "\r\n"), CHAT.replace('\n', "\r"), CHAT.trim_end().to_owned()] {
-        assert_eq!(splits(&plan, &text), [text.clone()], "{text:?}");
+        assert_eq!(splits(&plan, &text), std::slice::from_ref(&text));
     }
     let (reply, _) = run(&plan, &[CHAT.as_bytes()]);
     assert!(reply.ended() && reply.committed() && reply.failure().is_none());
@@ -70,7 +70,7 @@ fn wire_034_usage_that_was_not_asked_for_is_stripped_at_every_split() {
         .filter(|event| !event.contains("prompt_tokens"))
         .map(|event| event.replace(",\"usage\":null", ""))
         .collect();
-    assert_eq!(splits(&plan, CHAT), [wanted.clone()]);
+    assert_eq!(splits(&plan, CHAT), std::slice::from_ref(&wanted));
     assert_eq!(splits(&plan, &CHAT.replace('\n', "\r\n")), [wanted.replace('\n', "\r\n")]);
     assert_eq!(run(&plan, &[CHAT.as_bytes()]).0.usage().unwrap().output_total(), 3);
 }

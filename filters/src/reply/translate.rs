@@ -8,7 +8,7 @@ use crate::ir::{ApiError, ErrorKind, Event};
 /// Where the events of an answer go.
 pub(super) enum Writer {
     /// To a client that streams.
-    Stream(Box<StreamEncoder>),
+    Stream(StreamEncoder),
     /// Into one answer, for a client that does not.
     Collect(Box<Collector>),
     /// Nowhere: the bytes themselves pass.
@@ -19,7 +19,7 @@ impl Writer {
     /// A writer of events in the client's dialect and mode.
     pub(super) fn translating(plan: &ReplyPlan) -> Self {
         if plan.client_streams {
-            Writer::Stream(Box::new(StreamEncoder::new(plan.client, plan.context.clone())))
+            Writer::Stream(StreamEncoder::new(plan.client, plan.context.clone()))
         } else {
             Writer::Collect(Box::new(Collector::new(plan.upstream)))
         }

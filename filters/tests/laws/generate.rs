@@ -10,14 +10,14 @@ use interlingua_filters::json::{Extra, Num, Raw, Str};
 use proptest::prelude::*;
 
 /// Words that every dialect takes as they are: not empty, no white space at either end.
-pub fn words() -> impl Strategy<Value = String> {
+pub(crate) fn words() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[a-z\u{e9}\u{1F600}\u{2028}\"\\\\{}<]{1,8}( [a-z]{1,5}){0,2}",
         1 => Just("data: [DONE]".to_owned()),
     ]
 }
 
-pub fn dialect() -> impl Strategy<Value = Dialect> {
+pub(crate) fn dialect() -> impl Strategy<Value = Dialect> {
     proptest::sample::select(Dialect::ALL.to_vec())
 }
 
@@ -25,12 +25,12 @@ fn arguments() -> impl Strategy<Value = String> {
     proptest::collection::btree_map("[a-z]{1,4}", words(), 0..3).prop_map(|map| serde_json::to_string(&map).unwrap())
 }
 
-pub fn call(id: String, name: &str, input: String) -> Block<'static> {
+pub(crate) fn call(id: String, name: &str, input: String) -> Block<'static> {
     let (id, name, input) = (Str::from(id), Str::from(name.to_owned()), Str::from(input));
     Block::new(BlockKind::ToolUse(ToolUse { id, name, input, kind: ToolUseKind::Function }))
 }
 
-pub fn result(id: String, text: String) -> Block<'static> {
+pub(crate) fn result(id: String, text: String) -> Block<'static> {
     Block::new(BlockKind::ToolResult(ToolResult {
         id: Str::from(id),
         name: None,
@@ -41,7 +41,7 @@ pub fn result(id: String, text: String) -> Block<'static> {
 }
 
 /// A conversation that every dialect can say: user and model in turn, each call answered.
-pub fn request() -> impl Strategy<Value = Request<'static>> {
+pub(crate) fn request() -> impl Strategy<Value = Request<'static>> {
     let round = (words(), proptest::option::of(words()), proptest::collection::vec((arguments(), words()), 0..3));
     (proptest::option::of(words()), proptest::collection::vec(round, 0..4), words(), any::<bool>()).prop_map(
         |(system, rounds, last, with_cap)| {
@@ -71,7 +71,7 @@ pub fn request() -> impl Strategy<Value = Request<'static>> {
 }
 
 /// What no honest client sends: empty turns, unanswered and doubly answered calls, ids and names of any characters.
-pub fn hostile_request() -> impl Strategy<Value = Request<'static>> {
+pub(crate) fn hostile_request() -> impl Strategy<Value = Request<'static>> {
     let block = prop_oneof![
         ".{0,6}".prop_map(Block::text),
         (".{0,3}", ".{0,6}").prop_map(|(id, input)| call(id, "a.b/c", input)),
@@ -100,7 +100,7 @@ fn tool(name: &'static str) -> Tool<'static> {
     }
 }
 
-pub fn reasoning(issuer: Dialect, text: Vec<String>, seal: &str) -> Block<'static> {
+pub(crate) fn reasoning(issuer: Dialect, text: Vec<String>, seal: &str) -> Block<'static> {
     let text = text.into_iter().map(Str::from).collect();
     Block {
         signature: Some(Signature { issuer, value: Str::from(seal.to_owned()) }),
@@ -109,7 +109,7 @@ pub fn reasoning(issuer: Dialect, text: Vec<String>, seal: &str) -> Block<'stati
 }
 
 /// An answer of `origin` that every dialect can say: thoughts, text, calls.
-pub fn response(origin: Dialect) -> impl Strategy<Value = Response<'static>> {
+pub(crate) fn response(origin: Dialect) -> impl Strategy<Value = Response<'static>> {
     let usage = (1..1_000_u64, 0..500_u64, 1..300_u64, 0..100_u64);
     let calls = proptest::collection::vec(arguments(), 0..3);
     (proptest::option::of(words()), proptest::option::of(words()), calls, any::<bool>(), usage).prop_map(
@@ -135,7 +135,7 @@ pub fn response(origin: Dialect) -> impl Strategy<Value = Response<'static>> {
 }
 
 /// An answer of any form that events can say, with several alternatives.
-pub fn any_response() -> impl Strategy<Value = Response<'static>> {
+pub(crate) fn any_response() -> impl Strategy<Value = Response<'static>> {
     let block = prop_oneof![
         ".{0,6}".prop_map(Block::text),
         (".{1,3}", ".{0,6}").prop_map(|(id, input)| call(id, "a.b/c", input)),
@@ -178,7 +178,7 @@ fn answer(
 }
 
 /// Events in any order with colliding indexes: what a broken decoder could say.
-pub fn garbage() -> impl Strategy<Value = Vec<Event<'static>>> {
+pub(crate) fn garbage() -> impl Strategy<Value = Vec<Event<'static>>> {
     let (index, choice) = (0..6_u32, 0..3_u32);
     let event = prop_oneof![
         1 => Just(Event::Start { id: None, model: None }),

@@ -4,16 +4,16 @@ use interlingua_filters::ir::{Block, BlockKind, Request, Response, StopReason};
 
 /// What an answer says.
 #[derive(Debug, PartialEq)]
-pub struct Answer {
-    pub text: String,
+pub(crate) struct Answer {
+    pub(crate) text: String,
     /// Names and arguments.
-    pub calls: Vec<(String, serde_json::Value)>,
-    pub stop: StopReason,
+    pub(crate) calls: Vec<(String, serde_json::Value)>,
+    pub(crate) stop: StopReason,
     /// Input in all, read from a cache, output in all.
-    pub tokens: Option<(u64, u64, u64)>,
+    pub(crate) tokens: Option<(u64, u64, u64)>,
 }
 
-pub fn of_response(response: &Response<'_>) -> Answer {
+pub(crate) fn of_response(response: &Response<'_>) -> Answer {
     let choice = response.choices.first().expect("an answer has a choice");
     Answer {
         text: text_of(&choice.blocks),
@@ -25,18 +25,18 @@ pub fn of_response(response: &Response<'_>) -> Answer {
 
 /// What a conversation says.
 #[derive(Debug, Default, PartialEq)]
-pub struct Conversation {
-    pub system: String,
-    pub user: String,
-    pub model: String,
-    pub calls: Vec<(String, serde_json::Value)>,
+pub(crate) struct Conversation {
+    pub(crate) system: String,
+    pub(crate) user: String,
+    pub(crate) model: String,
+    pub(crate) calls: Vec<(String, serde_json::Value)>,
     /// Results in order, each with the place of its call among all calls.
-    pub results: Vec<(Option<usize>, String)>,
-    pub tools: Vec<String>,
-    pub cap: Option<u64>,
+    pub(crate) results: Vec<(Option<usize>, String)>,
+    pub(crate) tools: Vec<String>,
+    pub(crate) cap: Option<u64>,
 }
 
-pub fn of_request(request: &Request<'_>) -> Conversation {
+pub(crate) fn of_request(request: &Request<'_>) -> Conversation {
     let mut found = Conversation {
         tools: request.tools.iter().map(|tool| tool.name.to_string()).collect(),
         cap: request.max_output_tokens.as_ref().and_then(interlingua_filters::json::Num::as_u64),

@@ -2,7 +2,7 @@
 
 use interlingua_filters::Dialect;
 use interlingua_filters::dialects::{decode_error, decode_response, encode_response};
-use interlingua_filters::ir::{Event, ReplyNotes, Response};
+use interlingua_filters::ir::{Event, ReplyNotes, Response, Usage};
 use interlingua_filters::lane::Lane;
 use interlingua_filters::reply::{Reply, ReplyPlan};
 use proptest::prelude::*;
@@ -63,7 +63,7 @@ proptest! {
             prop_assert!(reply.failure().is_none(), "{:?} {:?}", plan, reply.failure());
             prop_assert!(reply.ended() && reply.committed());
             prop_assert_eq!(reply.stop(), Some(meant.stop));
-            prop_assert_eq!(reply.usage().map(|usage| usage.output_total()), meant.tokens.map(|tokens| tokens.2));
+            prop_assert_eq!(reply.usage().map(Usage::output_total), meant.tokens.map(|tokens| tokens.2));
             prop_assert_eq!(reply.calls() as usize, meant.calls.len());
             let arrived = if plan.client_streams {
                 meaning::of_response(&collected(plan.client, decoded(plan.client, &[&out])))

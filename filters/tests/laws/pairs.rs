@@ -14,7 +14,7 @@ use proptest::prelude::*;
 use crate::generate::{any_response, dialect, hostile_request, request, response};
 use crate::{CASES, meaning};
 
-pub fn context() -> ReplyContext {
+pub(crate) fn context() -> ReplyContext {
     ReplyContext {
         model: "model-1".to_owned(),
         created: 1_700_000_000,

@@ -11,17 +11,17 @@ use crate::generate::garbage;
 
 /// Fails the test at the first event out of place.
 #[derive(Debug, Default)]
-pub struct Shape {
+pub(crate) struct Shape {
     seen: usize,
     started: bool,
     open: BTreeMap<u32, u32>,
     used: Vec<u32>,
     choices: BTreeMap<u32, bool>,
-    pub terminals: usize,
+    pub(crate) terminals: usize,
 }
 
 impl Shape {
-    pub fn see(&mut self, event: &Event<'_>) {
+    pub(crate) fn see(&mut self, event: &Event<'_>) {
         assert_eq!(self.terminals, 0, "an event after the terminal: {event:?}");
         self.seen += 1;
         match event {
@@ -63,7 +63,7 @@ fn guarded(events: Vec<Event<'static>>) -> Vec<Event<'static>> {
     out
 }
 
-pub fn owned(event: Event<'_>) -> Event<'static> {
+pub(crate) fn owned(event: Event<'_>) -> Event<'static> {
     match event {
         Event::Start { id, model } => Event::Start { id: id.map(Str::into_owned), model: model.map(Str::into_owned) },
         Event::BlockStart { index, choice, block } => Event::BlockStart { index, choice, block: block.into_owned() },
@@ -103,7 +103,9 @@ proptest! {
     #[test]
     fn guard_gives_the_promised_shape_for_any_events(events in garbage()) {
         let mut shape = Shape::default();
-        guarded(events).iter().for_each(|event| shape.see(event));
+        for event in guarded(events) {
+            shape.see(&event);
+        }
         prop_assert_eq!(shape.terminals, 1);
     }
 

@@ -13,14 +13,14 @@ use crate::shape::{Shape, owned};
 use crate::{CASES, meaning};
 
 /// The events of an answer in the words of `to`.
-pub fn streamed(to: Dialect, response: &Response<'_>) -> Vec<u8> {
+pub(crate) fn streamed(to: Dialect, response: &Response<'_>) -> Vec<u8> {
     let (mut encoder, mut out) = (StreamEncoder::new(to, context()), Vec::new());
     expand(response, &mut |event| encoder.event(event, &mut out));
     out
 }
 
 /// What a decoder reads from pieces of a stream; checks the shape on the way.
-pub fn decoded(from: Dialect, pieces: &[&[u8]]) -> Vec<Event<'static>> {
+pub(crate) fn decoded(from: Dialect, pieces: &[&[u8]]) -> Vec<Event<'static>> {
     let (mut parser, mut decoder, mut events) = (Parser::default(), StreamDecoder::new(from), Vec::new());
     let mut shape = Shape::default();
     let mut sink = |event: Event<'_>| {
@@ -37,10 +37,12 @@ pub fn decoded(from: Dialect, pieces: &[&[u8]]) -> Vec<Event<'static>> {
     events
 }
 
-pub fn collected(from: Dialect, events: Vec<Event<'static>>) -> Response<'static> {
+pub(crate) fn collected(from: Dialect, events: Vec<Event<'static>>) -> Response<'static> {
     assert!(matches!(events.last(), Some(Event::End)), "{from:?} broke off: {:?}", events.last());
     let mut collector = Collector::new(from);
-    events.into_iter().for_each(|event| collector.push(event).unwrap());
+    for event in events {
+        collector.push(event).unwrap();
+    }
     collector.into_response()
 }
 
@@ -67,7 +69,9 @@ proptest! {
         prop_assert_eq!(&own, &meant, "{:?}: {}", upstream, String::from_utf8_lossy(&sent));
         for client in Dialect::ALL {
             let (mut encoder, mut shown) = (StreamEncoder::new(client, context()), Vec::new());
-            events.iter().for_each(|event| encoder.event(event.clone(), &mut shown));
+            for event in &events {
+                encoder.event(event.clone(), &mut shown);
+            }
             let arrived = meaning::of_response(&collected(client, decoded(client, &[&shown])));
             prop_assert_eq!(&arrived, &meant, "{:?} to {:?}: {}", upstream, client, String::from_utf8_lossy(&shown));
         }

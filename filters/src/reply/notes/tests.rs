@@ -113,7 +113,7 @@ proptest! {
         let (whole, events) = undone(vec![call("patch", &wrapped)], size);
         prop_assert_eq!(&whole, &events);
         if is_wrapped {
-            let expected = format!("input: {:?}, kind: Custom", text);
+            let expected = format!("input: {text:?}, kind: Custom");
             prop_assert!(whole.contains(&expected));
         }
     }
