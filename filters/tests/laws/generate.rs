@@ -12,7 +12,7 @@ use proptest::prelude::*;
 /// Words that every dialect takes as they are: not empty, no white space at either end.
 pub(crate) fn words() -> impl Strategy<Value = String> {
     prop_oneof![
-        4 => "[a-z\u{e9}\u{1F600}\u{2028}\"\\\\{}<]{1,8}( [a-z]{1,5}){0,2}",
+        4 => "[a-z][a-z\u{e9}\u{1F600}\u{2028}\"\\\\{}<]{0,8}[a-z]( [a-z]{1,5}){0,2}",
         1 => Just("data: [DONE]".to_owned()),
     ]
 }

@@ -1,6 +1,6 @@
 //! What must survive every translation: texts, calls, results, stop, tokens.
 
-use interlingua_filters::ir::{Block, BlockKind, Request, Response, StopReason};
+use interlingua_filters::ir::{Block, BlockKind, Request, Response, StopReason, ToolUseKind};
 
 /// What an answer says.
 #[derive(Debug, PartialEq)]
@@ -16,7 +16,7 @@ pub(crate) struct Answer {
 pub(crate) fn of_response(response: &Response<'_>) -> Answer {
     let choice = response.choices.first().expect("an answer has a choice");
     Answer {
-        text: text_of(&choice.blocks),
+        text: texts(&choice.blocks).concat(),
         calls: calls_of(&choice.blocks),
         stop: choice.stop,
         tokens: response.usage.as_ref().map(|usage| (usage.input_total(), usage.cache_read, usage.output_total())),
@@ -45,7 +45,7 @@ pub(crate) fn of_request(request: &Request<'_>) -> Conversation {
     let mut ids: Vec<String> = Vec::new();
     for turn in &request.turns {
         use interlingua_filters::ir::Role;
-        let text = text_of(&turn.blocks);
+        let text = words_of(&turn.blocks);
         match turn.role {
             Role::System | Role::Developer => found.system.push_str(&text),
             Role::User | Role::Tool => found.user.push_str(&text),
@@ -57,7 +57,7 @@ pub(crate) fn of_request(request: &Request<'_>) -> Conversation {
                 BlockKind::ToolUse(call) => ids.push(call.id.to_string()),
                 BlockKind::ToolResult(result) => {
                     let call = ids.iter().position(|id| *result.id == **id);
-                    found.results.push((call, text_of(&result.content)));
+                    found.results.push((call, result_of(&result.content)));
                 }
                 _ => {}
             }
@@ -66,16 +66,33 @@ pub(crate) fn of_request(request: &Request<'_>) -> Conversation {
     found
 }
 
-fn text_of(blocks: &[Block<'_>]) -> String {
+/// The words without white space: requests gain line ends where a target wants several texts as one.
+fn words_of(blocks: &[Block<'_>]) -> String {
+    texts(blocks).concat().split_whitespace().collect()
+}
+
+fn texts<'b>(blocks: &'b [Block<'_>]) -> Vec<&'b str> {
     let texts = blocks.iter().filter_map(|block| match &block.kind {
-        BlockKind::Text { text, .. } => Some(text.trim()),
+        BlockKind::Text { text, .. } => Some(text.as_str()),
         _ => None,
     });
-    texts.collect::<Vec<_>>().concat()
+    texts.collect()
+}
+
+/// A result's words; where a dialect has objects only they stand in its one member.
+fn result_of(blocks: &[Block<'_>]) -> String {
+    let text = texts(blocks).concat();
+    let object: Option<std::collections::BTreeMap<String, String>> = serde_json::from_str(&text).ok();
+    let wrapped = object.filter(|object| object.len() == 1).and_then(|object| object.into_values().next());
+    wrapped.unwrap_or(text)
 }
 
 fn calls_of(blocks: &[Block<'_>]) -> Vec<(String, serde_json::Value)> {
     let calls = blocks.iter().filter_map(|block| match &block.kind {
+        // A freeform input is an object with one member wherever tools take objects only.
+        BlockKind::ToolUse(call) if call.kind == ToolUseKind::Custom => {
+            Some((call.name.to_string(), serde_json::json!({"input": call.input.as_str()})))
+        }
         BlockKind::ToolUse(call) => {
             let input = if call.input.is_empty() { "{}" } else { &call.input };
             Some((call.name.to_string(), serde_json::from_str(input).unwrap_or_default()))
