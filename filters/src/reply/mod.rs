@@ -16,6 +16,7 @@ mod collect;
 mod expand;
 mod notes;
 mod observe;
+mod own;
 mod pass;
 mod translate;
 mod whole;

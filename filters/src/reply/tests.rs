@@ -246,3 +246,30 @@ fn an_answer_that_is_kept_has_a_bound() {
     reply.finish(&mut out);
     assert!(reply.failure().unwrap().message.contains("larger than"));
 }
+
+#[test]
+fn a_collected_answer_of_its_own_dialect_keeps_what_only_the_provider_says() {
+    const CITED: &str = concat!(
+        "event: message_start\ndata: {\"type\":\"message_start\",\"message\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"m\",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":{\"input_tokens\":5,\"output_tokens\":1}}}\n\n",
+        "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":0,\"content_block\":{\"type\":\"server_tool_use\",\"id\":\"srvtoolu_1\",\"name\":\"web_search\",\"input\":{}}}\n\n",
+        "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":0}\n\n",
+        "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":1,\"content_block\":{\"type\":\"text\",\"text\":\"\",\"citations\":[]}}\n\n",
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":1,\"delta\":{\"type\":\"citations_delta\",\"citation\":{\"type\":\"web_search_result_location\",\"url\":\"https://example.com\"}}}\n\n",
+        "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":1,\"delta\":{\"type\":\"text_delta\",\"text\":\"yes\"}}\n\n",
+        "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":1}\n\n",
+        "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{\"stop_reason\":\"end_turn\",\"stop_sequence\":null},\"usage\":{\"output_tokens\":9,\"service_tier\":\"standard\"}}\n\n",
+        "event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+    );
+    let anthropic = Dialect::Anthropic;
+    let plan = ReplyPlan { client: anthropic, upstream: anthropic, ..plan(Lane::Convert, false, true) };
+    let (reply, out) = run(&plan, &[CITED.as_bytes()]);
+    assert_eq!(reply.usage().unwrap().output_total(), 9);
+    let answer: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!(answer["id"], "msg_1");
+    assert_eq!(answer["type"], "message");
+    assert_eq!(answer["stop_reason"], "end_turn");
+    assert_eq!(answer["content"][0]["name"], "web_search");
+    assert_eq!(answer["content"][1]["text"], "yes");
+    assert_eq!(answer["content"][1]["citations"][0]["url"], "https://example.com");
+    assert_eq!(answer["usage"]["input_tokens"], 5);
+}

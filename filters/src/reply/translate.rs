@@ -1,8 +1,9 @@
 //! Events and whole answers to the client's bytes.
 
 use super::observe::Observed;
+use super::own::encode_collected;
 use super::{Collector, ReplyPlan};
-use crate::dialects::{StreamEncoder, encode_response};
+use crate::dialects::StreamEncoder;
 use crate::ir::{ApiError, ErrorKind, Event};
 
 /// Where the events of an answer go.
@@ -42,7 +43,7 @@ impl Writer {
             (Writer::Collect(collector), Event::End) => {
                 let empty = Collector::new(plan.upstream);
                 let response = std::mem::replace(&mut **collector, empty).into_response();
-                encode_response(plan.client, &response, &plan.context, out);
+                encode_collected(plan.client, response, &plan.context, out);
                 seen.committed = true;
                 seen.ended = true;
             }

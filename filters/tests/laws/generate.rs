@@ -108,14 +108,19 @@ pub(crate) fn reasoning(issuer: Dialect, text: Vec<String>, seal: &str) -> Block
     }
 }
 
-/// An answer of `origin` that every dialect can say: thoughts, text, calls.
-pub(crate) fn response(origin: Dialect) -> impl Strategy<Value = Response<'static>> {
+/// Another dialect: encoders write what is of their own dialect as its decoder left it, and these values were never read.
+pub(crate) fn elsewhere(than: Dialect) -> Dialect {
+    Dialect::ALL.into_iter().find(|dialect| *dialect != than).unwrap()
+}
+
+/// An answer that every dialect can say: thoughts, text, calls. `issuer` sealed the thoughts.
+pub(crate) fn response(issuer: Dialect) -> impl Strategy<Value = Response<'static>> {
     let usage = (1..1_000_u64, 0..500_u64, 1..300_u64, 0..100_u64);
     let calls = proptest::collection::vec(arguments(), 0..3);
     (proptest::option::of(words()), proptest::option::of(words()), calls, any::<bool>(), usage).prop_map(
         move |(thought, text, calls, is_capped, (uncached, cache_read, output, reasoning_tokens))| {
             let mut blocks: Vec<Block<'_>> = Vec::new();
-            blocks.extend(thought.map(|thought| reasoning(origin, vec![thought], "c2VhbA==")));
+            blocks.extend(thought.map(|thought| reasoning(issuer, vec![thought], "c2VhbA==")));
             blocks.extend(text.map(Block::text));
             if calls.is_empty() && !blocks.iter().any(|block| matches!(block.kind, BlockKind::Text { .. })) {
                 blocks.push(Block::text("yes"));
@@ -129,7 +134,7 @@ pub(crate) fn response(origin: Dialect) -> impl Strategy<Value = Response<'stati
                 calls.into_iter().enumerate().map(|(at, input)| call(format!("call_{at}"), "get_weather", input)),
             );
             let usage = Usage { uncached, cache_read, output, reasoning: reasoning_tokens, ..Usage::default() };
-            answer(origin, vec![(blocks, stop)], Some(usage))
+            answer(elsewhere(issuer), vec![(blocks, stop)], Some(usage))
         },
     )
 }

@@ -11,7 +11,7 @@ use interlingua_filters::lane::Lane;
 use interlingua_filters::request::prepare;
 use proptest::prelude::*;
 
-use crate::generate::{any_response, dialect, hostile_request, request, response};
+use crate::generate::{any_response, dialect, elsewhere, hostile_request, request, response};
 use crate::{CASES, meaning};
 
 pub(crate) fn context() -> ReplyContext {
@@ -59,6 +59,7 @@ proptest! {
     #[test]
     fn a_request_means_the_same_in_every_dialect(request in request()) {
         for client in Dialect::ALL {
+            let request = Request { origin: elsewhere(client), ..request.clone() };
             let body = written(client, &request);
             let read = decode_request(client, &body, &endpoint()).unwrap();
             let meant = meaning::of_request(&read);
@@ -121,6 +122,7 @@ proptest! {
     #[test]
     fn a_prepared_request_takes_the_lane_of_its_pair(request in request()) {
         for client in Dialect::ALL {
+            let request = Request { origin: elsewhere(client), ..request.clone() };
             let body = written(client, &request);
             let found = skim(client, &body).unwrap();
             for upstream in Dialect::ALL {
