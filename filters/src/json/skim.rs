@@ -177,7 +177,13 @@ fn is_too_deep(json: &[u8]) -> bool {
 
 /// What follows a string whose opening quote was read.
 fn behind_string(mut rest: &[u8]) -> &[u8] {
-    while let Some(at) = memchr::memchr2(b'"', b'\\', rest) {
+    /// Most strings are keys or words: a search that pays for long ones starts behind these bytes.
+    const SHORT: usize = 16;
+    let is_mark = |byte: &u8| matches!(byte, b'"' | b'\\');
+    loop {
+        let head = rest.get(..SHORT).unwrap_or(rest);
+        let found = head.iter().position(is_mark);
+        let Some(at) = found.or_else(|| memchr::memchr2(b'"', b'\\', rest)) else { return &[] };
         let is_end = rest.get(at) == Some(&b'"');
         // Behind a backslash one more byte belongs to the escape: it may be a quote.
         rest = rest.get(at + if is_end { 1 } else { 2 }..).unwrap_or_default();
@@ -185,7 +191,6 @@ fn behind_string(mut rest: &[u8]) -> &[u8] {
             return rest;
         }
     }
-    &[]
 }
 
 #[cfg(test)]
