@@ -51,7 +51,7 @@ pub struct Server {
     pub downstream_write_timeout: Duration,
     /// How long requests in flight may go on when the process shall end.
     pub drain_timeout: Duration,
-    /// Answer with the model name that the client asked for, not the provider's.
+    /// Name in translated answers the model that the client asked for, not the provider's.
     pub echo_model: bool,
     /// Show reasoning to Chat clients as `reasoning_content`.
     pub reasoning_content: bool,
