@@ -10,7 +10,7 @@ use super::player::{Cut, Player, Stage, is_unbounded};
 use super::record::{Received, key_hash};
 use super::refusal::Refusal;
 use super::route::{Operation, Route};
-use super::scenario::{Named, Scenario};
+use super::scenario::{Named, Scenario, Spelled};
 use super::script::Subject;
 use super::socket::ResetSwitch;
 use super::speak::Speaker;
@@ -60,7 +60,8 @@ pub(crate) async fn answer(
     state.ring.lock().push(received);
     let flight = Flight::begin(&state, route.dialect, key.as_deref().unwrap_or("none"));
     let stage = Stage { flight, switch, request_id: headers::request_id(route.dialect, state.seal, number) };
-    let mut exchange = Exchange { state, route, parts, number, key: String::new(), faults: Vec::new() };
+    let mut exchange =
+        Exchange { state, route, parts, number, key: String::new(), faults: Vec::new(), calls: Vec::new() };
     match key {
         Ok(key) => exchange.key = key,
         Err(refusal) => return Ok(exchange.refuse(&refusal, stage)),
@@ -76,6 +77,8 @@ struct Exchange {
     number: u64,
     key: String,
     faults: Vec<Fault>,
+    /// Calls that the request spells out.
+    calls: Vec<Spelled>,
 }
 
 impl Exchange {
@@ -164,8 +167,10 @@ impl Exchange {
         for other in said {
             named.scenario = named.scenario.or(other.scenario);
             named.faults.extend(other.faults);
+            named.calls.extend(other.calls);
         }
         self.faults = named.faults;
+        self.calls = named.calls;
         Ok(named.scenario.unwrap_or(script.default))
     }
 
@@ -270,7 +275,7 @@ impl Exchange {
 
     fn plan(&self, view: &View, scenario: Scenario) -> Plan {
         let dialect = self.route.dialect;
-        let composer = Composer { seal: self.state.seal, dialect, view, number: self.number };
+        let composer = Composer { seal: self.state.seal, dialect, view, number: self.number, calls: &self.calls };
         let (pieces, finish) = composer.compose(scenario);
         let (output, reasoning) = output_tokens(&pieces);
         let anthropic = dialect == Dialect::Anthropic;
