@@ -84,8 +84,8 @@ impl Named {
     /// # Errors
     /// When a fault is misspelt; unknown words are no scenario and no error, because model names are free.
     pub(crate) fn in_model(model: &str) -> Result<Self, String> {
-        let bare = model.rsplit('/').next().unwrap_or(model);
-        let (base, suffix) = bare.split_once('+').map_or((bare, None), |(base, suffix)| (base, Some(suffix)));
+        let (base, suffix) = model.split_once('+').map_or((model, None), |(base, suffix)| (base, Some(suffix)));
+        let base = base.rsplit('/').next().unwrap_or(base);
         let mut named = Self::default();
         for part in suffix.into_iter().flat_map(|suffix| suffix.split('+')) {
             named.read(part)?;
