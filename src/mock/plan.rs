@@ -4,7 +4,7 @@ use super::chunks::{Chunks, piece_tokens};
 use super::dialect::Dialect;
 use super::sample;
 use super::scenario::{Scenario, Spelled};
-use super::seal::Seal;
+use super::seal::{Seal, hexadecimal};
 use super::view::{Choice, Media, Tool, View};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
@@ -276,7 +276,7 @@ impl Composer<'_> {
             Some(Media::Url(url)) => format!("I received the address {url}"),
             Some(Media::Broken { mime }) => format!("I received {mime} that is no base64."),
             Some(Media::Inline { mime, bytes }) => {
-                let digest: String = Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+                let digest: String = hexadecimal(&Sha256::digest(bytes)).chars().take(16).collect();
                 format!("I received {mime}, {} bytes, sha256 {digest}", bytes.len())
             }
         }
@@ -332,7 +332,7 @@ impl Cursor {
                 self.stage = Stage::Open;
                 Some((tell(&Event::Start), 0))
             }
-            (Stage::Open, None) | (Stage::Delta(_), None) => {
+            (Stage::Open | Stage::Delta(_), None) => {
                 self.stage = Stage::Done;
                 Some((tell(&Event::Finish), 0))
             }

@@ -99,8 +99,8 @@ impl Named {
     /// # Errors
     /// When a fault is misspelt; unknown words are no scenario and no error, because model names are free.
     pub(crate) fn in_model(model: &str) -> Result<Self, String> {
-        let bare = model.rsplit('/').next().unwrap_or(model);
-        let (base, suffix) = bare.split_once('+').map_or((bare, None), |(base, suffix)| (base, Some(suffix)));
+        let (base, suffix) = model.split_once('+').map_or((model, None), |(base, suffix)| (base, Some(suffix)));
+        let base = base.rsplit('/').next().unwrap_or(base);
         let mut named = Self::default();
         for part in suffix.into_iter().flat_map(|suffix| suffix.split('+')) {
             named.read(part)?;
@@ -214,7 +214,7 @@ mod tests {
         );
         assert_eq!((named.scenario, named.faults), (Some(Scenario::Tool), vec![Fault::Crlf]));
         assert_eq!(Named::in_text("[[text:x]] [[tool]] [[tool:").unwrap().calls, []);
-        for bad in [r#"[[tool:Bash {"command":}]]"#, "[[tool:Bash [1]]]", r#"[[tool:Bash {} too]]"#] {
+        for bad in [r#"[[tool:Bash {"command":}]]"#, "[[tool:Bash [1]]]", r"[[tool:Bash {} too]]"] {
             assert!(Named::in_text(bad).is_err(), "{bad}");
         }
     }

@@ -3,7 +3,7 @@
 use super::checks::{self, Context};
 use super::dialect::Dialect;
 use super::fault::Fault;
-use super::frame::Form;
+use super::frame::{Form, escape_separators};
 use super::outage::Limit;
 use super::plan::{Composer, Kind, Plan, Usage, output_tokens};
 use super::player::{Cut, Player, Stage, is_unbounded};
@@ -163,7 +163,7 @@ impl Exchange {
         let dialect = self.route.dialect;
         let subject = Subject { key: &self.key, model: &view.model, dialect, stream: view.stream };
         let said =
-            [Named::in_model(&view.model)?, Named::in_text(&view.user_text)?, script.apply(&subject, &self.state.seal)];
+            [Named::in_model(&view.model)?, Named::in_text(&view.user_text)?, script.apply(&subject, self.state.seal)];
         for other in said {
             named.scenario = named.scenario.or(other.scenario);
             named.faults.extend(other.faults);
@@ -229,7 +229,7 @@ impl Exchange {
             seal: self.state.seal,
             memory: &memory,
             thinks: scenario == Scenario::ThinkTool,
-            alternation: script.written.alternation,
+            legacy: script.written.legacy,
             counting: self.route.operation == Operation::CountTokens,
         };
         checks::check(self.route.dialect, &context)
@@ -308,7 +308,7 @@ impl Exchange {
             && !is_unbounded(plan)
         {
             let mut all = input_items(&body["input"]);
-            all.extend(speaker.output(plan));
+            all.extend(Speaker::output(plan));
             self.state.memory.lock().store(speaker.id(), &self.key, all);
         }
         if self.route.dialect == Dialect::Gemini {
@@ -324,7 +324,9 @@ impl Exchange {
     fn document(&self, value: &Value, stage: Stage) -> Response<Body> {
         self.note(&stage, 200);
         let head = self.head(200, headers::json_type(self.route.dialect), &stage.request_id, &[]);
-        body_of(head, Player::document(value.to_string(), &self.faults, stage))
+        let text = value.to_string();
+        let text = if self.route.dialect == Dialect::Gemini { escape_separators(&text) } else { text };
+        body_of(head, Player::document(text, &self.faults, stage))
     }
 
     fn refuse(&self, refusal: &Refusal, stage: Stage) -> Response<Body> {
