@@ -205,7 +205,7 @@ fn tool_choice_modes() {
             ToolChoice::Opaque(raw) => ToolChoice::Opaque(raw.into_owned()),
             ToolChoice::Named(name) => ToolChoice::Named(name.into_owned()),
             ToolChoice::Among { names, required } => {
-                ToolChoice::Among { names: names.into_iter().map(crate::json::Str::into_owned).collect(), required }
+                ToolChoice::Among { names: names.into_iter().map(Str::into_owned).collect(), required }
             }
             ToolChoice::Auto => ToolChoice::Auto,
             ToolChoice::None => ToolChoice::None,

@@ -297,7 +297,9 @@ impl<'r> Items<'_, 'r> {
         let texts = parts.iter().map(|block| plain_words(block, role));
         if let Some(texts) = texts.collect::<Option<Vec<&str>>>() {
             // Parts of an answer belong to an item with an id; words from elsewhere have none, and stand as plain text.
-            texts.iter().for_each(|text| said(w, text));
+            for text in &texts {
+                said(w, text);
+            }
             self.sent += texts.len();
             return;
         }
