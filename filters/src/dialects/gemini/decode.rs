@@ -105,8 +105,38 @@ fn blocks<'a>(
             DecodeError::at(param.clone(), format!("{param} {message}"))
         })?;
         turn.blocks.push(block);
+        join_thought(&mut turn.blocks);
     }
     Ok(())
+}
+
+/// Joins the pieces of a streamed thought when the last of them has a seal of another provider.
+///
+/// Clients put the chunks of a stream into the history as so many parts. A thought of another provider was one block,
+/// and its seal, which the stream tells last, is for the whole of it. Gemini's own seals stay with the part they came on.
+fn join_thought(blocks: &mut Vec<Block<'_>>) {
+    let Some((last, before)) = blocks.split_last() else { return };
+    let sealed = last.signature.as_ref().is_some_and(|seal| seal.issuer != Dialect::Gemini);
+    if !sealed || !matches!(last.kind, BlockKind::Reasoning(_)) {
+        return;
+    }
+    let pieces = before.iter().rev().take_while(|block| is_piece(block)).count();
+    let first = before.len() - pieces;
+    let mut text = String::new();
+    for block in blocks.get(first..).unwrap_or_default() {
+        if let BlockKind::Reasoning(thought) = &block.kind {
+            thought.text.iter().for_each(|piece| text.push_str(piece));
+        }
+    }
+    blocks.drain(first..first + pieces);
+    if let Some(Block { kind: BlockKind::Reasoning(whole), .. }) = blocks.last_mut() {
+        whole.text = vec![Str::from(text)];
+    }
+}
+
+/// Whether a block is a thought that neither has a seal nor anything else beside its words.
+fn is_piece(block: &Block<'_>) -> bool {
+    matches!(block.kind, BlockKind::Reasoning(_)) && block.signature.is_none() && block.extra.is_empty()
 }
 
 /// Gives ids to calls and results that have none, so that each result has its call's id. Gemini pairs them by name
