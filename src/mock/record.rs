@@ -15,8 +15,11 @@ const SECRET_HEADERS: [&str; 5] = ["authorization", "x-api-key", "x-goog-api-key
 
 /// The short hash by which a key is recorded: `sha256:` and 12 hexadecimal digits.
 pub fn key_hash(key: &str) -> String {
-    let digest: String = Sha256::digest(key.as_bytes()).iter().take(6).map(|byte| format!("{byte:02x}")).collect();
-    format!("sha256:{digest}")
+    format!("sha256:{}", hexadecimal(Sha256::digest(key.as_bytes()).get(..6).unwrap_or_default()))
+}
+
+fn hexadecimal(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// One request.
@@ -58,7 +61,7 @@ impl Received {
         json!({
             "number": self.number, "method": self.method.as_str(), "path": self.path(), "target": self.target,
             "dialect": self.dialect.map(Dialect::name), "key": self.key, "status": self.status, "headers": headers,
-            "body_bytes": self.body.len(), "body": body,
+            "body_bytes": self.body.len(), "body_sha256": hexadecimal(&Sha256::digest(&self.body)), "body": body,
         })
     }
 }
