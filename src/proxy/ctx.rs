@@ -49,6 +49,8 @@ pub struct Inbound {
     pub model: String,
     /// Whether the caller wants events.
     pub stream: bool,
+    /// Whether the caller's HTTP has chunks: 1.1 alone.
+    pub chunks: bool,
     /// The body as it came.
     pub body: Bytes,
     /// Where it may go.

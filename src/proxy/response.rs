@@ -98,7 +98,9 @@ fn commit(ctx: &mut Ctx, out: &[u8]) -> Result<()> {
         response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))?;
         // Asks nginx not to collect events before it passes them on.
         response.insert_header(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))?;
-        response.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+        if ctx.inbound.as_ref().is_some_and(|inbound| inbound.chunks) {
+            response.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
+        }
     } else {
         response.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
         response.insert_header(header::CONTENT_LENGTH, out.len())?;
