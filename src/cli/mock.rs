@@ -15,6 +15,7 @@ Endpoints: POST /v1/chat/completions, /v1/responses, /v1/messages, /v1beta/model
 
 Scenarios, by model name (`mock-tool`, `gpt-5+tool`), by `[[tool]]` in the text, or by header `x-mock-scenario`:
   echo text tool parallel think think-tool image refusal max_tokens stop_sequence json long:<n> usage empty
+In the text, a call can be spelled out: `[[tool:Bash {\"command\":\"echo hi\"}]]`, also with think-tool.
 
 Faults, by model name (`gpt-5+fault=429:2`), in `[[fault=…]]`, by header `x-mock-fault`, or in the script by key,
 model, percentage or count: a status (400 401 403 404 413 429 500 503 529), delays, closed or reset connections, errors

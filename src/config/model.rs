@@ -1,5 +1,6 @@
 //! The configuration as meant. Values of these types are right by construction; nothing checks them again.
 
+use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
@@ -50,7 +51,7 @@ pub struct Server {
     pub downstream_write_timeout: Duration,
     /// How long requests in flight may go on when the process shall end.
     pub drain_timeout: Duration,
-    /// Answer with the model name that the client asked for, not the provider's.
+    /// Name in translated answers the model that the client asked for, not the provider's.
     pub echo_model: bool,
     /// Show reasoning to Chat clients as `reasoning_content`.
     pub reasoning_content: bool,
@@ -75,7 +76,7 @@ pub fn key_digest(key: &[u8]) -> [u8; 32] {
 }
 
 /// A provider at one address, speaking one dialect.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Upstream {
     /// Its name in the file, in logs and metrics.
     pub id: String,
@@ -94,6 +95,19 @@ pub struct Upstream {
     pub timeouts: Timeouts,
     /// Whether it is asked to stream.
     pub stream: StreamMode,
+}
+
+impl fmt::Debug for Upstream {
+    /// Without the values of `headers`, which may be secret.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<&str> = self.headers.iter().map(|(name, _)| name.as_str()).collect();
+        f.debug_struct("Upstream")
+            .field("id", &self.id)
+            .field("dialect", &self.dialect)
+            .field("base_url", &self.base_url)
+            .field("headers", &names)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Where the credential goes in a request to a provider.
@@ -212,10 +226,6 @@ pub struct Resilience {
     pub affinity: Affinity,
     /// Limits of the time before the first content.
     pub peek: Peek,
-    /// Accounts that fail rest.
-    pub breaker: Breaker,
-    /// Accounts learn their limits.
-    pub aimd: Aimd,
     /// How long a request waits for a busy account. 0: not at all.
     pub wait_for_slot: Duration,
     /// Retry after a network error.
@@ -295,30 +305,4 @@ impl PerClient {
             Dialect::OpenAiChat | Dialect::OpenAiResponses | Dialect::Gemini => self.others,
         }
     }
-}
-
-/// Accounts that fail rest, until one request proves them well.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Breaker {
-    /// Switch.
-    pub enabled: bool,
-    /// Failures in a row that open it.
-    pub failures: u32,
-    /// How long it stays open the first time; doubles each time.
-    pub open: Duration,
-    /// Longest time open.
-    pub open_max: Duration,
-}
-
-/// Accounts learn how much their provider lets them do.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Aimd {
-    /// Switch.
-    pub enabled: bool,
-    /// Usage of the learned limit from which requests wait, in percent.
-    pub slow_percent: u32,
-    /// Longest such wait.
-    pub slow_wait_max: Duration,
-    /// Usage of the learned limit from which the account is passed over, in percent.
-    pub skip_percent: u32,
 }

@@ -24,7 +24,7 @@
 use std::time::Duration;
 
 /// Longest delay: a script must not hold a connection for ever by mistake (`hang` is there for that).
-const DELAY_MAX: Duration = Duration::from_secs(3600);
+const DELAY_MAX: Duration = Duration::from_hours(1);
 
 /// One named fault.
 #[derive(Clone, Debug, PartialEq, Eq)]

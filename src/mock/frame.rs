@@ -38,6 +38,11 @@ impl Frame {
         Self { event: None, data: data.to_string(), role }
     }
 
+    /// A frame of Google's: line and paragraph separators are escaped, because its own clients split lines at them.
+    pub(crate) fn escaped(role: Role, data: &Value) -> Self {
+        Self { event: None, data: escape_separators(&data.to_string()), role }
+    }
+
     /// Chat's last frame, the only one that is no JSON.
     pub(crate) fn done() -> Self {
         Self { event: None, data: "[DONE]".into(), role: Role::Terminal }
@@ -87,6 +92,11 @@ impl Ink {
             _ => "",
         }
     }
+}
+
+/// Writes U+0085, U+2028 and U+2029 as escapes; in JSON they can only be inside strings.
+pub(crate) fn escape_separators(json: &str) -> String {
+    json.replace('\u{85}', "\\u0085").replace('\u{2028}', "\\u2028").replace('\u{2029}', "\\u2029")
 }
 
 #[cfg(test)]

@@ -67,7 +67,7 @@ impl Buckets {
             // A hair of tolerance: a client that waits exactly as told must pass.
             if bucket.level + 1e-6 < cost {
                 let wait = if rate > 0.0 { (cost - bucket.level) * 60.0 / rate } else { 3600.0 };
-                return Err((kind, Duration::try_from_secs_f64(wait).unwrap_or(Duration::from_secs(3600))));
+                return Err((kind, Duration::try_from_secs_f64(wait).unwrap_or(Duration::from_hours(1))));
             }
             taken.push((bucket, cost));
         }
@@ -124,6 +124,6 @@ mod tests {
         assert_eq!(buckets.admit("k", &limits, 20, now).unwrap_err(), (Limit::Tokens(600), Duration::from_secs(1)));
         let [requests, tokens] = buckets.standing("k", &limits);
         assert_eq!((requests.unwrap().remaining, tokens.unwrap().remaining), (99, 10));
-        assert!(buckets.admit("k", &limits, 9_999, now + Duration::from_secs(60)).is_ok());
+        assert!(buckets.admit("k", &limits, 9_999, now + Duration::from_mins(1)).is_ok());
     }
 }

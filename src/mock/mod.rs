@@ -22,6 +22,9 @@
 //! The scenario is the first found of: header `x-mock-scenario`; the model name (`mock-<scenario>`, `…+<scenario>` or the
 //! bare word); `[[scenario]]` in the last user text; a rule of the script; `echo`. Faults come from the header
 //! `x-mock-fault`, from `fault=…` in the model's suffix or in `[[…]]`, and from the script; all of them add up.
+//!
+//! `[[tool:Bash {"command":"echo hi"}]]` spells out which tool is called with what (also `text-tool:` and `think-tool:`;
+//! several are called at once; without the object the tool's schema makes the arguments up).
 
 mod admin;
 mod auth;

@@ -92,7 +92,7 @@ pub(crate) fn quota(dialect: Dialect, model: &str, wait: Duration) -> Refusal {
         .kind("insufficient_quota")
         .code("insufficient_quota"),
         Dialect::Anthropic => {
-            let until = super::clock::epoch_seconds() + whole_seconds(wait) as i64;
+            let until = super::clock::epoch_seconds() + whole_seconds(wait).cast_signed();
             Refusal::new(429, "This request would exceed your account's rate limit. Please try again later.")
                 .header("retry-after", whole_seconds(wait).to_string())
                 .header("anthropic-ratelimit-unified-status", "rejected")

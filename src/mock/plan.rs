@@ -3,9 +3,9 @@
 use super::chunks::{Chunks, piece_tokens};
 use super::dialect::Dialect;
 use super::sample;
-use super::scenario::Scenario;
-use super::seal::Seal;
-use super::view::{Choice, Media, View};
+use super::scenario::{Scenario, Spelled};
+use super::seal::{Seal, hexadecimal};
+use super::view::{Choice, Media, Tool, View};
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
@@ -111,6 +111,8 @@ pub(crate) struct Composer<'a> {
     pub(crate) view: &'a View,
     /// Number of the request; every id derives from it.
     pub(crate) number: u64,
+    /// The calls that the request spells out.
+    pub(crate) calls: &'a [Spelled],
 }
 
 impl Composer<'_> {
@@ -163,6 +165,11 @@ impl Composer<'_> {
 
     fn calls(&self, mut pieces: Vec<Piece>, wanted: usize) -> (Vec<Piece>, Finish) {
         let thought = pieces.iter().any(|piece| matches!(piece.kind, Kind::Thought));
+        if let Some(missing) = self.calls.iter().find(|call| self.declared(&call.name).is_none()) {
+            let at = pieces.len() as u64;
+            pieces.push(self.text(at, &format!("No tool `{}` was declared.", missing.name)));
+            return (pieces, Finish::Stop);
+        }
         let tools = self.chosen_tools(wanted);
         if tools.is_empty() {
             let at = pieces.len() as u64;
@@ -184,11 +191,20 @@ impl Composer<'_> {
         (pieces, Finish::Calls)
     }
 
-    /// The tool that is forced, or those that the user's text names, or the first ones.
+    fn declared(&self, name: &str) -> Option<&Tool> {
+        self.view.tools.iter().find(|tool| tool.name == name)
+    }
+
+    /// The calls that are spelled out, or the tool that is forced, or those that the user's text names, or the first ones.
     fn chosen_tools(&self, wanted: usize) -> Vec<(String, Map<String, Value>)> {
         let view = self.view;
         if view.choice == Choice::None {
             return Vec::new();
+        }
+        if !self.calls.is_empty() {
+            let made_up = |name: &str| self.declared(name).map(|tool| sample::arguments(&tool.schema));
+            let spelled = |call: &Spelled| call.arguments.clone().or_else(|| made_up(&call.name)).unwrap_or_default();
+            return self.calls.iter().map(|call| (call.name.clone(), spelled(call))).collect();
         }
         let forced = view.tools.iter().filter(|tool| Choice::Named(tool.name.clone()) == view.choice);
         let named = view.tools.iter().filter(|tool| view.user_text.contains(&tool.name));
@@ -251,7 +267,7 @@ impl Composer<'_> {
             Some(Media::Url(url)) => format!("I received the address {url}"),
             Some(Media::Broken { mime }) => format!("I received {mime} that is no base64."),
             Some(Media::Inline { mime, bytes }) => {
-                let digest: String = Sha256::digest(bytes).iter().take(8).map(|byte| format!("{byte:02x}")).collect();
+                let digest: String = hexadecimal(&Sha256::digest(bytes)).chars().take(16).collect();
                 format!("I received {mime}, {} bytes, sha256 {digest}", bytes.len())
             }
         }
@@ -307,7 +323,7 @@ impl Cursor {
                 self.stage = Stage::Open;
                 Some((tell(&Event::Start), 0))
             }
-            (Stage::Open, None) | (Stage::Delta(_), None) => {
+            (Stage::Open | Stage::Delta(_), None) => {
                 self.stage = Stage::Done;
                 Some((tell(&Event::Finish), 0))
             }

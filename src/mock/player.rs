@@ -137,6 +137,10 @@ impl Player {
                     // Lets the connection flush, so that each byte travels alone.
                     tokio::task::yield_now().await;
                 }
+                if self.pieces.is_empty() && self.state == Progress::Ending {
+                    // With a known length nobody asks for the end.
+                    self.flight.complete();
+                }
                 return Some(Ok(piece));
             }
             match self.state {
@@ -216,6 +220,9 @@ impl Player {
         }
         let bytes = self.ink.write(frame, self.frames == 0).into_bytes();
         self.frames += 1;
+        if matches!(self.source, Source::Ready) && self.queue.is_empty() {
+            self.state = Progress::Ending;
+        }
         self.push(bytes);
     }
 

@@ -2,6 +2,7 @@
 
 use super::dialect::Dialect;
 use super::plan::Usage;
+use super::seal::hexadecimal;
 use bytes::Bytes;
 use http::{HeaderMap, Method, Uri};
 use serde_json::{Map, Value, json};
@@ -15,11 +16,8 @@ const SECRET_HEADERS: [&str; 5] = ["authorization", "x-api-key", "x-goog-api-key
 
 /// The short hash by which a key is recorded: `sha256:` and 12 hexadecimal digits.
 pub fn key_hash(key: &str) -> String {
-    format!("sha256:{}", hexadecimal(Sha256::digest(key.as_bytes()).get(..6).unwrap_or_default()))
-}
-
-fn hexadecimal(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digest: String = hexadecimal(&Sha256::digest(key.as_bytes())).chars().take(12).collect();
+    format!("sha256:{digest}")
 }
 
 /// One request.

@@ -13,13 +13,13 @@ pub(crate) struct Refusal {
     /// The text.
     pub(crate) message: String,
     /// OpenAI's `param`.
-    pub(crate) param: Option<String>,
+    pub(crate) param: Option<Box<str>>,
     /// OpenAI's `code`.
     pub(crate) code: Option<&'static str>,
     /// Google's `details`.
     pub(crate) details: Vec<Value>,
     /// Headers that come with it, such as `retry-after`.
-    pub(crate) headers: Vec<(&'static str, String)>,
+    pub(crate) headers: Box<[(&'static str, String)]>,
 }
 
 impl Refusal {
@@ -32,7 +32,7 @@ impl Refusal {
             param: None,
             code: None,
             details: Vec::new(),
-            headers: Vec::new(),
+            headers: Box::default(),
         }
     }
 
@@ -43,7 +43,7 @@ impl Refusal {
 
     /// Names the wrong parameter (OpenAI).
     pub(crate) fn param(mut self, param: impl Into<String>) -> Self {
-        self.param = Some(param.into());
+        self.param = Some(param.into().into_boxed_str());
         self
     }
 
@@ -67,7 +67,8 @@ impl Refusal {
 
     /// Adds a header.
     pub(crate) fn header(mut self, name: &'static str, value: impl Into<String>) -> Self {
-        self.headers.push((name, value.into()));
+        let own = std::mem::take(&mut self.headers).into_iter();
+        self.headers = own.chain([(name, value.into())]).collect();
         self
     }
 

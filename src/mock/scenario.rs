@@ -2,6 +2,10 @@
 
 use super::chunks::LONG_CHUNKS_MAX;
 use super::fault::Fault;
+use serde_json::{Map, Value};
+
+/// Calls that one text may spell out; more are a mistake.
+const CALLS_MAX: usize = 16;
 
 /// What the simulated model does.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +73,15 @@ impl Scenario {
     }
 }
 
+/// A call that is spelled out: `[[tool:NAME {"argument":"value"}]]`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Spelled {
+    /// The tool.
+    pub(crate) name: String,
+    /// Its arguments; without them the tool's schema makes some up.
+    pub(crate) arguments: Option<Map<String, Value>>,
+}
+
 /// A scenario and faults that were named in one place.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Named {
@@ -76,6 +89,8 @@ pub(crate) struct Named {
     pub(crate) scenario: Option<Scenario>,
     /// The faults, in order.
     pub(crate) faults: Vec<Fault>,
+    /// The calls that are spelled out, in order; only a text can do so.
+    pub(crate) calls: Vec<Spelled>,
 }
 
 impl Named {
@@ -84,8 +99,8 @@ impl Named {
     /// # Errors
     /// When a fault is misspelt; unknown words are no scenario and no error, because model names are free.
     pub(crate) fn in_model(model: &str) -> Result<Self, String> {
-        let bare = model.rsplit('/').next().unwrap_or(model);
-        let (base, suffix) = bare.split_once('+').map_or((bare, None), |(base, suffix)| (base, Some(suffix)));
+        let (base, suffix) = model.split_once('+').map_or((model, None), |(base, suffix)| (base, Some(suffix)));
+        let base = base.rsplit('/').next().unwrap_or(base);
         let mut named = Self::default();
         for part in suffix.into_iter().flat_map(|suffix| suffix.split('+')) {
             named.read(part)?;
@@ -97,16 +112,29 @@ impl Named {
         Ok(named)
     }
 
-    /// What `[[…]]` in a text says; the last pair of brackets that names something wins.
+    /// What `[[…]]` in a text says; the last pair of brackets that names something wins. Calls that are spelled out add
+    /// up, and are made at once.
+    ///
+    /// # Errors
+    /// When a fault is misspelt, or the arguments of a call are no JSON object.
     pub(crate) fn in_text(text: &str) -> Result<Self, String> {
         let mut named = Self::default();
-        for piece in text.split("[[").skip(1) {
-            if let Some((inner, _)) = piece.split_once("]]") {
+        let mut rest = text;
+        while let Some((_, piece)) = rest.split_once("[[") {
+            rest = piece;
+            if let Some((scenario, spelled, after)) = spelled(piece)? {
+                named.scenario = Some(scenario);
+                named.calls.push(spelled);
+                rest = after;
+            } else if let Some((inner, _)) = piece.split_once("]]") {
                 let mut this = Self::default();
                 this.read(inner)?;
                 named.scenario = this.scenario.or(named.scenario);
                 named.faults.extend(this.faults);
             }
+        }
+        if named.calls.len() > CALLS_MAX {
+            return Err(format!("{} calls are spelled out, {CALLS_MAX} may be", named.calls.len()));
         }
         Ok(named)
     }
@@ -122,6 +150,29 @@ impl Named {
         }
         Ok(())
     }
+}
+
+/// Reads `tool:NAME {…}]]`, or another scenario that calls in the place of `tool`: the scenario, the call, and what
+/// follows. Brackets and commas inside of the arguments are theirs.
+fn spelled(piece: &str) -> Result<Option<(Scenario, Spelled, &str)>, String> {
+    let Some((word, rest)) = piece.split_once(':') else { return Ok(None) };
+    let Some(scenario @ (Scenario::Tool | Scenario::TextTool | Scenario::ThinkTool)) = Scenario::parse(word) else {
+        return Ok(None);
+    };
+    let Some(end) = rest.find(|c: char| c.is_whitespace() || matches!(c, '{' | ']')) else { return Ok(None) };
+    let (name, rest) = rest.split_at(end);
+    let mut rest = rest.trim_start();
+    let mut arguments = None;
+    if rest.starts_with('{') {
+        let mut values = serde_json::Deserializer::from_str(rest).into_iter::<Map<String, Value>>();
+        let read = values.next().transpose().map_err(|error| format!("[[{word}:{name} …]]: {error}"))?;
+        arguments = read;
+        rest = rest.get(values.byte_offset()..).unwrap_or_default().trim_start();
+    }
+    let Some(after) = rest.strip_prefix("]]") else {
+        return Err(format!("[[{word}:{name} …]] takes a JSON object after the tool's name, and nothing more"));
+    };
+    Ok(Some((scenario, Spelled { name: name.to_owned(), arguments }, after)))
 }
 
 #[cfg(test)]
@@ -146,6 +197,25 @@ mod tests {
     #[test]
     fn texts_carry_scenarios_in_brackets() {
         let named = Named::in_text("do [[text]] or [[x]] or [[tool,fault=crlf]] now [[").unwrap();
-        assert_eq!(named, Named { scenario: Some(Scenario::Tool), faults: vec![Fault::Crlf] });
+        assert_eq!(named, Named { scenario: Some(Scenario::Tool), faults: vec![Fault::Crlf], calls: Vec::new() });
+    }
+
+    #[test]
+    fn texts_spell_out_calls() {
+        let said = r#"[[think-tool:Bash {"command":"echo [[a]], fault=b"}]] and [[tool:ls]] [[fault=crlf]]"#;
+        let named = Named::in_text(said).unwrap();
+        let command = serde_json::json!({"command": "echo [[a]], fault=b"});
+        assert_eq!(
+            named.calls,
+            [
+                Spelled { name: "Bash".into(), arguments: command.as_object().cloned() },
+                Spelled { name: "ls".into(), arguments: None }
+            ]
+        );
+        assert_eq!((named.scenario, named.faults), (Some(Scenario::Tool), vec![Fault::Crlf]));
+        assert_eq!(Named::in_text("[[text:x]] [[tool]] [[tool:").unwrap().calls, []);
+        for bad in [r#"[[tool:Bash {"command":}]]"#, "[[tool:Bash [1]]]", r"[[tool:Bash {} too]]"] {
+            assert!(Named::in_text(bad).is_err(), "{bad}");
+        }
     }
 }

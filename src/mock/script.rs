@@ -3,7 +3,7 @@
 //! ```yaml
 //! default: echo                 # scenario of requests that name none
 //! strict: true                  # refuse what the real provider refuses
-//! alternation: false            # also refuse two turns of one role in a row (providers join them today)
+//! legacy: false                 # also refuse what only older models and Vertex refuse, see `Script::legacy`
 //! known_keys_only: false        # answer keys that are not listed below as unknown
 //! keys:
 //!   key-small: { rpm: 3, tpm: 10000 }
@@ -35,8 +35,9 @@ pub struct Script {
     pub default: String,
     /// Whether requests are checked against the provider's rules.
     pub strict: bool,
-    /// Whether two turns of one role in a row are refused; today's providers join them.
-    pub alternation: bool,
+    /// Whether to refuse also what only older models and Vertex refuse: two turns of one role in a row (today they are
+    /// joined), empty text parts (Gemini), object schemas without properties (Gemini).
+    pub legacy: bool,
     /// Whether keys that are not in `keys` are answered as unknown.
     pub known_keys_only: bool,
     /// Limits by key; `*` at the end of a name matches any rest, the longest matching name wins.
@@ -50,7 +51,7 @@ impl Default for Script {
         Self {
             default: "echo".into(),
             strict: true,
-            alternation: false,
+            legacy: false,
             known_keys_only: false,
             keys: HashMap::new(),
             rules: Vec::new(),
@@ -209,7 +210,7 @@ impl ActiveScript {
     }
 
     /// What the rules say about a request; counts it.
-    pub(crate) fn apply(&self, subject: &Subject<'_>, seal: &Seal) -> Named {
+    pub(crate) fn apply(&self, subject: &Subject<'_>, seal: Seal) -> Named {
         let mut named = Named::default();
         for (at, rule) in self.rules.iter().enumerate() {
             if rule.fires(subject, at, seal) {
@@ -222,7 +223,7 @@ impl ActiveScript {
 }
 
 impl ActiveRule {
-    fn fires(&self, subject: &Subject<'_>, at: usize, seal: &Seal) -> bool {
+    fn fires(&self, subject: &Subject<'_>, at: usize, seal: Seal) -> bool {
         let matcher = &self.matcher;
         let said = |pattern: &Option<String>, text: &str| pattern.as_deref().is_none_or(|pattern| fits(pattern, text));
         let concerns = said(&matcher.key, subject.key)
@@ -248,7 +249,7 @@ impl ActiveRule {
 }
 
 /// A number from 0 up to 100, the same for the same seed, rule and count.
-fn draw(seal: &Seal, rule: usize, count: u64) -> f64 {
+fn draw(seal: Seal, rule: usize, count: u64) -> f64 {
     let digest = seal.digest("draw", &[&rule.to_string(), &count.to_string()]);
     let number = digest.iter().take(4).fold(0u32, |sum, byte| (sum << 8) | u32::from(*byte));
     f64::from(number) / f64::from(u32::MAX) * 100.0
@@ -275,7 +276,7 @@ mod tests {
         let script =
             active("rules: [{match: {key: 'a*', nth: [2]}, faults: ['429:2']}, {match: {every: 2}, scenario: tool}]");
         let seal = Seal::new(1);
-        let said: Vec<Named> = ["ab", "b", "ac", "ad"].map(|key| script.apply(&subject(key), &seal)).into();
+        let said: Vec<Named> = ["ab", "b", "ac", "ad"].map(|key| script.apply(&subject(key), seal)).into();
         assert_eq!(said.iter().map(|named| named.faults.len()).collect::<Vec<_>>(), [0, 0, 1, 0]);
         assert_eq!(said[1].scenario, Some(Scenario::Tool));
         assert_eq!(said[2].scenario, None);
@@ -286,7 +287,7 @@ mod tests {
         let count = |seed| {
             let script = active("rules: [{match: {percent: 20}, faults: ['503']}]");
             let seal = Seal::new(seed);
-            (0..1000).map(|_| !script.apply(&subject("k"), &seal).faults.is_empty()).collect::<Vec<_>>()
+            (0..1000).map(|_| !script.apply(&subject("k"), seal).faults.is_empty()).collect::<Vec<_>>()
         };
         let hits = count(1).iter().filter(|hit| **hit).count();
         assert!((150..250).contains(&hits), "{hits}");

@@ -3,14 +3,14 @@
 use super::checks::{self, Context};
 use super::dialect::Dialect;
 use super::fault::Fault;
-use super::frame::Form;
+use super::frame::{Form, escape_separators};
 use super::outage::Limit;
 use super::plan::{Composer, Kind, Plan, Usage, output_tokens};
 use super::player::{Cut, Player, Stage, is_unbounded};
 use super::record::{Received, key_hash};
 use super::refusal::Refusal;
 use super::route::{Operation, Route};
-use super::scenario::{Named, Scenario};
+use super::scenario::{Named, Scenario, Spelled};
 use super::script::Subject;
 use super::socket::ResetSwitch;
 use super::speak::Speaker;
@@ -60,7 +60,8 @@ pub(crate) async fn answer(
     state.ring.lock().push(received);
     let flight = Flight::begin(&state, route.dialect, key.as_deref().unwrap_or("none"));
     let stage = Stage { flight, switch, request_id: headers::request_id(route.dialect, state.seal, number) };
-    let mut exchange = Exchange { state, route, parts, number, key: String::new(), faults: Vec::new() };
+    let mut exchange =
+        Exchange { state, route, parts, number, key: String::new(), faults: Vec::new(), calls: Vec::new() };
     match key {
         Ok(key) => exchange.key = key,
         Err(refusal) => return Ok(exchange.refuse(&refusal, stage)),
@@ -76,6 +77,8 @@ struct Exchange {
     number: u64,
     key: String,
     faults: Vec<Fault>,
+    /// Calls that the request spells out.
+    calls: Vec<Spelled>,
 }
 
 impl Exchange {
@@ -160,12 +163,14 @@ impl Exchange {
         let dialect = self.route.dialect;
         let subject = Subject { key: &self.key, model: &view.model, dialect, stream: view.stream };
         let said =
-            [Named::in_model(&view.model)?, Named::in_text(&view.user_text)?, script.apply(&subject, &self.state.seal)];
+            [Named::in_model(&view.model)?, Named::in_text(&view.user_text)?, script.apply(&subject, self.state.seal)];
         for other in said {
             named.scenario = named.scenario.or(other.scenario);
             named.faults.extend(other.faults);
+            named.calls.extend(other.calls);
         }
         self.faults = named.faults;
+        self.calls = named.calls;
         Ok(named.scenario.unwrap_or(script.default))
     }
 
@@ -224,7 +229,7 @@ impl Exchange {
             seal: self.state.seal,
             memory: &memory,
             thinks: scenario == Scenario::ThinkTool,
-            alternation: script.written.alternation,
+            legacy: script.written.legacy,
             counting: self.route.operation == Operation::CountTokens,
         };
         checks::check(self.route.dialect, &context)
@@ -270,7 +275,7 @@ impl Exchange {
 
     fn plan(&self, view: &View, scenario: Scenario) -> Plan {
         let dialect = self.route.dialect;
-        let composer = Composer { seal: self.state.seal, dialect, view, number: self.number };
+        let composer = Composer { seal: self.state.seal, dialect, view, number: self.number, calls: &self.calls };
         let (pieces, finish) = composer.compose(scenario);
         let (output, reasoning) = output_tokens(&pieces);
         let anthropic = dialect == Dialect::Anthropic;
@@ -303,7 +308,7 @@ impl Exchange {
             && !is_unbounded(plan)
         {
             let mut all = input_items(&body["input"]);
-            all.extend(speaker.output(plan));
+            all.extend(Speaker::output(plan));
             self.state.memory.lock().store(speaker.id(), &self.key, all);
         }
         if self.route.dialect == Dialect::Gemini {
@@ -319,7 +324,9 @@ impl Exchange {
     fn document(&self, value: &Value, stage: Stage) -> Response<Body> {
         self.note(&stage, 200);
         let head = self.head(200, headers::json_type(self.route.dialect), &stage.request_id, &[]);
-        body_of(head, Player::document(value.to_string(), &self.faults, stage))
+        let text = value.to_string();
+        let text = if self.route.dialect == Dialect::Gemini { escape_separators(&text) } else { text };
+        body_of(head, Player::document(text, &self.faults, stage))
     }
 
     fn refuse(&self, refusal: &Refusal, stage: Stage) -> Response<Body> {

@@ -28,8 +28,8 @@ pub(super) enum Place {
     Off,
     /// Free. With the end of the lock if this would be its probe.
     Ready(Key, Option<Millis>),
-    /// No slot left.
-    Full,
+    /// No slot left. With the end of the lock if a slot could be had for its probe only.
+    Full(Option<Millis>),
     /// Locked until `until`, to be looked at again at `at`.
     Closed { at: Millis, until: Millis },
 }
@@ -50,7 +50,7 @@ impl Place {
             Standing::Open => None,
         };
         if limited && state.full() {
-            return Place::Full;
+            return Place::Full(probe_until);
         }
         let probe = probe_until.is_some();
         Place::Ready(Key { tier: state.tier(), probe, load: state.load(), used: state.used(), member }, probe_until)
@@ -64,9 +64,10 @@ pub(super) struct Lane {
     ready: BTreeSet<Key>,
     /// By the moment of the next look.
     closed: BTreeSet<(Millis, u32)>,
-    /// Every lock that holds, by its end; probes in the ready set too.
+    /// Every lock that holds, by its end; those that are due for a probe too.
     ends: BTreeSet<(Millis, u32)>,
-    full: BTreeSet<u32>,
+    /// Without a slot, and whether a slot could be had for a probe only.
+    full: BTreeSet<(u32, bool)>,
     /// Locks of this lane's own family have all ended by then.
     pub(super) needed_until: Millis,
 }
@@ -85,12 +86,13 @@ impl Lane {
         }
         match old {
             Place::Off => {}
-            Place::Full => drop(self.full.remove(&member)),
+            Place::Full(until) => {
+                self.full.remove(&(member, until.is_some()));
+                self.forget_end(until, member);
+            }
             Place::Ready(key, until) => {
                 self.ready.remove(&key);
-                if let Some(until) = until {
-                    self.ends.remove(&(until, member));
-                }
+                self.forget_end(until, member);
             }
             Place::Closed { at, until } => {
                 self.closed.remove(&(at, member));
@@ -99,12 +101,13 @@ impl Lane {
         }
         match place {
             Place::Off => {}
-            Place::Full => drop(self.full.insert(member)),
+            Place::Full(until) => {
+                self.full.insert((member, until.is_some()));
+                self.ends.extend(until.map(|until| (until, member)));
+            }
             Place::Ready(key, until) => {
                 self.ready.insert(key);
-                if let Some(until) = until {
-                    self.ends.insert((until, member));
-                }
+                self.ends.extend(until.map(|until| (until, member)));
             }
             Place::Closed { at, until } => {
                 self.closed.insert((at, member));
@@ -124,8 +127,8 @@ impl Lane {
         self.ready.iter()
     }
 
-    /// Accounts without a free slot.
-    pub(super) fn full(&self) -> impl Iterator<Item = u32> {
+    /// Accounts without a free slot, and whether a slot could be had for a probe only.
+    pub(super) fn full(&self) -> impl Iterator<Item = (u32, bool)> {
         self.full.iter().copied()
     }
 
@@ -141,5 +144,11 @@ impl Lane {
 
     pub(super) fn is_off(&self, member: u32) -> bool {
         self.places.get(member as usize).is_none_or(|place| *place == Place::Off)
+    }
+
+    fn forget_end(&mut self, until: Option<Millis>, member: u32) {
+        if let Some(until) = until {
+            self.ends.remove(&(until, member));
+        }
     }
 }

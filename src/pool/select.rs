@@ -331,7 +331,7 @@ fn unavailable(registry: &Registry, index: &mut Index, ask: &Ask<'_>, now: Milli
         let seated =
             |id: &Arc<str>| registry.get(id).and_then(|state| state.seat()).is_some_and(|seat| seat.0 == upstream);
         attempted |= ask.attempted.full() || ask.attempted.ids.iter().any(seated);
-        busy |= lane.full().any(would_do);
+        busy |= lane.full().any(|(member, probe)| !(probe && ask.attempted.probed) && would_do(member));
         cooling |= lane.ends().any(|(_, member)| would_do(member));
         let end = lane.ends().find(|(_, member)| allowed(ask, id(*member))).map(|(until, _)| until);
         soonest = soonest.into_iter().chain(end).min();
@@ -367,8 +367,8 @@ fn skip(ask: &Ask<'_>, state: &AccountState, place: &Place, now: Millis) -> Opti
     };
     match place {
         Place::Closed { .. } => cooling(),
-        Place::Ready(key, _) if key.probe && ask.attempted.probed => cooling(),
-        Place::Full => Some(Skip::Busy),
+        Place::Ready(_, Some(_)) | Place::Full(Some(_)) if ask.attempted.probed => cooling(),
+        Place::Full(_) => Some(Skip::Busy),
         _ => None,
     }
 }

@@ -210,6 +210,24 @@ fn lesson_4_one_request_makes_one_probe_and_only_after_free_accounts() {
 }
 
 #[test]
+fn a_full_account_that_only_a_probe_could_use_is_locked_for_who_has_probed() {
+    let registry = pool(&[account("a", 1, 3), account("b", 1, 1)]);
+    let _slot = select(&registry, &Ask { required: Some("b"), ..ask(&Attempted::default()) }, NOW).unwrap();
+    for id in ["a", "b"] {
+        registry.cool(id, None, 600_000, Reason::QuotaExhausted, NOW);
+    }
+    let (later, soonest) = (NOW.plus(400_000), Some(NOW.plus(600_000)));
+    let mut attempted = Attempted::default();
+    let probe = select(&registry, &ask(&attempted), later).unwrap();
+    assert!(probe.is_probe());
+    let busy = select(&registry, &ask(&attempted), later).unwrap_err();
+    assert_eq!(busy, Unavailable { reason: UnavailableReason::AllBusy, soonest });
+    attempted.record(&probe);
+    let cooling = select(&registry, &ask(&attempted), later).unwrap_err();
+    assert_eq!(cooling, Unavailable { reason: UnavailableReason::AllCooling, soonest });
+}
+
+#[test]
 fn a_stream_that_began_before_the_lock_does_not_clear_it() {
     let registry = pool(&[account("a", 1, 3)]);
     let (stream, refused) = (take(&registry).unwrap(), take(&registry).unwrap());

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, Version};
 use interlingua_filters::ir::{ApiError, ErrorKind};
 use interlingua_filters::json::skim::{self, Skim};
 use pingora::Result;
@@ -83,6 +83,10 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
         Ok(inbound) => ctx.inbound = Some(inbound),
         Err(error) => return refuse(session, ctx, &error).await,
     }
+    if session.req_header().version == Version::HTTP_10 {
+        // Its body ends with the connection.
+        session.set_keepalive(None);
+    }
     ctx.walk.refusals = Refusals::new(ctx.snapshot.config.resilience.same_refusal_max as usize);
     ctx.berth = Some(replay::install(session, body, std::sync::Arc::clone(&ctx.outbox))?);
     Ok(false)
@@ -119,10 +123,10 @@ fn plan(head: &RequestHeader, ctx: &Ctx, generate: &Generate, body: Bytes) -> Re
     Ok(Inbound {
         model,
         stream,
-        chunks: head.version == http::Version::HTTP_11,
         route,
         session,
         travelling: travelling(&head.headers),
+        chunks: head.version != Version::HTTP_10,
         deadline: ctx.started + config.resilience.deadline,
         body,
     })

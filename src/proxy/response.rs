@@ -26,6 +26,7 @@ pub(super) fn upstream_response_filter(response: &ResponseHeader, ctx: &mut Ctx)
     if !attempt.accepted() {
         attempt.headers = response.headers.clone();
     }
+    ctx.outbox.set_patience(attempt.content_until);
     let encoding = response.headers.get(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
     if attempt.accepted() && encoding.is_some() {
         let message = "the provider compressed its answer although it was asked not to";
@@ -45,11 +46,14 @@ pub(super) fn response_body_filter(body: &mut Option<Bytes>, end: bool, ctx: &mu
         return if end || room <= bytes.len() { Err(told()) } else { Ok(()) };
     }
     let mut out = std::mem::take(&mut attempt.held);
+    let late = attempt.started.elapsed() > attempt.upstream.timeouts.total;
     let pushed = if bytes.is_empty() { Ok(()) } else { attempt.reply.push(&bytes, &mut out) };
     if end && pushed.is_ok() {
         attempt.reply.finish(&mut out);
     }
-    if let Err(error) = pushed {
+    if late && !attempt.reply.ended() {
+        attempt.failure = Some(ApiError::new(ErrorKind::Timeout, "the provider's answer takes too long"));
+    } else if let Err(error) = pushed {
         attempt.failure = Some(ApiError::new(ErrorKind::BadGateway, error.to_string()));
     } else if let Some(failure) = attempt.reply.failure() {
         attempt.failure = Some(failure.clone());
@@ -92,13 +96,13 @@ fn hold(attempt: &mut Attempt, out: Vec<u8>, peek: &Peek) -> Result<()> {
 /// The commit point: the client gets its header.
 fn commit(ctx: &mut Ctx, out: &[u8]) -> Result<()> {
     let mut response = ResponseHeader::build(200, Some(8))?;
-    let streams = ctx.inbound.as_ref().is_some_and(|inbound| inbound.stream);
-    if streams {
+    let inbound = ctx.inbound()?;
+    if inbound.stream {
         response.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"))?;
         response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))?;
         // Asks nginx not to collect events before it passes them on.
         response.insert_header(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))?;
-        if ctx.inbound.as_ref().is_some_and(|inbound| inbound.chunks) {
+        if inbound.chunks {
             response.insert_header(header::TRANSFER_ENCODING, HeaderValue::from_static("chunked"))?;
         }
     } else {

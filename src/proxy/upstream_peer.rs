@@ -46,21 +46,21 @@ pub(super) async fn upstream_peer(gateway: &Gateway, ctx: &mut Ctx) -> Result<Bo
         }
     };
     let upstream = Arc::clone(&attempt.upstream);
-    let streams = attempt.streams && ctx.inbound()?.stream;
+    let header_until = attempt.streams.then(|| attempt.started + upstream.timeouts.first_byte);
     ctx.walk.attempts += 1;
-    ctx.outbox.set_patience(streams.then(|| patience(ctx)).flatten());
+    ctx.outbox.set_patience(header_until.into_iter().chain(attempt.content_until).min());
     ctx.attempt = Some(attempt);
     match gateway.endpoints.address(&upstream.base_url.host, upstream.base_url.port).await {
-        Ok(address) => Ok(Box::new(peer(&upstream, address))),
+        Ok(address) => Ok(Box::new(peer(&upstream, address, header_until.is_some()))),
         Err(error) => Err(gateway.judge(ctx, error.into_up(), false)),
     }
 }
 
-/// The moment at which waiting for the first content of this attempt ends.
-fn patience(ctx: &Ctx) -> Option<Instant> {
+/// The moment at which waiting for the first content of an attempt that begins at `started` ends.
+fn content_until(ctx: &Ctx, started: Instant) -> Option<Instant> {
     let peek = &ctx.snapshot.config.resilience.peek;
     let total = ctx.started + peek.total.of(ctx.dialect);
-    peek.enabled.then(|| (Instant::now() + peek.first_content.of(ctx.dialect)).min(total))
+    peek.enabled.then(|| (started + peek.first_content.of(ctx.dialect)).min(total))
 }
 
 async fn begin(gateway: &Gateway, ctx: &mut Ctx) -> Result<Attempt, ApiError> {
@@ -177,6 +177,7 @@ fn encode(ctx: &Ctx, lease: Lease, step: &Step) -> Result<Attempt, ApiError> {
         notes: encoded.notes.clone(),
         strip_usage,
     });
+    let started = Instant::now();
     Ok(Attempt {
         lease,
         account: Arc::clone(account),
@@ -186,7 +187,8 @@ fn encode(ctx: &Ctx, lease: Lease, step: &Step) -> Result<Attempt, ApiError> {
         streams,
         model: step.model.clone(),
         reply,
-        started: Instant::now(),
+        started,
+        content_until: if streams && inbound.stream { content_until(ctx, started) } else { None },
         status: 0,
         headers: HeaderMap::new(),
         request_id: None,
@@ -232,7 +234,7 @@ fn reply_context(ctx: &Ctx, inbound: &Inbound, model: &str, include_usage: bool)
     }
 }
 
-fn peer(upstream: &Upstream, address: SocketAddr) -> HttpPeer {
+fn peer(upstream: &Upstream, address: SocketAddr, streams: bool) -> HttpPeer {
     let base = &upstream.base_url;
     let sni = base.host.trim_start_matches('[').trim_end_matches(']').to_owned();
     let mut peer = HttpPeer::new(address, base.tls, sni);
@@ -240,7 +242,9 @@ fn peer(upstream: &Upstream, address: SocketAddr) -> HttpPeer {
     let options = &mut peer.options;
     options.connection_timeout = Some(timeouts.connect);
     options.total_connection_timeout = Some(timeouts.total_connect);
-    options.read_timeout = Some(timeouts.idle.max(timeouts.first_byte));
+    // An answer that is not streamed has no header before the model is done; a stream's header is waited for by the
+    // request's own clock.
+    options.read_timeout = Some(if streams { timeouts.idle } else { timeouts.first_byte });
     options.write_timeout = Some(timeouts.write);
     options.idle_timeout = Some(IDLE);
     options.tcp_keepalive = Some(KEEPALIVE);

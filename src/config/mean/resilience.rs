@@ -2,7 +2,7 @@
 
 use super::Mean;
 use crate::config::report::At;
-use crate::config::{Affinity, Aimd, Breaker, Cooldown, GraceRetry, Peek, PerClient, Resilience, raw};
+use crate::config::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience, raw};
 
 /// Most attempts of one request, whatever the file says.
 const ATTEMPTS_MAX: u64 = 64;
@@ -24,8 +24,6 @@ impl Mean<'_> {
             cooldown: self.cooldown(&at.key("cooldown"), &raw.cooldown),
             affinity: self.affinity(&at.key("affinity"), &raw.affinity),
             peek: self.peek(&at.key("peek"), &raw.peek),
-            breaker: self.breaker(&at.key("breaker"), &raw.breaker),
-            aimd: self.aimd(&at.key("aimd"), &raw.aimd),
             wait_for_slot: raw.wait_for_slot.0,
             retry_network: raw.retry_network,
             retry_status: raw.retry_status,
@@ -86,26 +84,5 @@ impl Mean<'_> {
             anthropic: span("anthropic", raw.anthropic, own.anthropic),
             others: span("others", raw.others, own.others),
         }
-    }
-
-    fn breaker(&mut self, at: &At<'_>, raw: &raw::Breaker) -> Breaker {
-        let open = self.positive(at, "open", raw.open);
-        let open_max = self.positive(at, "open_max", raw.open_max);
-        if open_max < open {
-            let help = format!("write at least {}, or a shorter `open`", raw.open);
-            self.problems.error(&at.key("open_max"), "`open_max` is shorter than `open`", Some(help));
-        }
-        let failures = self.number(at, "failures", raw.failures, (1, COUNT_MAX));
-        Breaker { enabled: raw.enabled, failures, open, open_max }
-    }
-
-    fn aimd(&mut self, at: &At<'_>, raw: &raw::Aimd) -> Aimd {
-        let slow_percent = self.number(at, "slow_percent", raw.slow_percent, (1, 1000));
-        let skip_percent = self.number(at, "skip_percent", raw.skip_percent, (1, 1000));
-        if skip_percent < slow_percent {
-            let help = format!("write at least {slow_percent}");
-            self.problems.error(&at.key("skip_percent"), "`skip_percent` is below `slow_percent`", Some(help));
-        }
-        Aimd { enabled: raw.enabled, slow_percent, slow_wait_max: raw.slow_wait_max.0, skip_percent }
     }
 }

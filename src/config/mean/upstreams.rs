@@ -185,6 +185,7 @@ impl Mean<'_> {
         set(&mut quirks.stream_usage, raw.stream_usage);
         set(&mut quirks.developer_role, raw.developer_role);
         set(&mut quirks.reasoning_content, raw.reasoning_content);
+        set(&mut quirks.custom_tools, raw.custom_tools);
         set(&mut quirks.json_schema, raw.json_schema);
         set(&mut quirks.call_ids, raw.call_ids);
         if let Some(tokens) = raw.default_max_output_tokens {

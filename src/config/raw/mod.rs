@@ -12,7 +12,7 @@ use interlingua_filters::Dialect;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
-pub use self::resilience::{Affinity, Aimd, Breaker, Cooldown, GraceRetry, Peek, PerClient, Resilience};
+pub use self::resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience};
 pub use self::server::Server;
 use super::units::{OneOrMany, SecretText, TimeSpan};
 use super::{AuthStyle, StreamMode};

@@ -32,10 +32,6 @@ pub struct Resilience {
     pub affinity: Affinity,
     /// Limits of the time before the first content of a stream.
     pub peek: Peek,
-    /// Accounts that fail rest, until one request proves them well.
-    pub breaker: Breaker,
-    /// Accounts learn how much their provider lets them do.
-    pub aimd: Aimd,
 }
 
 impl Default for Resilience {
@@ -52,8 +48,6 @@ impl Default for Resilience {
             cooldown: Cooldown::default(),
             affinity: Affinity::default(),
             peek: Peek::default(),
-            breaker: Breaker::default(),
-            aimd: Aimd::default(),
         }
     }
 }
@@ -163,49 +157,4 @@ pub struct PerClient {
     pub anthropic: Option<TimeSpan>,
     /// For all others.
     pub others: Option<TimeSpan>,
-}
-
-/// Accounts that fail rest, until one request proves them well.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Breaker {
-    /// Switch.
-    pub enabled: bool,
-    /// Failures in a row after which the account rests. At least 1.
-    pub failures: u64,
-    /// First rest; doubles each time.
-    pub open: TimeSpan,
-    /// Longest rest.
-    pub open_max: TimeSpan,
-}
-
-impl Default for Breaker {
-    fn default() -> Self {
-        Breaker { enabled: true, failures: 5, open: TimeSpan::secs(30), open_max: TimeSpan::secs(600) }
-    }
-}
-
-/// Accounts learn how much their provider lets them do (additive increase, multiplicative decrease).
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Aimd {
-    /// Switch.
-    pub enabled: bool,
-    /// Usage of the learned limit from which requests wait a little, in percent.
-    pub slow_percent: u64,
-    /// Longest such wait.
-    pub slow_wait_max: TimeSpan,
-    /// Usage of the learned limit from which the account is passed over, in percent. At least `slow_percent`.
-    pub skip_percent: u64,
-}
-
-impl Default for Aimd {
-    fn default() -> Self {
-        Aimd {
-            enabled: true,
-            slow_percent: 80,
-            slow_wait_max: TimeSpan(std::time::Duration::from_millis(100)),
-            skip_percent: 120,
-        }
-    }
 }

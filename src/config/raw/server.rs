@@ -26,7 +26,7 @@ pub struct Server {
     pub downstream_write_timeout: TimeSpan,
     /// How long requests in flight may go on when the process shall end.
     pub drain_timeout: TimeSpan,
-    /// Answer with the model name that the client asked for, not with the provider's.
+    /// Name in translated answers the model that the client asked for, not the provider's.
     pub echo_model: bool,
     /// Show reasoning to clients of openai_chat as `reasoning_content`, which is not OpenAI's own.
     pub reasoning_content: bool,

@@ -195,7 +195,7 @@ fn thinking(context: &Context<'_>) -> Verdict {
             )
         })?;
     }
-    forbid(matches!(text(&body["tool_choice"]["type"]), "any" | "tool"), || {
+    forbid(kind == "enabled" && matches!(text(&body["tool_choice"]["type"]), "any" | "tool"), || {
         "Thinking may not be enabled when tool_choice forces tool use.".into()
     })?;
     forbid(body["temperature"].as_f64().is_some_and(|value| (value - 1.0).abs() > 1e-9), || {
@@ -219,6 +219,7 @@ fn roles(context: &Context<'_>) -> Verdict {
         .get_all("anthropic-beta")
         .iter()
         .any(|value| value.to_str().is_ok_and(|value| value.contains(SYSTEM_TURNS_BETA)));
+    let beta = beta || context.view.model.contains("opus-4-8");
     let mut before = "";
     for (at, role, _) in messages(context) {
         forbid(role == "system" && !beta, || {
@@ -230,7 +231,7 @@ fn roles(context: &Context<'_>) -> Verdict {
             format!("messages.{at}.role: Input should be 'user' or 'assistant'")
         })?;
         forbid(at == 0 && role == "assistant", || "messages: first message must use the \"user\" role".into())?;
-        forbid(context.alternation && role == before, || {
+        forbid(context.legacy && role == before, || {
             format!(
                 "messages: roles must alternate between \"user\" and \"assistant\", but found multiple \"{role}\" roles in a row"
             )

@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 pub(super) const RULES: &[Rule] =
     &[known, required, config, config_known, system, tools, calling, roles, parts, pairing, signatures];
 
-const KNOWN: [(&str, &str); 10] = [
+const KNOWN: [(&str, &str); 11] = [
     ("contents", "contents"),
     ("systemInstruction", "system_instruction"),
     ("tools", "tools"),
@@ -24,6 +24,7 @@ const KNOWN: [(&str, &str); 10] = [
     ("labels", "labels"),
     ("model", "model"),
     ("serviceTier", "service_tier"),
+    ("modelArmorConfig", "model_armor_config"),
 ];
 
 const CONFIG: [&str; 27] = [
@@ -148,7 +149,7 @@ fn config_known(context: &Context<'_>) -> Verdict {
         .find(|(name, _)| !CONFIG.iter().any(|own| name.as_str() == *own || **name == snake(own)));
     unknown.map_or(Ok(()), |(name, _)| Err(unknown_name("generation_config", name)))?;
     let schema = either(config_of(context), "responseSchema", "response_schema");
-    if schema.is_null() { Ok(()) } else { check_schema("generation_config.response_schema", schema) }
+    if schema.is_null() { Ok(()) } else { check_schema("generation_config.response_schema", schema, context.legacy) }
 }
 
 fn config(context: &Context<'_>) -> Verdict {
@@ -258,7 +259,7 @@ fn check_function(context: &Context<'_>, here: &str, function: &Value) -> Verdic
     refuse_if(!json_schema.is_null() && !parameters.is_null(), || {
         field(here, "only one of `parameters` and `parameters_json_schema` may be set.")
     })?;
-    if parameters.is_null() { Ok(()) } else { check_schema(&format!("{here}.parameters"), parameters) }
+    if parameters.is_null() { Ok(()) } else { check_schema(&format!("{here}.parameters"), parameters, context.legacy) }
 }
 
 fn calling(context: &Context<'_>) -> Verdict {
@@ -291,7 +292,7 @@ fn roles(context: &Context<'_>) -> Verdict {
         refuse_if(!["", "user", "model", "function"].contains(&role), || {
             Refusal::invalid("Please use a valid role: user, model.")
         })?;
-        refuse_if(context.alternation && role == before && !role.is_empty(), || {
+        refuse_if(context.legacy && role == before && !role.is_empty(), || {
             Refusal::invalid("Please ensure that multiturn requests alternate between user and model.")
         })?;
         before = role;
@@ -304,13 +305,13 @@ fn parts(context: &Context<'_>) -> Verdict {
         let here = format!("contents[{at}].parts");
         refuse_if(parts.is_empty(), || field(&here, "contents.parts must not be empty."))?;
         for (n, part) in parts.iter().enumerate() {
-            check_part(&format!("{here}[{n}]"), part)?;
+            check_part(&format!("{here}[{n}]"), part, context.legacy)?;
         }
     }
     Ok(())
 }
 
-fn check_part(here: &str, part: &Value) -> Verdict {
+fn check_part(here: &str, part: &Value, legacy: bool) -> Verdict {
     const BESIDE: [&str; 5] = ["thought", "thoughtSignature", "videoMetadata", "mediaResolution", "partMetadata"];
     for name in part.as_object().into_iter().flatten().map(|(name, _)| name) {
         let is_data = DATA.iter().any(|(camel, snake)| name == camel || name == snake);
@@ -329,7 +330,7 @@ fn check_part(here: &str, part: &Value) -> Verdict {
     refuse_if(given == 0 && !signed, || {
         field(&format!("{here}.data"), "required oneof field 'data' must have one initialized field")
     })?;
-    refuse_if(part["text"] == "" && !signed, || {
+    refuse_if(legacy && part["text"] == "" && !signed, || {
         Refusal::invalid(
             "Unable to submit request because it has an empty text parameter. Add a value to the parameter and try again.",
         )

@@ -37,11 +37,11 @@ const MEMBERS: [&str; 22] = [
 const TYPES: [&str; 8] = ["TYPE_UNSPECIFIED", "STRING", "NUMBER", "INTEGER", "BOOLEAN", "ARRAY", "OBJECT", "NULL"];
 
 /// Checks a `parameters` or `responseSchema` value.
-pub(super) fn check_schema(path: &str, schema: &Value) -> Verdict {
-    check(path, schema, 0)
+pub(super) fn check_schema(path: &str, schema: &Value, legacy: bool) -> Verdict {
+    check(path, schema, legacy, 0)
 }
 
-fn check(path: &str, schema: &Value, depth: usize) -> Verdict {
+fn check(path: &str, schema: &Value, legacy: bool, depth: usize) -> Verdict {
     refuse_if(depth > DEPTH_MAX, || {
         Refusal::invalid(format!("The schema at '{path}' exceeds the maximum allowed nesting depth."))
     })?;
@@ -61,13 +61,13 @@ fn check(path: &str, schema: &Value, depth: usize) -> Verdict {
     match kind.as_str() {
         "ARRAY" => {
             refuse_if(schema["items"].is_null(), || missing(path, "items", "missing field."))?;
-            check(&format!("{path}.items"), &schema["items"], depth + 1)?;
+            check(&format!("{path}.items"), &schema["items"], legacy, depth + 1)?;
         }
-        "OBJECT" if !anything => check_object(path, schema, depth)?,
+        "OBJECT" if !anything => check_object(path, schema, legacy, depth)?,
         _ => {}
     }
     for (n, option) in items(&schema["anyOf"]).iter().chain(items(&schema["any_of"])).enumerate() {
-        check(&format!("{path}.any_of[{n}]"), option, depth + 1)?;
+        check(&format!("{path}.any_of[{n}]"), option, legacy, depth + 1)?;
     }
     Ok(())
 }
@@ -112,17 +112,17 @@ fn check_words(path: &str, schema: &Value, kind: &str) -> Verdict {
     })
 }
 
-fn check_object(path: &str, schema: &Value, depth: usize) -> Verdict {
-    let Some(properties) = schema["properties"].as_object().filter(|properties| !properties.is_empty()) else {
-        return Err(missing(path, "properties", "should be non-empty for OBJECT type"));
-    };
+fn check_object(path: &str, schema: &Value, legacy: bool, depth: usize) -> Verdict {
+    let none = serde_json::Map::new();
+    let properties = schema["properties"].as_object().unwrap_or(&none);
+    refuse_if(legacy && properties.is_empty(), || missing(path, "properties", "should be non-empty for OBJECT type"))?;
     for (n, name) in items(&schema["required"]).iter().enumerate() {
         refuse_if(!properties.contains_key(text(name)), || {
             missing(path, &format!("required[{n}]"), "property is not defined")
         })?;
     }
     for (name, property) in properties {
-        check(&format!("{path}.properties[{name}]"), property, depth + 1)?;
+        check(&format!("{path}.properties[{name}]"), property, legacy, depth + 1)?;
     }
     Ok(())
 }

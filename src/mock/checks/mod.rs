@@ -26,8 +26,8 @@ pub(crate) struct Context<'a> {
     pub(crate) memory: &'a Memory,
     /// The scenario is `think-tool`: thinking must come back.
     pub(crate) thinks: bool,
-    /// Two turns of one role in a row are refused.
-    pub(crate) alternation: bool,
+    /// Also refuse what only older models and Vertex refuse.
+    pub(crate) legacy: bool,
     /// Tokens are only counted.
     pub(crate) counting: bool,
 }

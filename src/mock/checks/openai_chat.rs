@@ -24,7 +24,8 @@ pub(super) const RULES: &[Rule] = &[
     deepseek_thinking,
 ];
 
-const KNOWN: [&str; 41] = [
+const KNOWN: [&str; 42] = [
+    "prompt_cache_options",
     "model",
     "messages",
     "stream",
@@ -137,18 +138,23 @@ fn model_family(context: &Context<'_>) -> Verdict {
         .param("max_tokens")
         .code("unsupported_parameter")
     })?;
-    for name in ["temperature", "top_p"] {
-        let value = &body[name];
+    // Without reasoning the sampling parameters work again.
+    let sampling: &[&str] = if body["reasoning_effort"] == "none" { &[] } else { &["temperature", "top_p"] };
+    for name in sampling {
+        let value = &body[*name];
         refuse_if(value.as_f64().is_some_and(|value| (value - 1.0).abs() > 1e-9), || {
             Refusal::invalid(format!(
                 "Unsupported value: '{name}' does not support {value} with this model. Only the default (1) value is \
                  supported."
             ))
-            .param(name)
+            .param(*name)
             .code("unsupported_value")
         })?;
     }
-    let refused = ["stop", "logprobs", "top_logprobs", "logit_bias", "presence_penalty", "frequency_penalty"];
+    // The first small models still take stop sequences.
+    let stops = ["o1", "o3-mini"].iter().any(|model| context.view.model.starts_with(model));
+    refuse_if(!stops && !body["stop"].is_null(), || unsupported("stop"))?;
+    let refused = ["logprobs", "top_logprobs", "logit_bias", "presence_penalty", "frequency_penalty"];
     let given = refused.iter().find(|name| {
         let value = &body[**name];
         !value.is_null() && *value != false && value.as_f64() != Some(0.0)
@@ -327,9 +333,9 @@ fn pairing(context: &Context<'_>) -> Verdict {
             refuse_if(id.is_empty(), || missing(format!("messages[{at}].tool_call_id")))?;
             let place = open.iter().position(|own| *own == id);
             refuse_if(place.is_none(), || orphan(at, seen_calls))?;
-            place.into_iter().for_each(|place| {
+            if let Some(place) = place {
                 open.remove(place);
-            });
+            }
             continue;
         }
         refuse_if(!open.is_empty(), || unanswered(&open, at))?;

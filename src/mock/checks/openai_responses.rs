@@ -28,7 +28,8 @@ pub(super) const RULES: &[Rule] = &[
     media,
 ];
 
-const KNOWN: [&str; 37] = [
+const KNOWN: [&str; 38] = [
+    "prompt_cache_options",
     "model",
     "input",
     "instructions",
@@ -68,7 +69,7 @@ const KNOWN: [&str; 37] = [
     "reasoning_effort",
 ];
 
-const ITEM_TYPES: [&str; 27] = [
+const ITEM_TYPES: [&str; 28] = [
     "message",
     "reasoning",
     "function_call",
@@ -96,6 +97,7 @@ const ITEM_TYPES: [&str; 27] = [
     "tool_search_call",
     "tool_search_output",
     "program",
+    "additional_tools",
 ];
 
 fn required(context: &Context<'_>) -> Verdict {
@@ -157,7 +159,7 @@ fn numbers(context: &Context<'_>) -> Verdict {
 
 fn model_family(context: &Context<'_>) -> Verdict {
     let (body, model) = (context.body, context.view.model.as_str());
-    if reasons(model) {
+    if reasons(model) && body["reasoning"]["effort"] != "none" {
         for name in ["temperature", "top_p"] {
             refuse_if(body[name].as_f64().is_some_and(|value| (value - 1.0).abs() > 1e-9), || unsupported(name))?;
         }

@@ -67,14 +67,14 @@ impl Speaker {
                     (_, None) => (Some(vec![json!({"text": ""})]), reason(&plan.finish)),
                 };
                 let value = self.response(plan, parts, Some(reason), plan.usage.output, plan.usage.reasoning);
-                vec![Frame::data(Role::Terminal, &value)]
+                vec![Frame::escaped(Role::Terminal, &value)]
             }
         }
     }
 
     fn content(&self, plan: &Plan, parts: Vec<Value>) -> Frame {
         let [output, reasoning] = self.told;
-        Frame::data(Role::Content, &self.response(plan, Some(parts), None, output, reasoning))
+        Frame::escaped(Role::Content, &self.response(plan, Some(parts), None, output, reasoning))
     }
 
     fn whole(&self, plan: &Plan, at: usize, piece: &Piece) -> Option<Value> {

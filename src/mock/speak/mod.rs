@@ -31,6 +31,11 @@ impl Speaker {
         }
     }
 
+    /// The items of a Responses answer, as later requests may refer to them.
+    pub(crate) fn output(plan: &Plan) -> Vec<Value> {
+        openai_responses::Speaker::output(plan)
+    }
+
     /// The whole answer.
     pub(crate) fn unary(&self, plan: &Plan) -> Value {
         match self {
@@ -58,7 +63,7 @@ impl Speaker {
             Self::Chat(_) => vec![Frame::data(Terminal, &refusal.body(Dialect::Chat, request_id))],
             Self::Responses(speaker) => speaker.error(plan, refusal),
             Self::Anthropic(_) => vec![Frame::named(Terminal, &refusal.body(Dialect::Anthropic, request_id))],
-            Self::Gemini(_) => vec![Frame::data(Terminal, &refusal.body(Dialect::Gemini, request_id))],
+            Self::Gemini(_) => vec![Frame::escaped(Terminal, &refusal.body(Dialect::Gemini, request_id))],
         }
     }
 }

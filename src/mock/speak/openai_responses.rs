@@ -55,7 +55,7 @@ impl Speaker {
     }
 
     /// The items of an answer, as a later request may refer to them.
-    pub(crate) fn output(&self, plan: &Plan) -> Vec<Value> {
+    pub(crate) fn output(plan: &Plan) -> Vec<Value> {
         plan.pieces.iter().map(|piece| item(plan, piece, true)).collect()
     }
 

@@ -53,7 +53,9 @@ fn read_user(view: &mut View, parts: &[Value]) {
         let response = either(part, "functionResponse", "function_response");
         if response.is_object() {
             view.results.push(response["response"].to_string());
-            items(&response["parts"]).iter().for_each(|part| read_media(view, part));
+            for part in items(&response["parts"]) {
+                read_media(view, part);
+            }
         }
         read_media(view, part);
     }

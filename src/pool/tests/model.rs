@@ -190,8 +190,7 @@ impl Model {
         };
         let standing_in_the_way = |n: &&usize| {
             let account = &self.accounts[**n];
-            let probe_ready = matches!(account.locks.standing(question.family, now), Standing::Probe { .. });
-            account.on() && question.not != **n && !(probe_ready && account.full())
+            account.on() && question.not != **n
         };
         let end = |n: &usize| self.accounts[*n].locks.longest(question.family, now).map(|lock| lock.until);
         Unavailable { reason, soonest: all.iter().filter(standing_in_the_way).filter_map(end).min() }

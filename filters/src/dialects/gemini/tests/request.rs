@@ -381,9 +381,11 @@ proptest! {
     fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..64), cut in any::<prop::sample::Index>()) {
         let _ = decode_request(&bytes, &endpoint());
         let _ = decode_response(&bytes);
-        let end = cut.index(AGENT.len());
-        if AGENT.is_char_boundary(end) {
-            prop_assert!(decode_request(&AGENT.as_bytes()[..end], &endpoint()).is_err());
+        // Without its last line end: what is cut is never whole.
+        let agent = AGENT.trim_end();
+        let end = cut.index(agent.len());
+        if agent.is_char_boundary(end) {
+            prop_assert!(decode_request(&agent.as_bytes()[..end], &endpoint()).is_err());
         }
     }
 }
