@@ -144,8 +144,9 @@ fn conversation(head: &RequestHeader, ctx: &Ctx, skimmed: &Skim<'_>) -> Option<u
         conversation: header("session_id").or_else(|| header("conversation_id")),
         prompt_cache_key: skimmed.prompt_cache_key.as_deref(),
         previous_response_id: skimmed.previous_response_id.as_deref(),
-        system: Some(&prefix),
-        first_user: None,
+        // One hash of both: the skimmer reads up to the end of the first user turn.
+        system: None,
+        first_user: Some(&prefix),
     };
     session_key(&parts).map(|(key, _)| key)
 }
