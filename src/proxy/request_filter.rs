@@ -15,7 +15,7 @@ use super::endpoint::{self, Accent, Action, Generate};
 use super::gateway::Gateway;
 use super::{auth, body, local, replay, respond};
 use crate::limits::Refusals;
-use crate::pool::session_key::{Parts, session_key};
+use crate::pool::session_key::{Parts, response_key, session_key};
 
 /// Slowest body that a client may send, in bytes a second, before it is cut off.
 const MIN_SEND_RATE: usize = 1024;
@@ -119,12 +119,15 @@ fn plan(head: &RequestHeader, ctx: &Ctx, generate: &Generate, body: Bytes) -> Re
         });
     };
     let stream = generate.stream.or_else(|| skimmed.stream.as_ref().map(|(stream, _)| *stream)).unwrap_or(false);
+    let previous = skimmed.previous_response_id.as_deref().filter(|_| config.resilience.affinity.enabled);
+    let continues = previous.map(|id| response_key(ctx.client.as_deref().unwrap_or_default(), id));
     let session = if config.resilience.affinity.enabled { conversation(head, ctx, &skimmed) } else { None };
     Ok(Inbound {
         model,
         stream,
         route,
         session,
+        continues,
         travelling: travelling(&head.headers),
         chunks: head.version != Version::HTTP_10,
         deadline: ctx.started + config.resilience.deadline,

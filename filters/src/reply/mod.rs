@@ -203,6 +203,11 @@ impl Reply {
         self.seen.usage.as_ref()
     }
 
+    /// The provider's own id of the answer.
+    pub fn answer_id(&self) -> Option<&str> {
+        self.seen.answer_id.as_deref()
+    }
+
     /// Why the first choice ended.
     pub fn stop(&self) -> Option<StopReason> {
         self.seen.stop
