@@ -9,6 +9,8 @@ mod h2;
 mod process;
 #[path = "gateway/protocol.rs"]
 mod protocol;
+#[path = "gateway/provider.rs"]
+mod provider;
 #[path = "gateway/rig.rs"]
 mod rig;
 #[path = "gateway/stage.rs"]

@@ -54,6 +54,13 @@ pub(super) fn start(config: Config, file: Option<PathBuf>) -> Result<(), Failure
     let store = Arc::new(Store::new(config));
     let gateway = gateway(&store)?;
     let reloader = file.map(|file| Arc::new(Reloader::new(file, Box::new(environment), Arc::clone(&store))));
+    if let Some(reloader) = &reloader {
+        let metrics = gateway.metrics.clone();
+        reloader.on_attempt(Box::new(move |applied| {
+            let result = if applied { "applied" } else { "refused" };
+            metrics.config_reloads.with_label_values(&[result]).inc();
+        }));
+    }
     let watch = reloader.clone().map(Watch::start).transpose();
     if let Err(error) = &watch {
         tracing::warn!(%error, "the configuration file is not watched; SIGHUP reloads it");

@@ -9,9 +9,9 @@ use std::collections::HashSet;
 use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, SyncSender, sync_channel};
+use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -44,6 +44,8 @@ pub struct Reloader {
     /// Digest of the text that was last read, whether it was good or not. Held while reloading, so that two reloads
     /// cannot overtake each other.
     seen: Mutex<Option<[u8; 32]>>,
+    /// Set once, when the process starts.
+    follower: OnceLock<Box<dyn Fn(bool) + Send + Sync>>,
 }
 
 impl Reloader {
@@ -51,7 +53,13 @@ impl Reloader {
     pub fn new(path: PathBuf, env: Env, store: Arc<Store>) -> Self {
         let started = store.load().config.server.clone();
         let seen = read_text(&path).ok().map(|text| digest(&text));
-        Reloader { path, env, store, started, seen: Mutex::new(seen) }
+        Reloader { path, env, store, started, seen: Mutex::new(seen), follower: OnceLock::new() }
+    }
+
+    /// Calls `follower` after every attempt from now on, with whether the file was put in force. It can be set once;
+    /// `false` if it was set before.
+    pub fn on_attempt(&self, follower: Box<dyn Fn(bool) + Send + Sync>) -> bool {
+        self.follower.set(follower).is_ok()
     }
 
     /// Reads the file and puts it in force, also if its text is the same: what it refers to may have changed. Gives the
@@ -74,6 +82,14 @@ impl Reloader {
     }
 
     fn apply(&self, text: Result<String, Report>, seen: &mut Option<[u8; 32]>) -> Result<u64, Report> {
+        let result = self.put_in_force(text, seen);
+        if let Some(follower) = self.follower.get() {
+            follower(result.is_ok());
+        }
+        result
+    }
+
+    fn put_in_force(&self, text: Result<String, Report>, seen: &mut Option<[u8; 32]>) -> Result<u64, Report> {
         *seen = text.as_ref().ok().map(|text| digest(text));
         let loaded = text.and_then(|text| inspect_text(&self.path, &text, &*self.env)).inspect_err(|report| {
             let problems = report.short().replace('\n', " | ");

@@ -57,6 +57,8 @@ pub struct Inbound {
     pub route: Route,
     /// What binds its conversation to an account; `None` with affinity off.
     pub session: Option<u128>,
+    /// What stands for the stored answer that the request continues: only the account that gave it knows it.
+    pub continues: Option<u128>,
     /// Caller's headers that may travel to a provider of the caller's own dialect.
     pub travelling: HeaderMap,
     /// When the last attempt may begin.

@@ -66,6 +66,9 @@ impl Accent {
 /// Versions that the vendors' SDKs put before their paths.
 const VERSIONS: [&str; 3] = ["v1", "v1beta", "v1alpha"];
 
+/// What asks a model in Gemini's paths. No model's name ends so.
+const VERBS: [&str; 2] = [":generateContent", ":streamGenerateContent"];
+
 /// Finds the action of a request line.
 ///
 /// # Errors
@@ -82,7 +85,7 @@ pub fn find(method: &str, path: &str, query: Option<&str>, accent: Accent) -> Re
         (_, "/responses") => post(method, path, Dialect::OpenAiResponses),
         (_, "/messages") => post(method, path, Dialect::Anthropic),
         ("GET", "/models") => Ok(Action::ListModels(list_dialect(version, accent))),
-        ("GET", _) if rest.starts_with("/models/") => {
+        ("GET", _) if rest.starts_with("/models/") && !VERBS.iter().any(|verb| rest.ends_with(verb)) => {
             let id = decode(&rest["/models/".len()..]).into_owned();
             Ok(Action::GetModel(list_dialect(version, accent), id))
         }
@@ -215,6 +218,8 @@ mod tests {
     fn lost_callers_are_told_in_their_dialect() {
         let lost = find("GET", "/v1/messages", None, Accent::default()).unwrap_err();
         assert_eq!((lost.dialect, lost.error.kind), (Dialect::Anthropic, ErrorKind::MethodNotAllowed));
+        let lost = find("GET", "/v1beta/models/g:generateContent", None, Accent::default()).unwrap_err();
+        assert_eq!((lost.dialect, lost.error.kind), (Dialect::Gemini, ErrorKind::MethodNotAllowed));
         let lost = find("POST", "/v1/messages/batches", None, Accent::default()).unwrap_err();
         assert_eq!((lost.dialect, lost.error.kind), (Dialect::Anthropic, ErrorKind::NotFound));
         assert!(find("POST", "/v1beta/models/g:embedContent", None, Accent::default()).is_err());

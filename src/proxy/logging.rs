@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use interlingua_filters::Dialect;
 use interlingua_filters::ir::{Loss, Usage};
 use pingora::Error;
 use pingora_proxy::Session;
@@ -10,6 +11,7 @@ use super::clock::now;
 use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
 use super::replay;
+use crate::pool::session_key::response_key;
 
 /// Puts the downstream session back, settles the last attempt, and writes metrics and the log line.
 pub(super) async fn logging(gateway: &Gateway, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {
@@ -45,6 +47,13 @@ fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
         attempt.lease.succeeded(now);
         if let Some(session) = ctx.inbound.as_ref().and_then(|inbound| inbound.session) {
             gateway.affinity.served(session, &attempt.account.id, now);
+        }
+        let answer = attempt.reply.answer_id().filter(|_| {
+            ctx.dialect == Dialect::OpenAiResponses && attempt.upstream.dialect == Dialect::OpenAiResponses
+        });
+        if let Some(id) = answer {
+            let key = response_key(ctx.client.as_deref().unwrap_or_default(), id);
+            gateway.affinity.served(key, &attempt.account.id, now);
         }
         gateway.metrics.attempts.with_label_values(&[labels[0], labels[1], "ok"]).inc();
     } else if ctx.walk.client_left {

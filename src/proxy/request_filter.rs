@@ -15,7 +15,7 @@ use super::endpoint::{self, Accent, Action, Generate};
 use super::gateway::Gateway;
 use super::{auth, body, local, replay, respond};
 use crate::limits::Refusals;
-use crate::pool::session_key::{Parts, session_key};
+use crate::pool::session_key::{Parts, response_key, session_key};
 
 /// Slowest body that a client may send, in bytes a second, before it is cut off.
 const MIN_SEND_RATE: usize = 1024;
@@ -119,6 +119,8 @@ fn plan(head: &RequestHeader, ctx: &Ctx, generate: &Generate, body: Bytes) -> Re
         });
     };
     let stream = generate.stream.or_else(|| skimmed.stream.as_ref().map(|(stream, _)| *stream)).unwrap_or(false);
+    let previous = skimmed.previous_response_id.as_deref().filter(|_| config.resilience.affinity.enabled);
+    let continues = previous.map(|id| response_key(ctx.client.as_deref().unwrap_or_default(), id));
     let session = if config.resilience.affinity.enabled { conversation(head, ctx, &skimmed) } else { None };
     Ok(Inbound {
         model,
@@ -126,6 +128,7 @@ fn plan(head: &RequestHeader, ctx: &Ctx, generate: &Generate, body: Bytes) -> Re
         chunks: head.version == Version::HTTP_11,
         route,
         session,
+        continues,
         travelling: travelling(&head.headers),
         deadline: ctx.started + config.resilience.deadline,
         body,
@@ -144,8 +147,9 @@ fn conversation(head: &RequestHeader, ctx: &Ctx, skimmed: &Skim<'_>) -> Option<u
         conversation: header("session_id").or_else(|| header("conversation_id")),
         prompt_cache_key: skimmed.prompt_cache_key.as_deref(),
         previous_response_id: skimmed.previous_response_id.as_deref(),
-        system: Some(&prefix),
-        first_user: None,
+        // One hash of both: the skimmer reads up to the end of the first user turn.
+        system: None,
+        first_user: Some(&prefix),
     };
     session_key(&parts).map(|(key, _)| key)
 }

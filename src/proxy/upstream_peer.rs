@@ -80,6 +80,8 @@ async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, Step), ApiEr
     let inbound = ctx.inbound.as_ref().ok_or_else(unplanned)?;
     let (resilience, roster) = (&ctx.snapshot.config.resilience, &ctx.snapshot.roster);
     let bound = inbound.session.and_then(|session| gateway.affinity.bound(session, now()));
+    let holder = inbound.continues.and_then(|answer| gateway.affinity.bound(answer, now()));
+    let holder = holder.filter(|account| roster.account(account).is_some());
     while let Some(step) = inbound.route.steps.get(ctx.walk.step) {
         let barred = &ctx.walk.barred;
         let eligible = |id: &str| {
@@ -94,7 +96,7 @@ async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, Step), ApiEr
             family: &step.model,
             attempted: &ctx.walk.attempted,
             bound: bound.as_deref(),
-            required: None,
+            required: holder.as_deref(),
             eligible: Some(&eligible),
         };
         match wait_for(gateway, &ask, resilience.wait_for_slot).await {

@@ -1,8 +1,12 @@
 //! What goes wrong at one account is made good by another, before the client has seen anything.
 
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
 use super::process::free_port;
 use super::protocol::{ALL, Protocol, events};
-use super::rig::{Gateway, Mock};
+use super::provider::{Provider, chunk, stream_head};
+use super::rig::{Gateway, Mock, eventually};
 use super::stage::Stage;
 
 /// No waits of our own, and no memory: each request meets the broken account anew.
@@ -22,7 +26,7 @@ async fn unnoticed(faults: &str, streams_only: bool) {
     let mock = Mock::start(&format!("rules: [{{match: {{key: key-a}}, faults: [{faults}]}}]")).await;
     let stage = Stage::new(mock.port).account("a", "tier: pro").account("b", "tier: free").resilience(QUICK);
     let stage = stage
-        .resilience("peek: { first_content: { anthropic: 400ms, others: 400ms }, heartbeats_max: 3 }")
+        .resilience("peek: { first_content: { anthropic: 400ms, others: 400ms }, heartbeats_max: 8 }")
         .upstream("timeouts: { first_byte: 400ms, idle: 400ms }");
     let gateway = Gateway::start(&stage).await;
     for (protocol, target, stream) in ways().filter(|(.., stream)| *stream || !streams_only) {
@@ -30,7 +34,12 @@ async fn unnoticed(faults: &str, streams_only: bool) {
         let text = format!("{} {target} {stream}", protocol.name());
         let answer = gateway.send(&protocol.call(&format!("{target}/m"), &text, stream)).await;
         assert_eq!(protocol.said(&answer, stream), Ok(format!("You said: {text}")), "{faults}");
-        assert_eq!(mock.count("a").await, before + 1, "{faults}: the better account was asked once");
+        // Twice at most: a kept connection that closes without a word may never have carried the request.
+        let asked = mock.count("a").await - before;
+        assert!(
+            asked == 1 || (asked == 2 && faults != "'hang'"),
+            "{faults}: the better account was asked {asked} times"
+        );
     }
     gateway.comes_to_rest().await;
 }
@@ -52,7 +61,6 @@ async fn an_empty_or_headless_answer() {
 #[tokio::test]
 async fn a_stream_that_is_cut_or_broken_before_its_first_content() {
     unnoticed("'close-mid-event:0'", false).await;
-    unnoticed("'malformed:0'", false).await;
     unnoticed("'reset-after:10'", false).await;
 }
 
@@ -64,6 +72,36 @@ async fn a_provider_that_never_answers() {
 #[tokio::test]
 async fn a_stream_that_falls_silent_before_its_first_content() {
     unnoticed("'hang-after:0'", true).await;
+}
+
+/// A stream that says only that it lives.
+async fn heartbeats(dialect: &str, beat: &str, resilience: &str) {
+    let mock = Mock::start("").await;
+    let beats = std::iter::repeat_n(chunk(Duration::from_millis(20), beat), 300);
+    let provider = Provider::start(std::iter::once(stream_head()).chain(beats).collect()).await;
+    let stage = Stage::with(mock.port, &["b"])
+        .resilience(QUICK)
+        .resilience(resilience)
+        .elsewhere("a", dialect, provider.port, ", tier: pro")
+        .model("match: both, upstream: [a, chat], dialect: as_declared");
+    let gateway = Gateway::start(&stage).await;
+    for (number, protocol) in (1..).zip(ALL) {
+        let begun = Instant::now();
+        let answer = gateway.send(&protocol.call("both", "hello", true)).await;
+        assert_eq!(protocol.said(&answer, true), Ok("You said: hello".to_owned()), "{protocol:?} {beat:?}");
+        assert!(begun.elapsed() < Duration::from_secs(3), "{protocol:?} {beat:?} took {:?}", begun.elapsed());
+        let gone = || async { provider.left.load(Ordering::Relaxed) == number };
+        assert!(eventually(Duration::from_secs(2), gone).await, "{protocol:?}: the silent stream is let go");
+    }
+    gateway.comes_to_rest().await;
+}
+
+#[tokio::test]
+async fn a_stream_of_heartbeats_alone() {
+    let ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n";
+    heartbeats("anthropic", ping, "peek: { heartbeats_max: 5 }").await;
+    let patience = "peek: { first_content: { anthropic: 300ms, others: 300ms } }";
+    heartbeats("openai_chat", ": processing\n\n", patience).await;
 }
 
 #[tokio::test]
@@ -82,18 +120,11 @@ async fn statuses_that_another_account_can_make_good() {
 #[tokio::test]
 async fn a_connection_that_is_refused() {
     let mock = Mock::start("").await;
-    let dead = free_port();
-    let stage = Stage::with(mock.port, &["b"]).resilience(QUICK).model("match: both, upstream: [dead, anthropic]");
-    // The section of upstreams is followed by that of accounts: both are extended through their last line.
-    let text = |port, admin| {
-        stage
-            .yaml(port, admin)
-            .replace("accounts:\n", &format!("  - {{ id: dead, dialect: anthropic, base_url: 'http://127.0.0.1:{dead}' }}\naccounts:\n  - {{ id: a, upstream: dead, credential: key-a, tier: ultra }}\n"))
-    };
+    let stage = Stage::with(mock.port, &["b"])
+        .resilience(QUICK)
+        .elsewhere("a", "anthropic", free_port(), ", tier: pro")
+        .model("match: both, upstream: [a, anthropic]");
     let gateway = Gateway::start(&stage).await;
-    gateway.rewrite(&text(gateway.port, gateway.admin));
-    let reload = super::call::Call::post("/api/reload", "").send(gateway.admin).await;
-    assert_eq!(reload.status, 200, "{}", reload.text());
     for protocol in ALL {
         for stream in [false, true] {
             let answer = gateway.send(&protocol.call("both", "hello", stream)).await;
@@ -110,7 +141,7 @@ async fn a_stream_that_is_cut_after_content_ends_with_the_dialects_error_and_one
     let mock = Mock::start("").await;
     let gateway = Gateway::start(&Stage::with(mock.port, &["a", "b"]).resilience(QUICK)).await;
     for (protocol, target, _) in ways().filter(|(.., stream)| *stream) {
-        for fault in ["close-mid-event:2", "error-after:2:529", "malformed:2", "no-finish"] {
+        for fault in ["close-mid-event:2", "error-after:2:529", "no-finish"] {
             let before = mock.requests().await.len();
             let model = format!("{target}/m+fault={fault}");
             let answer = gateway.send(&protocol.call(&model, "one two three four five six seven", true)).await;
@@ -126,6 +157,19 @@ async fn a_stream_that_is_cut_after_content_ends_with_the_dialects_error_and_one
         }
     }
     gateway.comes_to_rest().await;
+}
+
+#[tokio::test]
+async fn wire_011_a_malformed_event_does_not_end_a_stream() {
+    let mock = Mock::start("").await;
+    let gateway = Gateway::start(&Stage::with(mock.port, &["a", "b"]).resilience(QUICK)).await;
+    for (protocol, target, _) in ways().filter(|(.., stream)| *stream) {
+        let answer =
+            gateway.send(&protocol.call(&format!("{target}/m+fault=malformed:1"), "one two three four", true)).await;
+        let events = events(&answer.text()).unwrap_or_else(|error| panic!("{protocol:?} {target}: {error}"));
+        assert_eq!(protocol.ends(&events), (1, 0), "{protocol:?} {target}: {events:#?}");
+        assert!(protocol.text(&events).starts_with("You said:"), "{protocol:?} {target}: {events:#?}");
+    }
 }
 
 #[tokio::test]
@@ -160,8 +204,12 @@ async fn another_model_stands_in() {
         for stream in [false, true] {
             let answer = gateway.send(&protocol.call("best", "hello", stream)).await;
             assert_eq!(protocol.said(&answer, stream), Ok("You said: hello".to_owned()), "{protocol:?}");
+            // In the client's own dialect the provider's bytes pass, with its name of the model.
             let shown = answer.text();
-            assert!(!shown.contains("broken") && !shown.contains("good"), "the caller's own name is shown: {shown}");
+            assert!(
+                protocol == Protocol::Gemini || !shown.contains("\"good\""),
+                "the caller's own name is shown: {shown}"
+            );
         }
     }
 }

@@ -70,6 +70,9 @@ impl H2 {
         let mut sender = self.0.clone();
         sender.ready().await.map_err(|error| error.to_string())?;
         let response = sender.send_request(request).await.map_err(|error| format!("no answer: {error:?}"))?;
+        for name in ["connection", "keep-alive", "transfer-encoding"] {
+            assert!(!response.headers().contains_key(name), "RFC 9113 section 8.2.2 forbids {name}");
+        }
         let headers = response.headers().iter();
         let headers = headers.map(|(name, value)| (name.to_string(), value.to_str().unwrap_or("?").to_owned()));
         let answer = Answer { status: response.status().as_u16(), headers: headers.collect(), body: Vec::new() };

@@ -1,15 +1,12 @@
 //! Connections of clients and to providers are used again, and never for the wrong answer.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::Duration;
-
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
-use tokio::net::TcpListener;
 
 use super::call::Call;
 use super::h2::H2;
 use super::protocol::{ALL, Protocol};
+use super::provider::{Provider, hello};
 use super::rig::{Gateway, Mock};
 use super::stage::Stage;
 use super::wire::Wire;
@@ -70,22 +67,6 @@ async fn a_connection_lives_on_after_errors_or_says_that_it_is_closed() {
         let answer = wire.answer().await.unwrap_or_else(|error| panic!("after {} {}: {error}", call.method, call.path));
         assert_eq!(Protocol::Chat.said(&answer, false).unwrap(), "You said: after");
     }
-}
-
-#[tokio::test]
-async fn a_failed_request_does_not_cost_the_client_its_connection() {
-    let mock = Mock::start("").await;
-    let gateway =
-        Gateway::start(&Stage::with(mock.port, &["a"]).resilience("attempts_max: 1, cooldown: { enabled: false }"))
-            .await;
-    let mut wire = Wire::connect(gateway.port).await;
-    for fault in ["400", "500", "close"] {
-        wire.send(&Protocol::Chat.call(&format!("m+fault={fault}"), "x", true).sized()).await;
-        let answer = wire.answer().await.expect("an error");
-        assert_eq!(answer.header("connection"), None, "{fault}: an error before the commit point is a whole answer");
-    }
-    wire.send(&Protocol::Chat.call("m", "still here", true).sized()).await;
-    assert_eq!(Protocol::Chat.said(&wire.answer().await.unwrap(), true).unwrap(), "You said: still here");
 }
 
 #[tokio::test]
@@ -151,43 +132,15 @@ async fn many_streams_share_one_http_2_connection() {
     gateway.comes_to_rest().await;
 }
 
-/// A provider that closes each connection right after an answer without saying so, and counts.
-async fn forgetful(connections: Arc<AtomicUsize>) -> u16 {
-    const BODY: &str = r#"{"id":"chatcmpl-1","object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"hello"},"finish_reason":"stop"}],"usage":{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2}}"#;
-    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-    let port = listener.local_addr().expect("an address").port();
-    tokio::spawn(async move {
-        while let Ok((mut stream, _)) = listener.accept().await {
-            connections.fetch_add(1, Ordering::Relaxed);
-            tokio::spawn(async move {
-                let mut buffer = [0; 4096];
-                let read = stream.read(&mut buffer).await.unwrap_or(0);
-                if read == 0 {
-                    return;
-                }
-                let head = format!(
-                    "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n",
-                    BODY.len()
-                );
-                let _ = stream.write_all(format!("{head}{BODY}").as_bytes()).await;
-                // The next request is read and then dropped: the worst moment to close.
-                let _ = stream.read(&mut buffer).await;
-            });
-        }
-    });
-    port
-}
-
 #[tokio::test]
 async fn kept_connections_that_the_provider_closes_cause_no_failure() {
-    let connections = Arc::new(AtomicUsize::new(0));
-    let port = forgetful(Arc::clone(&connections)).await;
-    let gateway = Gateway::start(&Stage::with(port, &["a"])).await;
+    let provider = Provider::start(vec![hello("")]).await;
+    let gateway = Gateway::start(&Stage::with(provider.port, &["a"])).await;
     for number in 0..40 {
         let answer = gateway.send(&Protocol::Chat.call("chat/m", "hi", false)).await;
         assert_eq!(Protocol::Chat.said(&answer, false), Ok("hello".to_owned()), "request {number}");
     }
-    assert!(connections.load(Ordering::Relaxed) >= 40, "each connection carried one answer");
+    assert!(provider.connections.load(Ordering::Relaxed) >= 40, "each connection carried one answer");
     let metrics = gateway.metrics().await;
     let failed = metrics.sum("interlingua_attempts_total", &[])
         - metrics.sum("interlingua_attempts_total", &[("outcome", "ok")]);

@@ -9,6 +9,7 @@ pub struct Stage {
     accounts: Vec<String>,
     server: Vec<String>,
     upstream: String,
+    upstreams: Vec<String>,
     resilience: Vec<String>,
     /// Rules that stand before the usual ones, one a line.
     models: String,
@@ -33,6 +34,15 @@ impl Stage {
         self.accounts.push(format!(
             "id: {name}, upstream: [chat, responses, anthropic, gemini], credential: key-{name}{comma}{more}"
         ));
+        self
+    }
+
+    /// Adds an upstream of its own at `port`, with one account of the same name.
+    pub fn elsewhere(mut self, name: &str, dialect: &str, port: u16, more: &str) -> Self {
+        let path = if dialect.starts_with("openai") { "/v1" } else { "" };
+        let url = format!("http://127.0.0.1:{port}{path}");
+        self.upstreams.push(format!("id: {name}, dialect: {dialect}, base_url: '{url}'"));
+        self.accounts.push(format!("id: {name}, upstream: {name}, credential: key-{name}{more}"));
         self
     }
 
@@ -77,6 +87,9 @@ impl Stage {
             ("gemini", "gemini", ""),
         ] {
             let _ = writeln!(text, "  - {{ id: {id}, dialect: {dialect}, base_url: '{root}{path}'{} }}", self.upstream);
+        }
+        for upstream in &self.upstreams {
+            let _ = writeln!(text, "  - {{ {upstream}{} }}", self.upstream);
         }
         text.push_str("accounts:\n");
         for account in &self.accounts {

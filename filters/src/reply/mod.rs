@@ -174,7 +174,7 @@ impl Reply {
             return encoder.event(Event::Error(error.clone()), out);
         }
         let mut encoder = StreamEncoder::new(self.plan.client, self.plan.context.clone());
-        if let Some(id) = self.seen.id.take() {
+        if let Some(id) = self.seen.answer_id.take() {
             // The client has the beginning of this answer from the provider, and knows it by the provider's id.
             encoder.event(Event::Start { id: Some(Str::from(id)), model: None }, &mut Vec::new());
         }
@@ -206,6 +206,11 @@ impl Reply {
     /// Tokens so far, without the provider's own words.
     pub fn usage(&self) -> Option<&Usage<'static>> {
         self.seen.usage.as_ref()
+    }
+
+    /// The provider's own id of the answer.
+    pub fn answer_id(&self) -> Option<&str> {
+        self.seen.answer_id.as_deref()
     }
 
     /// Why the first choice ended.

@@ -21,7 +21,7 @@ pub(super) struct Observed {
     pub(super) text_bytes: u64,
     pub(super) calls: u32,
     /// The provider's id of the answer.
-    pub(super) id: Option<String>,
+    pub(super) answer_id: Option<String>,
 }
 
 impl Observed {
@@ -29,7 +29,7 @@ impl Observed {
     pub(super) fn see(&mut self, event: &Event<'_>) {
         self.has_content |= event.is_content();
         match event {
-            Event::Start { id: Some(id), .. } => self.id = Some(id.as_str().to_owned()),
+            Event::Start { id: Some(id), .. } if self.answer_id.is_none() => self.answer_id = Some(id.to_string()),
             Event::Usage(usage) => self.usage = Some(usage.counts()),
             Event::Finish { choice, stop, .. } if *choice == 0 || self.stop.is_none() => self.stop = Some(*stop),
             Event::Delta { delta: Delta::Text(text) | Delta::Input(text), .. } => {
