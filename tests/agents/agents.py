@@ -29,8 +29,8 @@ AGENT_SECONDS = 90
 START_SECONDS = 20
 
 # The command's output stands nowhere in the prompt.
-COMMAND = "echo interlingua-was-here-$((6*7))"
-OUTPUT = "interlingua-was-here-42"
+COMMAND = "printf interlingua-%s-here was"
+OUTPUT = "interlingua-was-here"
 ACCOUNT_KEY = "account-key-of-the-gateway"
 ACCOUNT_KEY_HASH = hashlib.sha256(ACCOUNT_KEY.encode()).hexdigest()[:12]
 
