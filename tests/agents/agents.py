@@ -28,9 +28,8 @@ BIN = ROOT / ".agents/node_modules/.bin"
 AGENT_SECONDS = 90
 START_SECONDS = 20
 
-# The command's output stands nowhere in the prompt.
-COMMAND = "printf interlingua-%s-here was"
-OUTPUT = "interlingua-was-here"
+# Commands whose output stands nowhere in the prompt.
+COMMANDS = {"printf interlingua-%s-here was": "interlingua-was-here", "printf and-%s-too here": "and-here-too"}
 ACCOUNT_KEY = "account-key-of-the-gateway"
 ACCOUNT_KEY_HASH = hashlib.sha256(ACCOUNT_KEY.encode()).hexdigest()[:12]
 
@@ -39,11 +38,13 @@ UPSTREAMS = {
     "openai_responses": ("gpt-5", "openai_responses"),
     "openai_chat": ("chat/gpt-5", "openai_chat"),
     "anthropic": ("claude-sonnet-4-5", "anthropic"),
+    "anthropic-4-6": ("claude-opus-4-6", "anthropic"),
     "gemini": ("gemini-2.5-pro", "gemini"),
     "gemini-3": ("gemini-3-pro-preview", "gemini"),
 }
 
-SCENARIOS = ["tool", "text-tool", "think-tool"]
+# What the simulated model does before it calls, and how many calls it makes at once.
+SCENARIOS = {"tool": 1, "text-tool": 1, "think-tool": 1, "two tools": 2}
 
 CONFIGURATION = """\
 server: {{ listen: '127.0.0.1:{port}' }}
@@ -119,11 +120,11 @@ def gemini_cli(home, gateway, model, prompt):
     return env, [*args, "--approval-mode", "yolo", "--skip-trust", "-p", prompt]
 
 
-# Name: how it is run, its own dialect's upstream, and its shell tool with the argument that is the command.
+# Name: how it is run, its own dialect, its shell tool, and the argument that is the command.
 AGENTS = {
-    "Claude Code": (claude_code, "anthropic", "Bash", {"command": COMMAND, "description": "Say hello"}),
-    "Codex CLI": (codex, "openai_responses", "exec_command", {"cmd": COMMAND}),
-    "Gemini CLI": (gemini_cli, "gemini", "run_shell_command", {"command": COMMAND, "description": "Say hello"}),
+    "Claude Code": (claude_code, "anthropic", "Bash", "command"),
+    "Codex CLI": (codex, "openai_responses", "exec_command", "cmd"),
+    "Gemini CLI": (gemini_cli, "gemini", "run_shell_command", "command"),
 }
 
 
@@ -195,12 +196,15 @@ def received(mock):
 
 def turn(agent, upstream, scenario, folder, gateway, mock):
     """One turn; raises Failed with the reason."""
-    prepare, _, tool, arguments = AGENTS[agent]
+    prepare, _, tool, argument = AGENTS[agent]
     model, dialect = UPSTREAMS[upstream]
     home, cwd = folder / "home", folder / "work"
     home.mkdir(parents=True)
     cwd.mkdir()
-    prompt = f"Please run it. [[{scenario}:{tool} {json.dumps(arguments)}]]"
+    told = list(COMMANDS.items())[: SCENARIOS[scenario]]
+    word = scenario if SCENARIOS[scenario] == 1 else "tool"
+    calls = [f"[[{word}:{tool} {json.dumps({argument: command})}]]" for command, _ in told]
+    prompt = f"Please run it. {' '.join(calls)}"
     own, args = prepare(home, gateway, model, prompt)
     dead = f"http://127.0.0.1:{free_port()}"
     env = {
@@ -232,10 +236,11 @@ def turn(agent, upstream, scenario, folder, gateway, mock):
     if any(ACCOUNT_KEY_HASH not in r["key"] for r in requests):
         raise Failed("the provider saw another key than the account's")
     first, second = (json.dumps(r["body"]) for r in requests)
-    if OUTPUT in first or OUTPUT not in second:
-        raise Failed("the tool's result did not arrive")
-    if "The tool returned: " not in out or OUTPUT not in out:
-        raise Failed(f"the answer does not quote the tool: {out.strip()[-300:]}")
+    for _, output in told:
+        if output in first or output not in second:
+            raise Failed("the tool's result did not arrive")
+        if "The tool returned: " not in out or output not in out:
+            raise Failed(f"the answer does not quote the tool: {out.strip()[-300:]}")
 
 
 def main():
