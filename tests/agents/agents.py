@@ -76,8 +76,9 @@ def readme(agent):
 
 
 def command_of(agent, gateway, model):
-    """Environment and arguments of a row that is a shell command."""
-    words = shlex.split(readme(agent)[0].replace("http://localhost:8080", gateway))
+    """Environment and arguments of the shell command in the agent's row."""
+    command = next(span for span in readme(agent) if re.match(r"[A-Z_]+=", span))
+    words = shlex.split(command.replace("http://localhost:8080", gateway))
     env = dict(word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word))
     args = words[len(env) :]
     args[args.index(next(word for word in args if word in ("--model", "-m"))) + 1] = model
@@ -96,14 +97,15 @@ def claude_code(home, gateway, model, prompt):
 
 
 def codex(home, gateway, model, prompt):
-    file, *lines = readme("Codex CLI")
+    env, args = command_of("Codex CLI", gateway, model)
+    file, *lines, _ = readme("Codex CLI")
     path = home / file.removeprefix("~/")
     path.parent.mkdir(parents=True, exist_ok=True)
     quiet = ["check_for_update_on_startup = false", lines[0], "[analytics]", "enabled = false"]
     path.write_text("\n".join([*quiet, *lines[1:], ""]).replace("http://localhost:8080", gateway))
     # Its sandbox asks more of the kernel than a container gives; the only command is ours.
-    args = ["codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "-m", model, prompt]
-    return {"INTERLINGUA_KEY": "any"}, args
+    open_door = ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
+    return env, [args[0], "exec", *open_door, *args[1:], prompt]
 
 
 def gemini_cli(home, gateway, model, prompt):
