@@ -23,6 +23,9 @@ use crate::proxy::{Gateway, Hooks};
 const REQUESTS_PER_CONNECTION_MAX: u32 = 100_000;
 /// An HTTP/2 client connection without a stream is closed after this.
 const H2_IDLE: Duration = Duration::from_mins(5);
+/// Most attempts that a configuration can ask for, and the two that it does not count: a grace retry and a new connection
+/// in the place of a stale one. A request's own configuration says where it stops.
+const RETRIES_MAX: usize = 64 + 2;
 /// How often a stopping process looks whether its last request has ended.
 const DRAIN_POLL: Duration = Duration::from_millis(50);
 
@@ -50,7 +53,7 @@ pub(crate) fn serve(gateway: Arc<Gateway>, admin: Router, housekeeping: Housekee
         threads: settings.threads,
         grace_period_seconds: Some(settings.drain_timeout.as_secs()),
         graceful_shutdown_timeout_seconds: Some(1),
-        max_retries: snapshot.config.resilience.attempts_max as usize + 2,
+        max_retries: RETRIES_MAX,
         ..ServerConf::default()
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);

@@ -59,7 +59,7 @@ impl Received {
         json!({
             "number": self.number, "method": self.method.as_str(), "path": self.path(), "target": self.target,
             "dialect": self.dialect.map(Dialect::name), "key": self.key, "status": self.status, "headers": headers,
-            "body_bytes": self.body.len(), "body": body,
+            "body_bytes": self.body.len(), "body_sha256": hexadecimal(&Sha256::digest(&self.body)), "body": body,
         })
     }
 }

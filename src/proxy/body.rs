@@ -21,7 +21,11 @@ pub(super) async fn read(session: &mut Session, bytes_max: usize) -> pingora::Re
         return Ok(Err(ApiError::new(ErrorKind::InvalidRequest, message)));
     }
     if header(session, "expect").is_some_and(|expect| expect.eq_ignore_ascii_case("100-continue")) {
-        session.downstream_session.write_continue_response().await?;
+        // Pingora takes any response before the end of the body for the last one on the connection.
+        session.downstream_session.set_close_on_response_before_downstream_finish(false);
+        let told = session.downstream_session.write_continue_response().await;
+        session.downstream_session.set_close_on_response_before_downstream_finish(true);
+        told?;
     }
     let mut body = BytesMut::with_capacity(announced.unwrap_or(0).min(FIRST_ALLOCATION_BYTES_MAX));
     while let Some(piece) = session.downstream_session.read_request_body().await? {

@@ -42,8 +42,8 @@ impl Gateway {
             error.set_retry(true);
             return error;
         }
-        let told = attempt.told(transport);
-        let failure = self.book(ctx, &attempt, &told, transport);
+        let mut told = attempt.told(transport);
+        let failure = self.book(ctx, &attempt, &mut told, transport);
         if ctx.outbox.committed() {
             // Kept: its dialect's error event ends the stream.
             ctx.walk.error = Some(public(&told, &failure));
@@ -57,10 +57,13 @@ impl Gateway {
     }
 
     /// Books a failure: the account's cooldown, the conversation's binding, metrics and log.
-    pub fn book(&self, ctx: &Ctx, attempt: &Attempt, told: &ApiError, transport: Option<Transport>) -> Failure {
+    ///
+    /// `told` gets the wait that the provider's headers ask for, so that a client can be told.
+    pub fn book(&self, ctx: &Ctx, attempt: &Attempt, told: &mut ApiError, transport: Option<Transport>) -> Failure {
         let now = now();
         let header = |name: &str| attempt.headers.get(name).and_then(|value| value.to_str().ok());
         let wait = hint(attempt.status, &header, &attempt.refusal, now);
+        told.retry_after_ms = told.retry_after_ms.or(wait.map(|wait| wait.wait_ms));
         let status = (attempt.status != 0).then_some(attempt.status);
         let defaults = limits(&ctx.snapshot.config.resilience);
         let failure = classify(attempt.upstream.dialect, status, Some(told), wait, transport, &defaults);

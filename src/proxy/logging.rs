@@ -39,7 +39,7 @@ fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
     let now = now();
     if let Some(told) = &attempt.failure {
         // It broke after the commit point: the stream ended with the dialect's error event.
-        gateway.book(ctx, attempt, told, None);
+        gateway.book(ctx, attempt, &mut told.clone(), None);
         ctx.outcome.error.get_or_insert_with(|| told.message.clone());
     } else if clean && attempt.reply.ended() {
         attempt.lease.succeeded(now);

@@ -34,6 +34,8 @@ pub(super) fn bound(session: &mut Session, ctx: &Ctx) {
     downstream.set_total_drain_timeout(Some(DRAIN));
     // A client that has closed its side has left: the provider's work for it is cancelled.
     downstream.set_abort_on_close(true);
+    // A client may send its next request early. Without this, that looks like bytes behind the body, and it is cut off.
+    downstream.set_pipelining_enabled(true);
 }
 
 /// Answers what is local and plans the rest. `true` when the answer was written.
@@ -121,10 +123,10 @@ fn plan(head: &RequestHeader, ctx: &Ctx, generate: &Generate, body: Bytes) -> Re
     Ok(Inbound {
         model,
         stream,
+        chunks: head.version == Version::HTTP_11,
         route,
         session,
         travelling: travelling(&head.headers),
-        chunks: head.version != Version::HTTP_10,
         deadline: ctx.started + config.resilience.deadline,
         body,
     })

@@ -39,8 +39,8 @@ TROUBLES = {
 }
 #: Groups of accounts: name → the kind of each account's key, in the order in which they are asked.
 GROUPS = {
-    "invalid-next": ("invalid", "good"),
-    "invalid-all": ("invalid", "invalid"),
+    "refused-next": ("invalid", "good"),
+    "refused-all": ("invalid", "invalid"),
     "limited-next": ("limited", "good"),
     "limited-all": ("limited", "limited"),
     "overloaded-next": ("overloaded", "good"),
@@ -95,10 +95,14 @@ def mock_script() -> dict[str, Any]:
 
 
 def gateway_config(port: int, mock_port: int) -> dict[str, Any]:
-    """The gateway's configuration: its defaults, and three busy accounts a dialect, and two for each cell and group."""
+    """The gateway's configuration: its defaults, and three accounts a dialect, and two for each cell and group.
+
+    Off is only the second try on the same account, so that the order of accounts is told by the first.
+    """
     config: dict[str, Any] = {
         "server": {"listen": f"127.0.0.1:{port}", "threads": 2, "show_losses": True},
         "tiers": TIERS,
+        "resilience": {"grace_retry": {"enabled": False}},
         "upstreams": [],
         "accounts": [],
         "models": [],

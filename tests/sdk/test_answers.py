@@ -41,7 +41,7 @@ def test_text_of_every_script_arrives_unchanged(talk: Conversation) -> None:
     said = talk.say(model, Ask("Say something. 請用中文 🙏", system="Be brief. 简洁"))
     assert said.text == TEXT
     assert (said.stop, said.calls, said.thoughts, said.refusal) == ("end", [], "", "")
-    assert said.model == model
+    assert said.model == (model.split("/")[1] if talk.cell.pair in limits.SPLICED else model)
     check_bill(talk, said.usage)
 
 
@@ -76,15 +76,14 @@ def test_a_refusal_is_a_refusal(talk: Conversation) -> None:
     said = talk.say(talk.cell.model("refusal"), Ask("Do harm."))
     assert said.stop == "refusal"
     words = "" if talk.cell.upstream in limits.REFUSES_WITHOUT_WORDS else "I can't help with that request."
-    assert said.refusal or said.text if words else True
-    assert words in (said.refusal + said.text)
+    assert words in said.refusal + said.text
 
 
 def test_the_cap_of_output_tokens_is_told(talk: Conversation) -> None:
     said = talk.say(talk.cell.model("max_tokens"), Ask("Write a long text.", max_tokens=20))
     assert said.text == "This answer is cut off at the token"
     assert said.stop == "length"
-    assert 20 in json.loads(json.dumps(list(flat(talk.bodies()[0]))))
+    assert 20 in leaves(talk.bodies()[0])
 
 
 def test_a_structured_answer_fits_its_schema(talk: Conversation) -> None:
@@ -93,10 +92,10 @@ def test_a_structured_answer_fits_its_schema(talk: Conversation) -> None:
     assert (said.stop, said.calls) == ("end", [])
 
 
-def flat(value: object) -> list[object]:
+def leaves(value: object) -> list[object]:
     """All leaves of a JSON value."""
     if isinstance(value, dict):
         value = list(value.values())
     if isinstance(value, list):
-        return [leaf for item in value for leaf in flat(item)]
+        return [leaf for item in value for leaf in leaves(item)]
     return [value]

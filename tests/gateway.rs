@@ -1,0 +1,42 @@
+//! The gateway as its users meet it: the real program over real sockets, with the provider simulator behind it.
+#![cfg(test)]
+
+#[path = "gateway/call.rs"]
+mod call;
+#[path = "gateway/h2.rs"]
+mod h2;
+#[path = "gateway/process.rs"]
+mod process;
+#[path = "gateway/protocol.rs"]
+mod protocol;
+#[path = "gateway/rig.rs"]
+mod rig;
+#[path = "gateway/stage.rs"]
+mod stage;
+#[path = "gateway/wire.rs"]
+mod wire;
+
+#[path = "gateway/affinity.rs"]
+mod affinity;
+#[path = "gateway/bodies.rs"]
+mod bodies;
+#[path = "gateway/commands.rs"]
+mod commands;
+#[path = "gateway/crowd.rs"]
+mod crowd;
+#[path = "gateway/exhausted.rs"]
+mod exhausted;
+#[path = "gateway/failover.rs"]
+mod failover;
+#[path = "gateway/keepalive.rs"]
+mod keepalive;
+#[path = "gateway/leaks.rs"]
+mod leaks;
+#[path = "gateway/leaving.rs"]
+mod leaving;
+#[path = "gateway/local.rs"]
+mod local;
+#[path = "gateway/reload.rs"]
+mod reload;
+#[path = "gateway/shutdown.rs"]
+mod shutdown;

@@ -1,0 +1,167 @@
+//! What goes wrong at one account is made good by another, before the client has seen anything.
+
+use super::process::free_port;
+use super::protocol::{ALL, Protocol, events};
+use super::rig::{Gateway, Mock};
+use super::stage::Stage;
+
+/// No waits of our own, and no memory: each request meets the broken account anew.
+const QUICK: &str = "grace_retry: { enabled: false }, affinity: { enabled: false }, cooldown: { enabled: false }";
+
+/// Every protocol, streamed and not, in its provider's own dialect and a foreign one.
+fn ways() -> impl Iterator<Item = (Protocol, &'static str, bool)> {
+    ALL.into_iter().flat_map(|protocol| {
+        let foreign = if protocol == Protocol::Gemini { "chat" } else { "gemini" };
+        [(protocol.name(), false), (protocol.name(), true), (foreign, false), (foreign, true)]
+            .map(|(target, stream)| (protocol, target, stream))
+    })
+}
+
+/// The better account `a` has a fault that nobody must notice.
+async fn unnoticed(faults: &str, streams_only: bool) {
+    let mock = Mock::start(&format!("rules: [{{match: {{key: key-a}}, faults: [{faults}]}}]")).await;
+    let stage = Stage::new(mock.port).account("a", "tier: pro").account("b", "tier: free").resilience(QUICK);
+    let stage = stage
+        .resilience("peek: { first_content: { anthropic: 400ms, others: 400ms }, heartbeats_max: 3 }")
+        .upstream("timeouts: { first_byte: 400ms, idle: 400ms }");
+    let gateway = Gateway::start(&stage).await;
+    for (protocol, target, stream) in ways().filter(|(.., stream)| *stream || !streams_only) {
+        let before = mock.count("a").await;
+        let text = format!("{} {target} {stream}", protocol.name());
+        let answer = gateway.send(&protocol.call(&format!("{target}/m"), &text, stream)).await;
+        assert_eq!(protocol.said(&answer, stream), Ok(format!("You said: {text}")), "{faults}");
+        assert_eq!(mock.count("a").await, before + 1, "{faults}: the better account was asked once");
+    }
+    gateway.comes_to_rest().await;
+}
+
+#[tokio::test]
+async fn an_error_inside_a_200() {
+    unnoticed("'error-first:503'", true).await;
+    unnoticed("'error-first:429'", true).await;
+    unnoticed("'error-after:0:500'", true).await;
+}
+
+#[tokio::test]
+async fn an_empty_or_headless_answer() {
+    unnoticed("'empty'", false).await;
+    unnoticed("'close-after:0'", false).await;
+    unnoticed("'html:502'", false).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_or_broken_before_its_first_content() {
+    unnoticed("'close-mid-event:0'", false).await;
+    unnoticed("'malformed:0'", false).await;
+    unnoticed("'reset-after:10'", false).await;
+}
+
+#[tokio::test]
+async fn a_provider_that_never_answers() {
+    unnoticed("'hang'", false).await;
+}
+
+#[tokio::test]
+async fn a_stream_that_falls_silent_before_its_first_content() {
+    unnoticed("'hang-after:0'", true).await;
+}
+
+#[tokio::test]
+async fn a_connection_that_is_closed_or_reset_before_a_head() {
+    unnoticed("'close'", false).await;
+    unnoticed("'reset'", false).await;
+}
+
+#[tokio::test]
+async fn statuses_that_another_account_can_make_good() {
+    for fault in ["401", "402", "403", "429", "429-quota", "429-bare", "500", "502", "503", "504", "529"] {
+        unnoticed(&format!("'{fault}'"), false).await;
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_is_refused() {
+    let mock = Mock::start("").await;
+    let dead = free_port();
+    let stage = Stage::with(mock.port, &["b"]).resilience(QUICK).model("match: both, upstream: [dead, anthropic]");
+    // The section of upstreams is followed by that of accounts: both are extended through their last line.
+    let text = |port, admin| {
+        stage
+            .yaml(port, admin)
+            .replace("accounts:\n", &format!("  - {{ id: dead, dialect: anthropic, base_url: 'http://127.0.0.1:{dead}' }}\naccounts:\n  - {{ id: a, upstream: dead, credential: key-a, tier: ultra }}\n"))
+    };
+    let gateway = Gateway::start(&stage).await;
+    gateway.rewrite(&text(gateway.port, gateway.admin));
+    let reload = super::call::Call::post("/api/reload", "").send(gateway.admin).await;
+    assert_eq!(reload.status, 200, "{}", reload.text());
+    for protocol in ALL {
+        for stream in [false, true] {
+            let answer = gateway.send(&protocol.call("both", "hello", stream)).await;
+            assert_eq!(protocol.said(&answer, stream), Ok("You said: hello".to_owned()), "{protocol:?}");
+        }
+    }
+    let refused =
+        gateway.metrics().await.sum("interlingua_attempts_total", &[("account", "a"), ("outcome", "connect")]);
+    assert_eq!(refused, 8.0, "the dead account was asked each time");
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_after_content_ends_with_the_dialects_error_and_one_terminal() {
+    let mock = Mock::start("").await;
+    let gateway = Gateway::start(&Stage::with(mock.port, &["a", "b"]).resilience(QUICK)).await;
+    for (protocol, target, _) in ways().filter(|(.., stream)| *stream) {
+        for fault in ["close-mid-event:2", "error-after:2:529", "malformed:2", "no-finish"] {
+            let before = mock.requests().await.len();
+            let model = format!("{target}/m+fault={fault}");
+            let answer = gateway.send(&protocol.call(&model, "one two three four five six seven", true)).await;
+            assert_eq!(answer.status, 200);
+            let events = events(&answer.text()).unwrap_or_else(|error| panic!("{protocol:?} {model}: {error}"));
+            let said = protocol.text(&events);
+            assert!("You said: one two three four five six seven".starts_with(&said) && !said.is_empty(), "{said}");
+            let (ends, errors) = protocol.ends(&events);
+            // Chat closes every stream with [DONE], also one that failed; the others end with the error itself.
+            let ends_wanted = if protocol == Protocol::Chat { 0..=1 } else { 0..=0 };
+            assert!(ends_wanted.contains(&ends) && errors == 1, "{protocol:?} {model}: {ends}, {errors}: {events:#?}");
+            assert_eq!(mock.requests().await.len(), before + 1, "nobody begins anew after content");
+        }
+    }
+    gateway.comes_to_rest().await;
+}
+
+#[tokio::test]
+async fn the_same_refusal_from_some_accounts_is_the_answer() {
+    let names = ["a", "b", "c", "d", "e"];
+    let mock = Mock::start("rules: [{faults: ['500']}]").await;
+    let gateway = Gateway::start(&Stage::with(mock.port, &names).resilience("same_refusal_max: 2")).await;
+    for protocol in ALL {
+        let before = mock.requests().await.len();
+        let answer = gateway.send(&protocol.call(&format!("{}/m", protocol.name()), "x", false)).await;
+        assert_eq!(answer.status, 500);
+        protocol.error(&answer);
+        assert_eq!(mock.requests().await.len() - before, 2, "{protocol:?}: two accounts said the same");
+    }
+    // What is the request's own fault is asked once.
+    mock.script("rules: [{faults: ['400']}]").await;
+    for protocol in ALL {
+        let before = mock.requests().await.len();
+        let answer = gateway.send(&protocol.call("chat/m", "x", true)).await;
+        assert_eq!((answer.status, mock.requests().await.len() - before), (400, 1), "{protocol:?}");
+    }
+}
+
+#[tokio::test]
+async fn another_model_stands_in() {
+    let mock = Mock::start("rules: [{match: {model: 'broken*'}, faults: ['503']}]").await;
+    let stage = Stage::with(mock.port, &["a", "b"]).resilience(QUICK).model(
+        "match: best, upstream: anthropic, model: broken-1, fallbacks: [{ upstream: chat, model: broken-2 }, { model: gemini/good }]",
+    );
+    let gateway = Gateway::start(&stage).await;
+    for protocol in ALL {
+        for stream in [false, true] {
+            let answer = gateway.send(&protocol.call("best", "hello", stream)).await;
+            assert_eq!(protocol.said(&answer, stream), Ok("You said: hello".to_owned()), "{protocol:?}");
+            let shown = answer.text();
+            assert!(!shown.contains("broken") && !shown.contains("good"), "the caller's own name is shown: {shown}");
+        }
+    }
+}

@@ -1,0 +1,93 @@
+//! The configurations of the tests: one provider simulator as four upstreams, and some accounts on all of them.
+
+use std::fmt::Write as _;
+
+/// A configuration under construction. Strings are the insides of YAML flow mappings.
+#[derive(Clone, Default)]
+pub struct Stage {
+    provider: u16,
+    accounts: Vec<String>,
+    server: Vec<String>,
+    upstream: String,
+    resilience: Vec<String>,
+    /// Rules that stand before the usual ones, one a line.
+    models: String,
+    /// Whole sections, as they stand.
+    more: String,
+}
+
+impl Stage {
+    /// On the simulator at `provider`.
+    pub fn new(provider: u16) -> Self {
+        Stage { provider, ..Stage::default() }
+    }
+
+    /// On the simulator at `provider`, with accounts of these names and the credentials `key-<name>`.
+    pub fn with(provider: u16, accounts: &[&str]) -> Self {
+        accounts.iter().fold(Stage::new(provider), |stage, name| stage.account(name, ""))
+    }
+
+    /// Adds an account on all four upstreams.
+    pub fn account(mut self, name: &str, more: &str) -> Self {
+        let comma = if more.is_empty() { "" } else { ", " };
+        self.accounts.push(format!(
+            "id: {name}, upstream: [chat, responses, anthropic, gemini], credential: key-{name}{comma}{more}"
+        ));
+        self
+    }
+
+    pub fn server(mut self, more: &str) -> Self {
+        self.server.push(more.to_owned());
+        self
+    }
+
+    /// Settings of every upstream.
+    pub fn upstream(mut self, more: &str) -> Self {
+        self.upstream = format!(", {more}");
+        self
+    }
+
+    pub fn resilience(mut self, more: &str) -> Self {
+        self.resilience.push(more.to_owned());
+        self
+    }
+
+    pub fn model(mut self, rule: &str) -> Self {
+        let _ = writeln!(self.models, "  - {{ {rule} }}");
+        self
+    }
+
+    pub fn more(mut self, section: &str) -> Self {
+        self.more.push_str(section);
+        self.more.push('\n');
+        self
+    }
+
+    /// The file for a gateway on these ports.
+    pub fn yaml(&self, port: u16, admin: u16) -> String {
+        let server: String = self.server.iter().map(|more| format!(", {more}")).collect();
+        let mut text = format!(
+            "server: {{ listen: '127.0.0.1:{port}', admin_listen: '127.0.0.1:{admin}', threads: 2{server} }}\nupstreams:\n"
+        );
+        let root = format!("http://127.0.0.1:{}", self.provider);
+        for (id, dialect, path) in [
+            ("chat", "openai_chat", "/v1"),
+            ("responses", "openai_responses", "/v1"),
+            ("anthropic", "anthropic", ""),
+            ("gemini", "gemini", ""),
+        ] {
+            let _ = writeln!(text, "  - {{ id: {id}, dialect: {dialect}, base_url: '{root}{path}'{} }}", self.upstream);
+        }
+        text.push_str("accounts:\n");
+        for account in &self.accounts {
+            let _ = writeln!(text, "  - {{ {account} }}");
+        }
+        let _ = writeln!(text, "models:\n{}", self.models);
+        for id in ["chat", "responses", "anthropic", "gemini"] {
+            let _ = writeln!(text, "  - {{ match: '{id}/*', upstream: {id}, model: '{{1}}' }}");
+        }
+        text.push_str("  - { match: '*', upstream: [chat, responses, anthropic, gemini] }\n");
+        let _ = writeln!(text, "resilience: {{ {} }}\n{}", self.resilience.join(", "), self.more);
+        text
+    }
+}
