@@ -28,9 +28,8 @@ BIN = ROOT / ".agents/node_modules/.bin"
 AGENT_SECONDS = 90
 START_SECONDS = 20
 
-# The command's output stands nowhere in the prompt.
-COMMAND = "echo interlingua-was-here-$((6*7))"
-OUTPUT = "interlingua-was-here-42"
+# Commands whose output stands nowhere in the prompt.
+COMMANDS = {"printf interlingua-%s-here was": "interlingua-was-here", "printf and-%s-too here": "and-here-too"}
 ACCOUNT_KEY = "account-key-of-the-gateway"
 ACCOUNT_KEY_HASH = hashlib.sha256(ACCOUNT_KEY.encode()).hexdigest()[:12]
 
@@ -39,11 +38,13 @@ UPSTREAMS = {
     "openai_responses": ("gpt-5", "openai_responses"),
     "openai_chat": ("chat/gpt-5", "openai_chat"),
     "anthropic": ("claude-sonnet-4-5", "anthropic"),
+    "anthropic-4-6": ("claude-opus-4-6", "anthropic"),
     "gemini": ("gemini-2.5-pro", "gemini"),
     "gemini-3": ("gemini-3-pro-preview", "gemini"),
 }
 
-SCENARIOS = ["tool", "text-tool", "think-tool"]
+# What the simulated model does before it calls, and how many calls it makes at once.
+SCENARIOS = {"tool": 1, "text-tool": 1, "think-tool": 1, "two tools": 2}
 
 CONFIGURATION = """\
 server: {{ listen: '127.0.0.1:{port}' }}
@@ -75,8 +76,9 @@ def readme(agent):
 
 
 def command_of(agent, gateway, model):
-    """Environment and arguments of a row that is a shell command."""
-    words = shlex.split(readme(agent)[0].replace("http://localhost:8080", gateway))
+    """Environment and arguments of the shell command in the agent's row."""
+    command = next(span for span in readme(agent) if re.match(r"[A-Z_]+=", span))
+    words = shlex.split(command.replace("http://localhost:8080", gateway))
     env = dict(word.split("=", 1) for word in words if re.match(r"[A-Z_]+=", word))
     args = words[len(env) :]
     args[args.index(next(word for word in args if word in ("--model", "-m"))) + 1] = model
@@ -95,14 +97,15 @@ def claude_code(home, gateway, model, prompt):
 
 
 def codex(home, gateway, model, prompt):
-    file, *lines = readme("Codex CLI")
+    env, args = command_of("Codex CLI", gateway, model)
+    file, *lines, _ = readme("Codex CLI")
     path = home / file.removeprefix("~/")
     path.parent.mkdir(parents=True, exist_ok=True)
     quiet = ["check_for_update_on_startup = false", lines[0], "[analytics]", "enabled = false"]
     path.write_text("\n".join([*quiet, *lines[1:], ""]).replace("http://localhost:8080", gateway))
     # Its sandbox asks more of the kernel than a container gives; the only command is ours.
-    args = ["codex", "exec", "--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox", "-m", model, prompt]
-    return {"INTERLINGUA_KEY": "any"}, args
+    open_door = ["--skip-git-repo-check", "--dangerously-bypass-approvals-and-sandbox"]
+    return env, [args[0], "exec", *open_door, *args[1:], prompt]
 
 
 def gemini_cli(home, gateway, model, prompt):
@@ -119,11 +122,11 @@ def gemini_cli(home, gateway, model, prompt):
     return env, [*args, "--approval-mode", "yolo", "--skip-trust", "-p", prompt]
 
 
-# Name: how it is run, its own dialect's upstream, and its shell tool with the argument that is the command.
+# Name: how it is run, its own dialect, its shell tool, and the argument that is the command.
 AGENTS = {
-    "Claude Code": (claude_code, "anthropic", "Bash", {"command": COMMAND, "description": "Say hello"}),
-    "Codex CLI": (codex, "openai_responses", "exec_command", {"cmd": COMMAND}),
-    "Gemini CLI": (gemini_cli, "gemini", "run_shell_command", {"command": COMMAND, "description": "Say hello"}),
+    "Claude Code": (claude_code, "anthropic", "Bash", "command"),
+    "Codex CLI": (codex, "openai_responses", "exec_command", "cmd"),
+    "Gemini CLI": (gemini_cli, "gemini", "run_shell_command", "command"),
 }
 
 
@@ -195,12 +198,15 @@ def received(mock):
 
 def turn(agent, upstream, scenario, folder, gateway, mock):
     """One turn; raises Failed with the reason."""
-    prepare, _, tool, arguments = AGENTS[agent]
+    prepare, _, tool, argument = AGENTS[agent]
     model, dialect = UPSTREAMS[upstream]
     home, cwd = folder / "home", folder / "work"
     home.mkdir(parents=True)
     cwd.mkdir()
-    prompt = f"Please run it. [[{scenario}:{tool} {json.dumps(arguments)}]]"
+    told = list(COMMANDS.items())[: SCENARIOS[scenario]]
+    word = scenario if SCENARIOS[scenario] == 1 else "tool"
+    calls = [f"[[{word}:{tool} {json.dumps({argument: command})}]]" for command, _ in told]
+    prompt = f"Please run it. {' '.join(calls)}"
     own, args = prepare(home, gateway, model, prompt)
     dead = f"http://127.0.0.1:{free_port()}"
     env = {
@@ -232,10 +238,11 @@ def turn(agent, upstream, scenario, folder, gateway, mock):
     if any(ACCOUNT_KEY_HASH not in r["key"] for r in requests):
         raise Failed("the provider saw another key than the account's")
     first, second = (json.dumps(r["body"]) for r in requests)
-    if OUTPUT in first or OUTPUT not in second:
-        raise Failed("the tool's result did not arrive")
-    if "The tool returned: " not in out or OUTPUT not in out:
-        raise Failed(f"the answer does not quote the tool: {out.strip()[-300:]}")
+    for _, output in told:
+        if output in first or output not in second:
+            raise Failed("the tool's result did not arrive")
+        if "The tool returned: " not in out or output not in out:
+            raise Failed(f"the answer does not quote the tool: {out.strip()[-300:]}")
 
 
 def main():

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::wire::{ContentWire, PartWire, RequestWire};
-use super::{config, form, locate, nested, part, tools};
+use super::{config, form, locate, nested, part, thoughts, tools};
 use crate::dialects::{DecodeError, Endpoint};
 use crate::ir::{Block, BlockKind, Request, Role, Turn};
 use crate::json::{Extra, Raw, Str};
@@ -98,7 +98,11 @@ fn blocks<'a>(
     if parts.single {
         turn.form |= form::PARTS_SINGLE;
     }
-    for (index, wire) in parts.items.into_iter().enumerate() {
+    for (index, mut wire) in parts.items.into_iter().enumerate() {
+        if let Some(thoughts) = wire.signature.as_deref().filter(|_| wire.call.is_some()).and_then(thoughts::carried) {
+            wire.signature = None;
+            thoughts::restore(&mut turn.blocks, thoughts);
+        }
         let block = part::block(wire).map_err(|(member, message)| {
             let dot = if member.is_empty() { "" } else { "." };
             let param = format!("{path}.parts[{index}]{dot}{member}");
