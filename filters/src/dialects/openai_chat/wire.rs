@@ -1,6 +1,6 @@
 //! The loose shapes of requests and answers, and where in a body an error lies.
 
-use serde::de::{Deserialize, Deserializer};
+use serde::de::Deserialize;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::Deserializer;
+
 use serde_json::value::RawValue;
 
 use crate::dialects::DecodeError;
