@@ -35,7 +35,7 @@ cost: tools ## CPU time a request costs, beside a bare Pingora pass-through
 	cargo build --release --quiet --bin interlingua --example floor --example cost
 	target/release/examples/cost
 
-agents: tools ## A real agent CLI through the gateway (needs npm)
+agents: tools ## Real agent CLIs through the gateway (installs them from npm)
 	cargo build --quiet
 	tests/agents/run.sh
 
@@ -52,4 +52,4 @@ $(VENV)/ready: tests/sdk/requirements.txt
 
 clean: ## Remove what was built
 	cargo clean
-	rm -rf $(VENV)
+	rm -rf $(VENV) .agents

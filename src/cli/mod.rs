@@ -23,10 +23,10 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
     name = "interlingua",
     version,
     about = "LLM gateway: any client protocol in, any provider dialect out, over a pool of your own accounts",
-    after_help = "Start:   interlingua serve                        (finds OPENAI_API_KEY, ANTHROPIC_API_KEY, GEMINI_API_KEY)\n\
-                  Try:     interlingua demo                         (no key needed: a provider simulator stands behind)\n\
-                  Grow:    interlingua serve --config interlingua.yaml\n\
-                  Ask:     interlingua explain MODEL --config interlingua.yaml"
+    after_help = "Try:    interlingua demo               no key needed: a provider simulator is behind\n\
+                  Start:  interlingua serve              with OPENAI_API_KEY, ANTHROPIC_API_KEY, …\n\
+                  Grow:   interlingua serve --config interlingua.yaml\n\
+                  Ask:    interlingua explain MODEL --config interlingua.yaml"
 )]
 struct Cli {
     #[command(flatten)]

@@ -6,6 +6,7 @@
 //! network file systems.
 
 use std::collections::HashSet;
+use std::ffi::OsString;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,7 +15,8 @@ use std::sync::{Arc, OnceLock};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use notify::{RecommendedWatcher, RecursiveMode, Watcher};
+use notify::event::ModifyKind;
+use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
@@ -143,9 +145,11 @@ impl Watch {
         // One waiting event says all that many would.
         let (wake, events) = sync_channel(1);
         let sender = wake.clone();
+        let real = reloader.path.canonicalize().ok();
+        let names =
+            [Some(reloader.path.as_path()), real.as_deref()].map(|path| path?.file_name().map(ToOwned::to_owned));
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
-            // Reading is an event too, also our own.
-            if !event.is_ok_and(|event| event.kind.is_access()) {
+            if event.map_or(true, |event| matters(&event, &names)) {
                 let _ = sender.try_send(());
             }
         })?;
@@ -158,6 +162,15 @@ impl Watch {
         let thread = std::thread::Builder::new().name("config-watch".to_owned()).spawn(body)?;
         Ok(Watch { stop, wake, thread: Some(thread) })
     }
+}
+
+/// Whether the file may be another after this event. Reading is an event too, also our own; and a neighbour that is
+/// written to, such as a log, says nothing. Whatever comes or goes by another name may be a step of a replacement.
+fn matters(event: &notify::Event, names: &[Option<OsString>]) -> bool {
+    let is_written = matches!(event.kind, EventKind::Modify(ModifyKind::Data(_) | ModifyKind::Metadata(_)));
+    let is_ours = |path: &PathBuf| names.iter().flatten().any(|name| path.file_name() == Some(name));
+    let is_named = event.paths.iter().any(is_ours);
+    !event.kind.is_access() && (!is_written || is_named || event.paths.is_empty())
 }
 
 impl Drop for Watch {

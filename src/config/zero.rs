@@ -75,7 +75,7 @@ pub fn zero_config(env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Repor
     if raw.accounts.is_empty() {
         let message = "there is no configuration file and no provider key in the environment".to_owned();
         let names = PROVIDERS.iter().flat_map(|provider| provider.keys).copied().collect::<Vec<_>>().join(", ");
-        let help = format!("set one of {names}, or give a configuration file");
+        let help = format!("set one of {names}, or give a configuration file; `interlingua demo` needs neither");
         return Err(Report::whole(Path::new(NAME), None, message, Some(help)));
     }
     let sources = Sources { env, folder: Path::new("") };

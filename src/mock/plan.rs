@@ -127,9 +127,13 @@ impl Composer<'_> {
             Scenario::Tool | Scenario::TextTool | Scenario::Parallel | Scenario::ThinkTool if answered => {
                 (vec![self.text(0, &self.quote_results())], Finish::Stop)
             }
-            Scenario::Tool => self.calls(Vec::new(), 1),
-            Scenario::TextTool => self.calls(vec![self.text(0, "I will call a tool for this.")], 1),
-            Scenario::Parallel => self.calls(Vec::new(), 2),
+            Scenario::Tool => self.calls(self.forethought(), 1),
+            Scenario::TextTool => {
+                let mut pieces = self.forethought();
+                pieces.push(self.text(pieces.len() as u64, "I will call a tool for this."));
+                self.calls(pieces, 1)
+            }
+            Scenario::Parallel => self.calls(self.forethought(), 2),
             Scenario::Think => (vec![self.thought(0), self.text(1, &self.quote_user())], Finish::Stop),
             Scenario::ThinkTool => self.calls(vec![self.thought(0)], 1),
             Scenario::Redacted => (vec![self.redacted(0), self.text(1, &self.quote_user())], Finish::Stop),
@@ -215,6 +219,11 @@ impl Composer<'_> {
         };
         let cycled = pool.iter().cycle().take(if pool.is_empty() { 0 } else { wanted });
         cycled.map(|tool| (tool.name.clone(), sample::arguments(&tool.schema))).collect()
+    }
+
+    /// What comes before a call: a model whose provider demands thinking in front of it has to think.
+    fn forethought(&self) -> Vec<Piece> {
+        if self.view.must_think { vec![self.thought(0)] } else { Vec::new() }
     }
 
     fn thought(&self, at: u64) -> Piece {

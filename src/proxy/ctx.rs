@@ -49,6 +49,8 @@ pub struct Inbound {
     pub model: String,
     /// Whether the caller wants events.
     pub stream: bool,
+    /// Whether the caller's HTTP has chunks: 1.1 alone.
+    pub chunks: bool,
     /// The body as it came.
     pub body: Bytes,
     /// Where it may go.
@@ -59,8 +61,6 @@ pub struct Inbound {
     pub continues: Option<u128>,
     /// Caller's headers that may travel to a provider of the caller's own dialect.
     pub travelling: HeaderMap,
-    /// Whether the client can read chunks: all but HTTP/1.0.
-    pub chunks: bool,
     /// When the last attempt may begin.
     pub deadline: Instant,
 }

@@ -125,11 +125,11 @@ fn plan(head: &RequestHeader, ctx: &Ctx, generate: &Generate, body: Bytes) -> Re
     Ok(Inbound {
         model,
         stream,
+        chunks: head.version == Version::HTTP_11,
         route,
         session,
         continues,
         travelling: travelling(&head.headers),
-        chunks: head.version != Version::HTTP_10,
         deadline: ctx.started + config.resilience.deadline,
         body,
     })

@@ -8,10 +8,11 @@ import pytest
 from conversation import Conversation
 from drivers.neutral import Ask
 from plan import CELLS, Cell
+from test_tools import TIME, WEATHER
 
 #: Seconds in which a broken stream has to be known as broken.
 QUICK = 5.0
-FAULTS = ["close-mid-event:3", "error-after:3", "no-finish", "malformed:3"]
+FAULTS = ["close-mid-event:3", "error-after:3", "no-finish"]
 
 
 @pytest.fixture(params=[cell for cell in CELLS if cell.stream], ids=str)
@@ -30,8 +31,6 @@ def test_a_stream_that_breaks_after_content_raises(talk: Conversation, fault: st
 
 
 def test_a_broken_stream_of_calls_raises(talk: Conversation) -> None:
-    from test_tools import TIME, WEATHER
-
     ask = Ask("Weather and time, please.", tools=(WEATHER, TIME))
     failure = talk.fail(talk.cell.model("parallel+fault=no-finish"), ask)
     assert failure.kind == "broken", failure

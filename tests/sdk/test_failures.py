@@ -20,8 +20,10 @@ def test_a_bad_request_is_the_clients_own_error(talk: Conversation) -> None:
 def test_a_prompt_that_is_too_long_says_so(talk: Conversation) -> None:
     failure = talk.fail(talk.cell.model("fault=context"), HELLO)
     assert (failure.kind, failure.status) == ("invalid", 400)
-    words = {"anthropic": "prompt is too long", "gemini": "token"}
-    assert words.get(talk.cell.client, "context_length_exceeded") in failure.message
+    if talk.cell.client.startswith("openai"):
+        assert failure.code == "context_length_exceeded"
+    elif talk.cell.client == "anthropic":  # Agents look for these words.
+        assert "prompt is too long" in failure.message
     assert len(talk.bodies()) == 1
 
 
@@ -30,7 +32,11 @@ def test_the_next_account_serves(talk: Conversation, trouble: str) -> None:
     group = f"{trouble}-next"
     said = talk.say(talk.cell.model("echo", group), HELLO)
     assert (said.text, said.stop) == ("You said: Hello 世界", "end")
-    assert talk.asked_accounts() == talk.keys(group, 0, 1)
+    asked = talk.asked_accounts()
+    if trouble == "close" and len(asked) == 3:
+        # A kept-alive connection that closes under a request may just have been idle too long: once it is opened anew.
+        asked = asked[1:]
+    assert asked == talk.keys(group, 0, 1)
 
 
 def test_refused_accounts_are_not_the_clients_fault(talk: Conversation) -> None:

@@ -11,12 +11,14 @@ mod raw;
 pub mod skim;
 pub mod splice;
 mod text;
+mod unescape;
 mod writer;
 
 pub use extra::Extra;
 pub use num::Num;
 pub use raw::Raw;
 pub use text::Str;
+pub use unescape::unescaped;
 pub use writer::Writer;
 
 #[doc(hidden)]

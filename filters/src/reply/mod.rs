@@ -28,7 +28,7 @@ pub use notes::Undo;
 use crate::Dialect;
 use crate::dialects::{StreamDecoder, StreamEncoder, encode_error, encode_response};
 use crate::ir::{ApiError, ErrorKind, Event, ReplyContext, ReplyNotes, StopReason, Usage};
-use crate::json::Raw;
+use crate::json::{Raw, Str};
 use crate::lane::Lane;
 use crate::sse::{Parser, SseError, SseEvent};
 use observe::Observed;
@@ -173,7 +173,12 @@ impl Reply {
         if let Some(Writer::Stream(encoder)) = &mut self.writer {
             return encoder.event(Event::Error(error.clone()), out);
         }
-        StreamEncoder::new(self.plan.client, self.plan.context.clone()).event(Event::Error(error.clone()), out);
+        let mut encoder = StreamEncoder::new(self.plan.client, self.plan.context.clone());
+        if let Some(id) = self.seen.answer_id.take() {
+            // The client has the beginning of this answer from the provider, and knows it by the provider's id.
+            encoder.event(Event::Start { id: Some(Str::from(id)), model: None }, &mut Vec::new());
+        }
+        encoder.event(Event::Error(error.clone()), out);
     }
 
     /// Whether the commit point is behind: content was written for a client that streams, or the whole answer for one

@@ -168,6 +168,23 @@ fn an_error_after_content_is_the_proxys_to_tell() {
 }
 
 #[test]
+fn a_spliced_answer_fails_under_the_id_that_the_client_knows() {
+    let text = concat!(
+        "event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"resp_1\",\"object\":\"response\",\"status\":\"in_progress\",\"model\":\"m\",\"output\":[]}}\n\n",
+        "event: response.output_item.added\ndata: {\"type\":\"response.output_item.added\",\"sequence_number\":1,\"output_index\":0,\"item\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"content\":[]}}\n\n",
+        "event: response.output_text.delta\ndata: {\"type\":\"response.output_text.delta\",\"sequence_number\":2,\"output_index\":0,\"content_index\":0,\"item_id\":\"msg_1\",\"delta\":\"hi\"}\n\n",
+    );
+    let responses = Dialect::OpenAiResponses;
+    let plan = ReplyPlan { client: responses, upstream: responses, ..plan(Lane::Splice, true, true) };
+    let (mut reply, out) = run(&plan, &[text.as_bytes()]);
+    assert!(out.contains("hi") && reply.committed());
+    let mut end = Vec::new();
+    reply.error_event(&ApiError::new(ErrorKind::BadGateway, "cut"), &mut end);
+    let end = String::from_utf8(end).unwrap();
+    assert!(end.starts_with("event: response.failed\n") && end.contains("\"id\":\"resp_1\""), "{end}");
+}
+
+#[test]
 fn wire_013_a_whole_answer_becomes_a_stream_for_a_client_that_wants_one() {
     for lane in [Lane::Splice, Lane::Convert] {
         let (reply, out) = run(&plan(lane, true, true), &[CHAT_WHOLE.as_bytes()]);

@@ -316,6 +316,10 @@ fn own_reasoning(context: &Context<'_>) -> Verdict {
         if !is_call(item) {
             continue;
         }
+        // The provider knows an item by its id; only the strict scenario also looks at calls without one.
+        if text(&item["id"]).is_empty() && !context.thinks {
+            continue;
+        }
         let Some(tag) = context.seal.thought_tag(Dialect::Responses, text(&item["call_id"])) else { continue };
         let stored = context.memory.has_item(text(&item["id"])) && context.body["store"] != false;
         refuse_if(!stored && !tags.iter().any(|own| own == tag), || {

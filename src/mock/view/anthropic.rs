@@ -13,6 +13,7 @@ pub(super) fn read(body: &Value) -> View {
     let mut view = View {
         model: text(&body["model"]).to_owned(),
         stream: body["stream"] == true,
+        must_think: body["thinking"]["type"] == "enabled",
         stop: body["stop_sequences"][0].as_str().map(str::to_owned),
         schema: format["schema"].is_object().then(|| format["schema"].clone()),
         choice: match text(&choice["type"]) {

@@ -85,6 +85,8 @@ pub(crate) struct View {
     pub(crate) encrypted: bool,
     /// Gemini: thoughts are not wanted.
     pub(crate) thoughts_hidden: bool,
+    /// Anthropic: thinking is `enabled`, so that a turn with calls has to begin with it.
+    pub(crate) must_think: bool,
     pub(crate) prompt: Vec<Step>,
 }
 

@@ -19,7 +19,8 @@ class Gemini(Driver):
 
     def __init__(self, url: str) -> None:
         super().__init__()
-        options = types.HttpOptions(base_url=url, timeout=int(TIMEOUT * 1000))
+        once = types.HttpRetryOptions(attempts=1)
+        options = types.HttpOptions(base_url=url, timeout=int(TIMEOUT * 1000), retry_options=once)
         self.client = genai.Client(api_key=KEY, vertexai=False, http_options=options)
 
     def opening(self, ask: Ask) -> list[Any]:

@@ -76,6 +76,8 @@ class Failure:
     #: Seconds.
     retry_after: float | None
     error: BaseException
+    #: The machine-readable code, where the protocol has one.
+    code: str | None = None
 
 
 class StreamFailed(Exception):

@@ -27,4 +27,4 @@ def failure(error: Exception) -> Failure:
     response = getattr(error, "response", None)
     after = response.headers.get("retry-after") if response is not None else None
     status = getattr(error, "status_code", None)
-    return Failure(kind, status, str(error), float(after) if after else None, error)
+    return Failure(kind, status, str(error), float(after) if after else None, error, getattr(error, "code", None))

@@ -30,14 +30,11 @@ class OpenAIResponses(Driver):
 
     def with_results(self, history: list[Any], said: Said, results: list[str]) -> list[Any]:
         # As OpenAI's own examples do: all items of the answer go back, then the outputs.
-        items = [item.to_dict() for item in said.native.output]
-        for item in items:
-            item.pop("parsed_arguments", None)
         outputs = [
             {"type": "function_call_output", "call_id": call.id, "output": result}
             for call, result in zip(said.calls, results, strict=True)
         ]
-        return [*history, *items, *outputs]
+        return [*history, *said.native.output, *outputs]
 
     def send(self, model: str, history: list[Any], ask: Ask, stream: bool) -> Said:
         request: dict[str, Any] = {"model": model, "input": history, "store": False}

@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::wire::{ContentWire, PartWire, RequestWire};
-use super::{config, form, locate, nested, part, tools};
+use super::{config, form, locate, nested, part, thoughts, tools};
 use crate::dialects::{DecodeError, Endpoint};
 use crate::ir::{Block, BlockKind, Request, Role, Turn};
 use crate::json::{Extra, Raw, Str};
@@ -98,15 +98,49 @@ fn blocks<'a>(
     if parts.single {
         turn.form |= form::PARTS_SINGLE;
     }
-    for (index, wire) in parts.items.into_iter().enumerate() {
+    for (index, mut wire) in parts.items.into_iter().enumerate() {
+        if let Some(thoughts) = wire.signature.as_deref().filter(|_| wire.call.is_some()).and_then(thoughts::carried) {
+            wire.signature = None;
+            thoughts::restore(&mut turn.blocks, thoughts);
+        }
         let block = part::block(wire).map_err(|(member, message)| {
             let dot = if member.is_empty() { "" } else { "." };
             let param = format!("{path}.parts[{index}]{dot}{member}");
             DecodeError::at(param.clone(), format!("{param} {message}"))
         })?;
         turn.blocks.push(block);
+        join_thought(&mut turn.blocks);
     }
     Ok(())
+}
+
+/// Joins the pieces of a streamed thought when the last of them has a seal of another provider.
+///
+/// Clients put the chunks of a stream into the history as so many parts. A thought of another provider was one block,
+/// and its seal, which the stream tells last, is for the whole of it. Gemini's own seals stay with the part they came on.
+fn join_thought(blocks: &mut Vec<Block<'_>>) {
+    let Some((last, before)) = blocks.split_last() else { return };
+    let sealed = last.signature.as_ref().is_some_and(|seal| seal.issuer != Dialect::Gemini);
+    if !sealed || !matches!(last.kind, BlockKind::Reasoning(_)) {
+        return;
+    }
+    let pieces = before.iter().rev().take_while(|block| is_piece(block)).count();
+    let first = before.len() - pieces;
+    let mut text = String::new();
+    for block in blocks.get(first..).unwrap_or_default() {
+        if let BlockKind::Reasoning(thought) = &block.kind {
+            thought.text.iter().for_each(|piece| text.push_str(piece));
+        }
+    }
+    blocks.drain(first..first + pieces);
+    if let Some(Block { kind: BlockKind::Reasoning(whole), .. }) = blocks.last_mut() {
+        whole.text = vec![Str::from(text)];
+    }
+}
+
+/// Whether a block is a thought that neither has a seal nor anything else beside its words.
+fn is_piece(block: &Block<'_>) -> bool {
+    matches!(block.kind, BlockKind::Reasoning(_)) && block.signature.is_none() && block.extra.is_empty()
 }
 
 /// Gives ids to calls and results that have none, so that each result has its call's id. Gemini pairs them by name

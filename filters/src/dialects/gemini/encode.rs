@@ -122,9 +122,11 @@ fn own_parts<'t, 'a>(
         let own_seal = block.signature.as_ref().and_then(|seal| seal.for_provider(Dialect::Gemini));
         if block.signature.is_some() && own_seal.is_none() {
             encoded.losses.add("contents[].parts[].thoughtSignature", LossKind::Dropped);
-            // A carrier of another provider's seal that says nothing itself.
-            if matches!(&block.kind, BlockKind::Text { text, .. } if text.is_empty()) {
-                continue;
+            // A carrier of another provider's seal that says nothing itself, or a thought of its.
+            match &block.kind {
+                BlockKind::Text { text, .. } if text.is_empty() => continue,
+                BlockKind::Reasoning(_) => continue,
+                _ => {}
             }
         }
         if is_part(block) {

@@ -27,6 +27,7 @@ mod part;
 mod response;
 mod stop;
 mod stream;
+mod thoughts;
 mod tools;
 mod usage;
 mod wire;

@@ -6,7 +6,7 @@ use super::wire::{AnswerWire, CallWire, MediaWire, PartWire};
 use super::{form, nested};
 use crate::Dialect;
 use crate::ir::{Block, BlockKind, Media, MediaSource, ReasoningBlock, Signature, ToolResult, ToolUse, ToolUseKind};
-use crate::json::{Extra, Raw, Str, Writer};
+use crate::json::{Extra, Raw, Str, Writer, unescaped};
 
 /// Host of Google's file store: its addresses are ids, bound to the account that uploaded.
 const FILE_STORE: &str = "https://generativelanguage.googleapis.com/";
@@ -97,7 +97,8 @@ fn answer_kind<'a>(answer: AnswerWire<'a>, extra: &mut Extra<'a>, bits: &mut u8)
     let mut is_error = None;
     if let Some(response) = answer.response {
         is_error = says_error(response.0).then_some(true);
-        content.push(Block::text(response.0));
+        // Python's clients write every character beyond ASCII as an escape, which no model should have to read.
+        content.push(Block::text(Str(unescaped(response.0))));
     }
     if let Some(parts) = answer.parts {
         if parts.is_empty() {

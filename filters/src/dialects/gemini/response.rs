@@ -1,5 +1,6 @@
 //! Whole answers, both ways.
 
+use super::thoughts::Pending;
 use super::wire::{CandidateWire, FeedbackWire, ResponseWire};
 use super::write::{Style, is_part};
 use super::{error, form, nested, part, stop, usage};
@@ -246,7 +247,10 @@ fn candidate(w: &mut Writer<'_>, choice: &Choice<'_>, own: bool) {
         if bits & form::NO_CONTENT == 0 {
             w.key("content").object(|w| {
                 if bits & form::CONTENT_NO_PARTS == 0 {
-                    w.key("parts").array(|w| choice.blocks.iter().for_each(|block| client_part(w, block, own)));
+                    w.key("parts").array(|w| {
+                        let mut pending = Pending::default();
+                        choice.blocks.iter().for_each(|block| client_part(w, block, own, &mut pending));
+                    });
                 }
                 if bits & form::CONTENT_NO_ROLE == 0 {
                     w.key("role").str("model");
@@ -274,12 +278,17 @@ pub(super) fn client_style(own: bool) -> Style {
     Style { own, ids: true, result_parts: true }
 }
 
-fn client_part(w: &mut Writer<'_>, block: &Block<'_>, own: bool) {
+fn client_part(w: &mut Writer<'_>, block: &Block<'_>, own: bool, pending: &mut Pending) {
     // Form bits of other dialects mean other things.
     let explained = matches!(block.kind, BlockKind::Refusal { .. });
     if !is_part(block) && (own || !explained) {
         return;
     }
-    let seal = block.signature.as_ref().map(|seal| seal.carried(Dialect::Gemini));
+    let mut seal = block.signature.as_ref().map(|seal| seal.carried(Dialect::Gemini));
+    match &block.kind {
+        BlockKind::Reasoning(thought) => pending.keep(thought, block.signature.as_ref()),
+        BlockKind::ToolUse(_) if seal.is_none() => seal = pending.slot().map(Str::from),
+        _ => {}
+    }
     client_style(own).part(w, block, seal.as_deref());
 }

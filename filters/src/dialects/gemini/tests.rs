@@ -4,6 +4,7 @@ mod foreign;
 mod request;
 mod response;
 mod stream;
+mod thoughts;
 
 use serde_json::Value;
 

@@ -10,7 +10,7 @@ use crate::Dialect;
 use crate::dialects::{EncodeError, Encoded, Target};
 use crate::ir::{Effort, LossKind, OutputFormat, ReasoningConfig, Request};
 use crate::json::{Raw, Writer};
-use crate::repair::names;
+use crate::repair::{names, openai};
 
 pub use response::encode_response;
 
@@ -94,10 +94,21 @@ pub fn encode_request(request: &Request<'_>, target: &Target, out: &mut Vec<u8>)
 
 fn sampling(w: &mut Writer<'_>, request: &Request<'_>, cx: &mut Context<'_>) {
     let sampling = &request.sampling;
-    w.opt_num("temperature", sampling.temperature.as_ref());
-    w.opt_num("top_p", sampling.top_p.as_ref());
-    w.opt_num("presence_penalty", sampling.presence_penalty.as_ref());
-    w.opt_num("frequency_penalty", sampling.frequency_penalty.as_ref());
+    // Models that reason take only the defaults, unless they are told not to reason.
+    let reasons = request.reasoning.as_ref().and_then(|config| config.effort) != Some(Effort::None);
+    let refused = !cx.own && reasons && openai::refuses_sampling(&cx.target.model);
+    for (field, given, default) in [
+        ("temperature", &sampling.temperature, 1.0),
+        ("top_p", &sampling.top_p, 1.0),
+        ("presence_penalty", &sampling.presence_penalty, 0.0),
+        ("frequency_penalty", &sampling.frequency_penalty, 0.0),
+    ] {
+        if !refused {
+            w.opt_num(field, given.as_ref());
+        } else if given.as_ref().is_some_and(|number| (number.as_f64() - default).abs() > f64::EPSILON) {
+            cx.encoded.losses.add(field, LossKind::Dropped);
+        }
+    }
     w.opt_num("seed", sampling.seed.as_ref());
     w.opt_num("n", request.candidates.as_ref());
     // Compatible servers take it; OpenAI does not. So only a client of this dialect gets it through.
@@ -120,6 +131,9 @@ fn limits(w: &mut Writer<'_>, request: &Request<'_>, cx: &mut Context<'_>) {
     match request.stop.as_slice() {
         [] if said(form::REQUEST_STOP_EMPTY) => w.key("stop").array(|_| {}),
         [] => {}
+        _ if !cx.own && !openai::takes_stops(&cx.target.model) => {
+            cx.encoded.losses.add("stop_sequences", LossKind::Dropped);
+        }
         [one] if said(form::REQUEST_STOP_STRING) => w.key("stop").str(one),
         all => {
             let take = if cx.own { all.len() } else { STOPS_MAX };
@@ -132,7 +146,11 @@ fn limits(w: &mut Writer<'_>, request: &Request<'_>, cx: &mut Context<'_>) {
 }
 
 fn reasoning(w: &mut Writer<'_>, request: &Request<'_>, config: &ReasoningConfig<'_>, cx: &mut Context<'_>) {
-    if let Some(effort) = config.effort {
+    if !cx.own && openai::never_reasons(&cx.target.model) {
+        if config.enabled != Some(false) && config.effort != Some(Effort::None) {
+            cx.encoded.losses.add("reasoning", LossKind::Dropped);
+        }
+    } else if let Some(effort) = config.effort {
         let word = match effort {
             Effort::None if cx.own && request.form & form::REQUEST_EFFORT_ALT != 0 => "off",
             Effort::Max if cx.own && request.form & form::REQUEST_EFFORT_ALT != 0 => "max",

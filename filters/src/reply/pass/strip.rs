@@ -18,6 +18,9 @@ pub(in crate::reply) fn judge(event: &[u8], data: &str) -> Verdict {
     if memchr::memmem::find(data.as_bytes(), b"\"usage\"").is_none() {
         return Verdict::Keep;
     }
+    if let Some(verdict) = last_member(event, data) {
+        return verdict;
+    }
     let Ok(chunk) = serde_json::Deserializer::from_str(data).deserialize_map(Chunk { data }) else {
         return Verdict::Keep;
     };
@@ -26,6 +29,17 @@ pub(in crate::reply) fn judge(event: &[u8], data: &str) -> Verdict {
         (Some(_), Some(choices)) if serde_json::from_str::<[(); 0]>(choices).is_ok() => Verdict::Drop,
         _ => Verdict::Keep,
     }
+}
+
+/// The form in which OpenAI writes every chunk but the last: `"usage":null` closes the object, so that nothing need be read
+/// to know that it is the chunk's own member.
+fn last_member(event: &[u8], data: &str) -> Option<Verdict> {
+    const FIELD: &[u8] = b"data: ";
+    const MEMBER: &str = ",\"usage\":null";
+    let rest = data.strip_suffix('}')?.strip_suffix(MEMBER)?;
+    let stands = event.strip_prefix(FIELD)?.starts_with(data.as_bytes());
+    let start = FIELD.len() + rest.len();
+    stands.then(|| Verdict::Cut(start..start + MEMBER.len()))
 }
 
 /// Cuts the member whose key begins at `key` and whose value is `null`, with the comma that it needs no more.

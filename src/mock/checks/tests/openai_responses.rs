@@ -121,6 +121,9 @@ fn wire_047_reasoning_comes_back_byte_exact_before_its_call() {
     };
     judged(Some(item.clone()), None);
     judged(None, Some("of type 'function_call' was provided without its required 'reasoning' item"));
+    let mut unnamed_call = conversation(None);
+    unnamed_call["input"][1].as_object_mut().unwrap().shift_remove("id");
+    passes(Dialect::Responses, &unnamed_call, &Setting::default());
     let mut nameless = item.clone();
     nameless.as_object_mut().unwrap().shift_remove("id");
     judged(Some(nameless), None);

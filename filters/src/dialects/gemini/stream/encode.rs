@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use crate::Dialect;
+use crate::dialects::gemini::thoughts::{CARRIED_BYTES_MAX, Pending};
 use crate::dialects::gemini::write::{Style, text_part};
 use crate::dialects::gemini::{error, response, stop, usage};
 use crate::ir::stream::{BlockStart, Delta};
-use crate::ir::{Block, BlockKind, Event, ReplyContext, Signature, StopReason, ToolUse, Usage};
+use crate::ir::{Block, BlockKind, Event, ReasoningBlock, ReplyContext, Signature, StopReason, ToolUse, Usage};
 use crate::json::{Extra, Str, Writer};
 use crate::sse;
 
@@ -15,6 +16,8 @@ pub struct StreamEncoder {
     head: Head,
     style: Style,
     open: BTreeMap<u32, Open>,
+    /// Thoughts of other providers that the next call of a choice carries.
+    pending: BTreeMap<u32, Pending>,
     /// Reasons, held back to the end: the last chunk has them together with the final usage.
     finishes: Vec<Finish>,
     ended: bool,
@@ -36,7 +39,8 @@ struct Open {
 
 enum Kind {
     Text,
-    Thought,
+    /// Sent as it comes, and kept for the next call's slot.
+    Thought(ReasoningBlock<'static>, Option<Signature<'static>>),
     /// A call is sent whole: its input and seal wait for the block's end.
     Call(ToolUse<'static>, Option<Signature<'static>>),
     /// Sent whole at its beginning.
@@ -57,6 +61,7 @@ impl StreamEncoder {
             head,
             style: response::client_style(false),
             open: BTreeMap::new(),
+            pending: BTreeMap::new(),
             finishes: Vec::new(),
             ended: false,
         }
@@ -99,7 +104,10 @@ impl StreamEncoder {
     fn begin(&mut self, index: u32, choice: u32, block: BlockStart<'_>, out: &mut Vec<u8>) {
         let kind = match block {
             BlockStart::Text | BlockStart::Refusal => Kind::Text,
-            BlockStart::Reasoning { .. } => Kind::Thought,
+            BlockStart::Reasoning { redacted, id } => {
+                let id = id.map(Str::into_owned);
+                Kind::Thought(ReasoningBlock { text: Vec::new(), redacted, id }, None)
+            }
             BlockStart::ToolUse { id, name, kind } => {
                 let call = ToolUse { id: id.into_owned(), name: name.into_owned(), input: Str::default(), kind };
                 Kind::Call(call, None)
@@ -122,16 +130,19 @@ impl StreamEncoder {
     fn delta(&mut self, index: u32, delta: Delta<'_>, out: &mut Vec<u8>) {
         let Some(Open { choice, kind }) = self.open.get_mut(&index) else { return };
         let choice = *choice;
-        let thought = matches!(kind, Kind::Thought);
+        let thought = matches!(kind, Kind::Thought(..));
+        if let Kind::Thought(kept, seal) = kind {
+            keep(kept, seal, &delta);
+        }
         match (delta, kind) {
             (Delta::Input(more), Kind::Call(call, _)) => call.input.0.to_mut().push_str(&more),
             (Delta::Signature(seal), Kind::Call(_, slot)) => *slot = Some(seal.into_owned()),
             (_, Kind::Call(..)) => {}
-            (Delta::Text(text), Kind::Text | Kind::Thought) if !text.is_empty() => {
+            (Delta::Text(text), Kind::Text | Kind::Thought(..)) if !text.is_empty() => {
                 self.head.part(out, choice, |w| text_part(w, &text, thought, None));
             }
-            (Delta::NextPart, Kind::Thought) => self.head.part(out, choice, |w| text_part(w, "\n\n", true, None)),
-            (Delta::Signature(seal), Kind::Text | Kind::Thought) => {
+            (Delta::NextPart, Kind::Thought(..)) => self.head.part(out, choice, |w| text_part(w, "\n\n", true, None)),
+            (Delta::Signature(seal), Kind::Text | Kind::Thought(..)) => {
                 let slot = seal.carried(Dialect::Gemini);
                 self.head.part(out, choice, |w| text_part(w, "", thought, Some(&slot)));
             }
@@ -151,8 +162,17 @@ impl StreamEncoder {
     }
 
     fn stop(&mut self, index: u32, out: &mut Vec<u8>) {
-        let Some(Open { choice, kind: Kind::Call(call, seal) }) = self.open.remove(&index) else { return };
-        let slot = seal.as_ref().map(|seal| seal.carried(Dialect::Gemini));
+        let Some(Open { choice, kind }) = self.open.remove(&index) else { return };
+        let pending = self.pending.entry(choice).or_default();
+        let (call, seal) = match kind {
+            Kind::Call(call, seal) => (call, seal),
+            Kind::Thought(thought, seal) => return pending.keep(&thought, seal.as_ref()),
+            Kind::Text | Kind::Sent => return,
+        };
+        let slot = match &seal {
+            Some(seal) => Some(seal.carried(Dialect::Gemini)),
+            None => pending.slot().map(Str::from),
+        };
         let style = self.style;
         self.head.part(out, choice, |w| {
             w.object(|w| {
@@ -174,6 +194,20 @@ impl StreamEncoder {
                 });
             }
         });
+    }
+}
+
+/// Keeps what was told of a thought, as far as a slot could carry it.
+fn keep(thought: &mut ReasoningBlock<'static>, slot: &mut Option<Signature<'static>>, delta: &Delta<'_>) {
+    let kept: usize = thought.text.iter().map(|text| text.len() + 1).sum();
+    match delta {
+        Delta::Text(more) if kept <= CARRIED_BYTES_MAX => match thought.text.last_mut() {
+            Some(text) => text.0.to_mut().push_str(more),
+            None => thought.text.push(Str::from(more.to_string())),
+        },
+        Delta::NextPart if kept <= CARRIED_BYTES_MAX => thought.text.push(Str::default()),
+        Delta::Signature(seal) => *slot = Some(seal.clone().into_owned()),
+        _ => {}
     }
 }
 

@@ -2,7 +2,9 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::*;
-use crate::ir::{BlockKind, MediaSource, OutputFormat, Role, ToolChoice, ToolKind};
+use crate::Dialect;
+use crate::ir::{BlockKind, MediaSource, OutputFormat, Role, Signature, ToolChoice, ToolKind};
+use crate::json::Str;
 
 fn same(body: &Value) {
     assert_eq!(again(&body.to_string(), "gemini-2.5-flash"), *body);
@@ -65,6 +67,45 @@ fn wire_060_tool_results_stand_in_user_turns() {
     let BlockKind::ToolResult(result) = &request.turns[1].blocks[0].kind else { panic!() };
     assert_eq!(result.is_error, Some(true));
     assert_eq!(again(&text, "gemini-2.5-flash"), value(text.as_bytes()));
+}
+
+#[test]
+fn wire_081_the_pieces_of_a_streamed_thought_are_one_block_under_a_carried_seal() {
+    let seal = |issuer, value: &'static str| Signature { issuer, value: Str::from(value) };
+    let carried = |value| seal(Dialect::Anthropic, value).carried(Dialect::Gemini).as_str().to_owned();
+    let text = body(json!([{"role": "model", "parts": [
+        {"text": "a ", "thought": true}, {"text": "b", "thought": true},
+        {"text": "", "thought": true, "thoughtSignature": carried("one")},
+        {"text": "c", "thought": true, "thoughtSignature": carried("two")},
+        {"text": "d", "thought": true}, {"text": "e", "thought": true, "thoughtSignature": "own"},
+    ]}]))
+    .to_string();
+    let request = decode_request(text.as_bytes(), &endpoint()).unwrap();
+    let thoughts: Vec<(String, Option<Signature<'_>>)> = request.turns[0]
+        .blocks
+        .iter()
+        .map(|block| {
+            let BlockKind::Reasoning(thought) = &block.kind else { panic!() };
+            (thought.text.iter().map(Str::as_str).collect(), block.signature.clone())
+        })
+        .collect();
+    let expected = [
+        ("a b", Some(seal(Dialect::Anthropic, "one"))),
+        ("c", Some(seal(Dialect::Anthropic, "two"))),
+        ("d", None),
+        ("e", Some(seal(Dialect::Gemini, "own"))),
+    ];
+    assert_eq!(thoughts, expected.map(|(text, seal)| (text.to_owned(), seal)));
+}
+
+#[test]
+fn escapes_beyond_ascii_are_not_for_models() {
+    let text =
+        r#"{"contents":[{"role":"user","parts":[{"functionResponse":{"name":"f","response":{"a":"\u6674\n"}}}]}]}"#;
+    let request = decode_request(text.as_bytes(), &endpoint()).unwrap();
+    let BlockKind::ToolResult(result) = &request.turns[0].blocks[0].kind else { panic!() };
+    let BlockKind::Text { text, .. } = &result.content[0].kind else { panic!() };
+    assert_eq!(text.as_str(), r#"{"a":"晴\n"}"#);
 }
 
 fn ids(body: &Value) -> Vec<String> {
@@ -164,7 +205,7 @@ fn tool_choice_modes() {
             ToolChoice::Opaque(raw) => ToolChoice::Opaque(raw.into_owned()),
             ToolChoice::Named(name) => ToolChoice::Named(name.into_owned()),
             ToolChoice::Among { names, required } => {
-                ToolChoice::Among { names: names.into_iter().map(crate::json::Str::into_owned).collect(), required }
+                ToolChoice::Among { names: names.into_iter().map(Str::into_owned).collect(), required }
             }
             ToolChoice::Auto => ToolChoice::Auto,
             ToolChoice::None => ToolChoice::None,

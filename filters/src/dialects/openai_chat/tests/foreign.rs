@@ -46,6 +46,37 @@ fn thought(text: &'static str, issuer: Option<Dialect>) -> Block<'static> {
 }
 
 #[test]
+fn models_that_reason_are_not_asked_for_what_they_refuse() {
+    let mut one = request(vec![user("go")]);
+    one.sampling.temperature = Some(Num::from(1));
+    one.sampling.top_p = Some(Num::from(0));
+    one.sampling.frequency_penalty = Some(Num::from(1));
+    one.stop = vec!["END".into()];
+    one.reasoning = Some(ReasoningConfig { effort: Some(Effort::High), ..ReasoningConfig::default() });
+    let sent = |one: &Request<'_>, model: &str| {
+        let mut out = Vec::new();
+        let encoded = encode_request(one, &Target { model: model.into(), ..Target::default() }, &mut out).unwrap();
+        let lost: Vec<String> = encoded.losses.iter().map(|loss| loss.field.to_string()).collect();
+        (serde_json::from_slice::<Value>(&out).unwrap(), lost)
+    };
+    for model in ["gpt-5", "openai/gpt-5-mini", "o3"] {
+        let (out, lost) = sent(&one, model);
+        for name in ["temperature", "top_p", "frequency_penalty", "stop"] {
+            assert!(out.get(name).is_none(), "{model}: {out}");
+        }
+        assert_eq!(lost, ["top_p", "frequency_penalty", "stop_sequences"], "1 is the default: nothing is lost");
+        assert_eq!(out["reasoning_effort"], "high");
+    }
+    let (out, lost) = sent(&one, "gpt-4.1");
+    assert_eq!((&out["top_p"], &out["stop"], out.get("reasoning_effort")), (&json!(0), &json!(["END"]), None));
+    assert_eq!(lost, ["reasoning"]);
+    // A server's own model takes it all; and a client of this dialect is told by the provider itself.
+    assert_eq!(sent(&one, "qwen3").1, Vec::<String>::new());
+    let own = Request { origin: Dialect::OpenAiChat, ..one };
+    assert_eq!(sent(&own, "gpt-5").0["top_p"], 0);
+}
+
+#[test]
 fn wire_099_results_follow_their_calls_in_order() {
     let turns = vec![
         user("go"),

@@ -5,6 +5,7 @@ use crate::Dialect;
 use crate::ir::{Effort, LossKind, Losses, OutputFormat, ReasoningConfig, Request};
 use crate::json::{Num, Writer};
 use crate::repair::names;
+use crate::repair::openai::{never_reasons, refuses_sampling};
 
 /// Least `max_output_tokens` that OpenAI takes.
 const OUTPUT_TOKENS_MIN: u64 = 16;
@@ -185,17 +186,4 @@ fn effort(reasoning: &ReasoningConfig<'_>, origin: Dialect, losses: &mut Losses)
         losses.add("reasoning.effort", LossKind::Clamped);
     }
     Some(known)
-}
-
-/// Models that take no `temperature` and no `top_p` (o-series and gpt-5, its chat variants apart).
-fn refuses_sampling(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    let o_series = name.strip_prefix('o').is_some_and(|rest| rest.starts_with(|first: char| first.is_ascii_digit()));
-    o_series || name.starts_with("codex-") || (name.starts_with("gpt-5") && !name.contains("chat"))
-}
-
-/// Models that answer `reasoning` with an error.
-fn never_reasons(model: &str) -> bool {
-    let name = model.rsplit('/').next().unwrap_or(model);
-    ["gpt-3", "gpt-4", "chatgpt-", "gpt-5-chat"].iter().any(|prefix| name.starts_with(prefix))
 }

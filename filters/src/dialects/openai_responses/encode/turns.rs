@@ -157,6 +157,22 @@ fn text_message(w: &mut Writer<'_>, role: &str, text: &str) {
     });
 }
 
+/// The text of a block that the model said.
+fn plain_words<'b>(block: &'b Block<'_>, role: Role) -> Option<&'b str> {
+    match &block.kind {
+        BlockKind::Text { text, .. } if role == Role::Assistant => Some(text),
+        _ => None,
+    }
+}
+
+fn said(w: &mut Writer<'_>, text: &str) {
+    w.object(|w| {
+        w.key("type").str("message");
+        w.key("role").str("assistant");
+        w.key("content").str(text);
+    });
+}
+
 fn text_part(w: &mut Writer<'_>, text: &str, side: Side) {
     w.object(|w| {
         w.key("type").str(if side == Side::Input { "input_text" } else { "output_text" });
@@ -278,6 +294,15 @@ impl<'r> Items<'_, 'r> {
             Role::Developer if !self.quirks.developer_role => Role::System,
             role => role,
         };
+        let texts = parts.iter().map(|block| plain_words(block, role));
+        if let Some(texts) = texts.collect::<Option<Vec<&str>>>() {
+            // Parts of an answer belong to an item with an id; words from elsewhere have none, and stand as plain text.
+            for text in &texts {
+                said(w, text);
+            }
+            self.sent += texts.len();
+            return;
+        }
         w.object(|w| {
             w.key("type").str("message");
             w.key("role").str(role_word(role));
