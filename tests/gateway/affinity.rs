@@ -69,8 +69,8 @@ async fn the_turns_of_a_conversation_go_to_one_account_and_others_elsewhere() {
         assert!(accounts.len() >= 3, "{protocol:?}: other conversations are spread over {} accounts", accounts.len());
     }
     let metrics = gateway.metrics().await;
-    assert_eq!(metrics.sum("interlingua_affinity_total", &[("result", "hit")]), 96.0);
-    assert_eq!(metrics.sum("interlingua_affinity_total", &[("result", "new")]), 32.0);
+    assert_eq!(metrics.sum("interlingua_affinity_total", &[("result", "hit")]), 96);
+    assert_eq!(metrics.sum("interlingua_affinity_total", &[("result", "new")]), 32);
 }
 
 #[tokio::test]
@@ -84,7 +84,8 @@ async fn what_agents_say_of_their_session_binds_it() {
         Call { body: body.to_string().into_bytes(), ..call }
     };
     let header = |name: &'static str| move |text: &str| Protocol::Chat.call("m", text, false).header(name, "5e1d-77");
-    let ways: Vec<(&str, Box<dyn Fn(&str) -> Call>)> = vec![
+    type Way = Box<dyn Fn(&str) -> Call>;
+    let ways: Vec<(&str, Way)> = vec![
         ("x-session-id", Box::new(header("x-session-id"))),
         ("x-claude-code-session-id", Box::new(header("x-claude-code-session-id"))),
         ("session_id", Box::new(header("session_id"))),
@@ -130,7 +131,7 @@ async fn a_limited_conversation_moves_for_one_request_and_returns() {
     for turn in 2..5 {
         assert_eq!(ask(&gateway, &mock, &call(turn)).await, home, "turn {turn} is back");
     }
-    assert_eq!(gateway.metrics().await.sum("interlingua_affinity_total", &[("result", "hit")]), 4.0);
+    assert_eq!(gateway.metrics().await.sum("interlingua_affinity_total", &[("result", "hit")]), 4);
 }
 
 #[tokio::test]

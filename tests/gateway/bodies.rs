@@ -1,5 +1,7 @@
 //! Request bodies of every size and framing reach the account that answers, whole.
 
+use std::fmt::Write as _;
+
 use serde_json::json;
 use sha2::{Digest as _, Sha256};
 
@@ -18,7 +20,7 @@ const TWO_REFUSALS: &str = "rules: [{match: {nth: [1, 2]}, faults: ['429:30']}]"
 fn prompt(bytes: usize) -> String {
     let mut text = String::with_capacity(bytes + 16);
     for number in 0.. {
-        text.push_str(&format!("{number} é "));
+        let _ = write!(text, "{number} é ");
         if text.len() >= bytes {
             return text;
         }
@@ -27,7 +29,7 @@ fn prompt(bytes: usize) -> String {
 }
 
 fn digest(bytes: &[u8]) -> String {
-    Sha256::digest(bytes).iter().map(|byte| format!("{byte:02x}")).collect()
+    Sha256::digest(bytes).iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 async fn gateway(mock: &Mock) -> Gateway {

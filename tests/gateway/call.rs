@@ -1,27 +1,29 @@
 //! A request, in any framing.
 
+use std::fmt::Write as _;
+
 use super::wire::{Answer, Wire};
 
 /// A request that is still to be framed.
 #[derive(Clone, Debug)]
-pub struct Call {
-    pub method: &'static str,
-    pub path: String,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Call {
+    pub(crate) method: &'static str,
+    pub(crate) path: String,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Call {
-    pub fn get(path: &str) -> Self {
+    pub(crate) fn get(path: &str) -> Self {
         Call { method: "GET", path: path.to_owned(), headers: Vec::new(), body: Vec::new() }
     }
 
-    pub fn post(path: &str, body: impl Into<Vec<u8>>) -> Self {
+    pub(crate) fn post(path: &str, body: impl Into<Vec<u8>>) -> Self {
         let headers = vec![("content-type".to_owned(), "application/json".to_owned())];
         Call { method: "POST", path: path.to_owned(), headers, body: body.into() }
     }
 
-    pub fn header(mut self, name: &str, value: &str) -> Self {
+    pub(crate) fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push((name.to_owned(), value.to_owned()));
         self
     }
@@ -29,7 +31,7 @@ impl Call {
     fn head(&self, framing: &str) -> Vec<u8> {
         let mut text = format!("{} {} HTTP/1.1\r\nhost: gateway.test\r\n", self.method, self.path);
         for (name, value) in &self.headers {
-            text.push_str(&format!("{name}: {value}\r\n"));
+            let _ = write!(text, "{name}: {value}\r\n");
         }
         text.push_str(framing);
         text.push_str("\r\n");
@@ -37,7 +39,7 @@ impl Call {
     }
 
     /// With a content-length.
-    pub fn sized(&self) -> Vec<u8> {
+    pub(crate) fn sized(&self) -> Vec<u8> {
         let framing = match self.method {
             "POST" => format!("content-length: {}\r\n", self.body.len()),
             _ => String::new(),
@@ -46,7 +48,7 @@ impl Call {
     }
 
     /// In chunks of `size` bytes.
-    pub fn chunked(&self, size: usize) -> Vec<u8> {
+    pub(crate) fn chunked(&self, size: usize) -> Vec<u8> {
         let mut bytes = self.head("transfer-encoding: chunked\r\n");
         for chunk in self.body.chunks(size) {
             bytes.extend(format!("{:x}\r\n", chunk.len()).into_bytes());
@@ -58,19 +60,19 @@ impl Call {
     }
 
     /// The head alone, with the length of the body that is to follow.
-    pub fn head_only(&self) -> Vec<u8> {
+    pub(crate) fn head_only(&self) -> Vec<u8> {
         self.head(&format!("content-length: {}\r\n", self.body.len()))
     }
 
     /// Sends it on a connection of its own.
-    pub async fn try_send(&self, port: u16) -> Result<Answer, String> {
+    pub(crate) async fn try_send(&self, port: u16) -> Result<Answer, String> {
         let mut wire = Wire::connect(port).await;
         wire.send(&self.sized()).await;
         wire.answer_to(self.method == "HEAD").await
     }
 
     /// As [`Self::try_send`], for answers that must come.
-    pub async fn send(&self, port: u16) -> Answer {
+    pub(crate) async fn send(&self, port: u16) -> Answer {
         let answer = self.try_send(port).await;
         answer.unwrap_or_else(|error| panic!("{} {}: {error}", self.method, self.path))
     }

@@ -16,7 +16,7 @@ use super::call::Call;
 use super::wire::Answer;
 
 /// A body in pieces that tells its length, or does not.
-pub struct Pieces {
+pub(crate) struct Pieces {
     left: Bytes,
     tells: bool,
 }
@@ -40,10 +40,10 @@ impl Body for Pieces {
 
 /// A connection, for many requests at once.
 #[derive(Clone)]
-pub struct H2(SendRequest<Pieces>);
+pub(crate) struct H2(SendRequest<Pieces>);
 
 impl H2 {
-    pub async fn connect(port: u16) -> Self {
+    pub(crate) async fn connect(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("the gateway accepts");
         stream.set_nodelay(true).expect("a TCP socket");
         let (sender, connection) = handshake(TokioExecutor::new(), TokioIo::new(stream)).await.expect("a handshake");
@@ -52,7 +52,7 @@ impl H2 {
     }
 
     /// Sends a request; `sized` says whether it has a content-length.
-    pub async fn send(&self, call: &Call, sized: bool) -> Result<Answer, String> {
+    pub(crate) async fn send(&self, call: &Call, sized: bool) -> Result<Answer, String> {
         let mut answer = self.begin(call, sized).await?;
         let body = answer.1.collect().await.map_err(|error| format!("cut: {error}"))?;
         answer.0.body = body.to_bytes().to_vec();
@@ -60,7 +60,7 @@ impl H2 {
     }
 
     /// Sends a request and reads the head of its answer.
-    pub async fn begin(&self, call: &Call, sized: bool) -> Result<(Answer, hyper::body::Incoming), String> {
+    pub(crate) async fn begin(&self, call: &Call, sized: bool) -> Result<(Answer, hyper::body::Incoming), String> {
         let mut request = Request::builder().method(call.method).uri(format!("http://gateway.test{}", call.path));
         for (name, value) in &call.headers {
             request = request.header(name, value);

@@ -6,19 +6,19 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 /// The program.
-pub const PROGRAM: &str = env!("CARGO_BIN_EXE_interlingua");
+pub(crate) const PROGRAM: &str = env!("CARGO_BIN_EXE_interlingua");
 /// Longest wait for anything that a process should do.
-pub const WAIT_MAX: Duration = Duration::from_secs(20);
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(20);
 
 /// A command of the program, without anything of this machine's environment that it would take for its own.
-pub fn program(arguments: &[&str]) -> Command {
+pub(crate) fn program(arguments: &[&str]) -> Command {
     let mut command = Command::new(PROGRAM);
     command.args(arguments).env_clear().env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
     command
 }
 
 /// A process that is killed when the test lets go of it. If the test failed, its log is printed.
-pub struct Running {
+pub(crate) struct Running {
     name: &'static str,
     child: Child,
     log: Arc<Mutex<Vec<String>>>,
@@ -26,7 +26,7 @@ pub struct Running {
 
 impl Running {
     /// Starts `command` and collects its standard error.
-    pub fn start(name: &'static str, mut command: Command) -> Self {
+    pub(crate) fn start(name: &'static str, mut command: Command) -> Self {
         let mut child = command.stdout(Stdio::null()).stderr(Stdio::piped()).spawn().expect("the program starts");
         let log = Arc::new(Mutex::new(Vec::new()));
         let (lines, into) = (BufReader::new(child.stderr.take().expect("a pipe")), Arc::clone(&log));
@@ -39,12 +39,12 @@ impl Running {
     }
 
     /// Everything that the process has logged so far.
-    pub fn log(&self) -> String {
+    pub(crate) fn log(&self) -> String {
         self.log.lock().expect("the log").join("\n")
     }
 
     /// Waits for a line that holds `text`, and gives it. `None` when the process ended without it.
-    pub async fn line(&mut self, text: &str) -> Option<String> {
+    pub(crate) async fn line(&mut self, text: &str) -> Option<String> {
         let until = Instant::now() + WAIT_MAX;
         loop {
             let ended = self.ended().is_some();
@@ -59,12 +59,12 @@ impl Running {
     }
 
     /// How the process ended, if it has.
-    pub fn ended(&mut self) -> Option<ExitStatus> {
+    pub(crate) fn ended(&mut self) -> Option<ExitStatus> {
         self.child.try_wait().expect("a child of ours")
     }
 
     /// Waits for its end.
-    pub async fn end(&mut self, within: Duration) -> Option<ExitStatus> {
+    pub(crate) async fn end(&mut self, within: Duration) -> Option<ExitStatus> {
         let until = Instant::now() + within;
         while Instant::now() < until {
             if let Some(status) = self.ended() {
@@ -76,7 +76,7 @@ impl Running {
     }
 
     /// Sends it a signal by name, such as `TERM`.
-    pub fn signal(&self, name: &str) {
+    pub(crate) fn signal(&self, name: &str) {
         let sent = Command::new("kill").args(["-s", name, &self.child.id().to_string()]).status();
         assert!(sent.expect("kill runs").success(), "SIG{name} was sent");
     }
@@ -97,7 +97,7 @@ impl Drop for Running {
 
 /// A port on which nothing listens. Below the range from which the kernel takes ports for outgoing connections, so that
 /// nobody gets it before the program does.
-pub fn free_port() -> u16 {
+pub(crate) fn free_port() -> u16 {
     use std::hash::{BuildHasher as _, RandomState};
     for _ in 0..200 {
         let port = 10_000 + (RandomState::new().hash_one(Instant::now()) % 20_000) as u16;

@@ -7,7 +7,7 @@ use super::call::Call;
 use super::wire::Answer;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Protocol {
+pub(crate) enum Protocol {
     Chat,
     Responses,
     Anthropic,
@@ -16,14 +16,14 @@ pub enum Protocol {
 
 use Protocol::{Anthropic, Chat, Gemini, Responses};
 
-pub const ALL: [Protocol; 4] = [Chat, Responses, Anthropic, Gemini];
+pub(crate) const ALL: [Protocol; 4] = [Chat, Responses, Anthropic, Gemini];
 
 /// An event of a stream: its name, if it has one, and its data.
-pub type Event = (Option<String>, String);
+pub(crate) type Event = (Option<String>, String);
 
 impl Protocol {
     /// How the tests' configurations name its provider.
-    pub fn name(self) -> &'static str {
+    pub(crate) fn name(self) -> &'static str {
         match self {
             Chat => "chat",
             Responses => "responses",
@@ -33,7 +33,7 @@ impl Protocol {
     }
 
     /// A request of one user turn.
-    pub fn call(self, model: &str, text: &str, stream: bool) -> Call {
+    pub(crate) fn call(self, model: &str, text: &str, stream: bool) -> Call {
         let turn = json!([{"role": "user", "content": text}]);
         let (path, mut body) = match self {
             Chat => ("/v1/chat/completions".to_owned(), json!({"model": model, "messages": turn})),
@@ -52,7 +52,7 @@ impl Protocol {
     }
 
     /// The text of a whole answer. The error says what is wrong with it.
-    pub fn said(self, answer: &Answer, stream: bool) -> Result<String, String> {
+    pub(crate) fn said(self, answer: &Answer, stream: bool) -> Result<String, String> {
         let shown = || String::from_utf8_lossy(&answer.body).chars().take(600).collect::<String>();
         if answer.status != 200 {
             return Err(format!("status {}: {}", answer.status, shown()));
@@ -72,7 +72,7 @@ impl Protocol {
     }
 
     /// The text of a stream that must be whole.
-    pub fn streamed(self, body: &str) -> Result<String, String> {
+    pub(crate) fn streamed(self, body: &str) -> Result<String, String> {
         let events = events(body)?;
         match self.ends(&events) {
             (1, 0) => Ok(self.text(&events)),
@@ -81,7 +81,7 @@ impl Protocol {
     }
 
     /// The text in the events.
-    pub fn text(self, events: &[Event]) -> String {
+    pub(crate) fn text(self, events: &[Event]) -> String {
         let values = events.iter().filter_map(|(_, data)| serde_json::from_str::<Value>(data).ok());
         let piece = |value: Value| match self {
             Chat => value["choices"][0]["delta"]["content"].as_str().map(str::to_owned),
@@ -94,7 +94,7 @@ impl Protocol {
     }
 
     /// How many times the stream ends well, and how many times with an error.
-    pub fn ends(self, events: &[Event]) -> (usize, usize) {
+    pub(crate) fn ends(self, events: &[Event]) -> (usize, usize) {
         let (mut ends, mut errors) = (0, 0);
         for (name, data) in events {
             let value: Value = serde_json::from_str(data).unwrap_or_default();
@@ -115,7 +115,7 @@ impl Protocol {
     }
 
     /// Kind and message of an error, whose shape must be the protocol's.
-    pub fn error(self, answer: &Answer) -> (String, String) {
+    pub(crate) fn error(self, answer: &Answer) -> (String, String) {
         let value = answer.json();
         assert!(answer.header("content-type").is_some_and(|kind| kind.starts_with("application/json")), "{answer:?}");
         let (kind, shape) = match self {
@@ -130,7 +130,7 @@ impl Protocol {
 }
 
 /// The events of a stream. The error is what the framing lacks.
-pub fn events(body: &str) -> Result<Vec<Event>, String> {
+pub(crate) fn events(body: &str) -> Result<Vec<Event>, String> {
     let body = body.replace("\r\n", "\n");
     if !body.is_empty() && !body.ends_with("\n\n") {
         return Err("the last event is not complete".to_owned());

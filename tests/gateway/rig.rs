@@ -11,15 +11,15 @@ use super::stage::Stage;
 use super::wire::Answer;
 
 /// The provider simulator.
-pub struct Mock {
-    process: Running,
-    pub port: u16,
+pub(crate) struct Mock {
+    _process: Running,
+    pub(crate) port: u16,
     _folder: tempfile::TempDir,
 }
 
 impl Mock {
     /// Starts one with a script; empty for one that never fails unasked.
-    pub async fn start(script: &str) -> Self {
+    pub(crate) async fn start(script: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let file = folder.path().join("script.yaml");
         std::fs::write(&file, script).expect("the script is written");
@@ -28,60 +28,56 @@ impl Mock {
         let mut process = Running::start("mock", command);
         let line = process.line("address=").await.expect("the simulator starts");
         let port = line.rsplit(':').next().and_then(|port| port.trim().parse().ok()).expect("an address");
-        Mock { process, port, _folder: folder }
+        Mock { _process: process, port, _folder: folder }
     }
 
     /// Replaces the script.
-    pub async fn script(&self, script: &str) {
+    pub(crate) async fn script(&self, script: &str) {
         assert_eq!(Call::post("/_mock/script", script).send(self.port).await.status, 200, "{script}");
     }
 
     /// The requests that it received, oldest first.
-    pub async fn requests(&self) -> Vec<Value> {
+    pub(crate) async fn requests(&self) -> Vec<Value> {
         let answer = Call::get("/_mock/requests").send(self.port).await.json();
         answer["requests"].as_array().expect("a list").clone()
     }
 
     /// The last request that an account sent.
-    pub async fn last(&self, account: &str) -> Value {
+    pub(crate) async fn last(&self, account: &str) -> Value {
         let path = format!("/_mock/requests?last=1&key=key-{account}");
         Call::get(&path).send(self.port).await.json()["requests"][0].clone()
     }
 
     /// A number of its statistics, over all keys.
-    pub async fn total(&self, name: &str) -> u64 {
+    pub(crate) async fn total(&self, name: &str) -> u64 {
         let answer = Call::get("/_mock/stats").send(self.port).await.json();
         answer["total"][name].as_u64().unwrap_or_else(|| panic!("{name} in {answer}"))
     }
 
     /// How many requests came with an account's key.
-    pub async fn count(&self, account: &str) -> usize {
+    pub(crate) async fn count(&self, account: &str) -> usize {
         let path = format!("/_mock/requests?key=key-{account}");
         Call::get(&path).send(self.port).await.json()["count"].as_u64().expect("a count") as usize
-    }
-
-    pub fn signal(&self, name: &str) {
-        self.process.signal(name);
     }
 }
 
 /// The gateway.
-pub struct Gateway {
-    pub process: Running,
-    pub port: u16,
-    pub admin: u16,
-    pub file: PathBuf,
+pub(crate) struct Gateway {
+    pub(crate) process: Running,
+    pub(crate) port: u16,
+    pub(crate) admin: u16,
+    pub(crate) file: PathBuf,
     _folder: tempfile::TempDir,
 }
 
 impl Gateway {
     /// Starts one and waits until it is ready.
-    pub async fn start(stage: &Stage) -> Self {
+    pub(crate) async fn start(stage: &Stage) -> Self {
         Self::start_logging(stage, "info").await
     }
 
     /// As [`Self::start`], with a log filter.
-    pub async fn start_logging(stage: &Stage, filter: &str) -> Self {
+    pub(crate) async fn start_logging(stage: &Stage, filter: &str) -> Self {
         for _ in 0..3 {
             if let Some(gateway) = Self::try_start(stage, filter).await {
                 return gateway;
@@ -111,29 +107,29 @@ impl Gateway {
         None
     }
 
-    pub async fn send(&self, call: &Call) -> Answer {
+    pub(crate) async fn send(&self, call: &Call) -> Answer {
         call.send(self.port).await
     }
 
     /// Puts another configuration into the file, as an editor does: written beside it and renamed.
-    pub fn rewrite(&self, text: &str) {
+    pub(crate) fn rewrite(&self, text: &str) {
         let beside = self.file.with_extension("new");
         std::fs::write(&beside, text).expect("the file is written");
         std::fs::rename(&beside, &self.file).expect("the file is renamed");
     }
 
-    pub async fn metrics(&self) -> Metrics {
+    pub(crate) async fn metrics(&self) -> Metrics {
         Metrics(Call::get("/metrics").send(self.port).await.text())
     }
 
     /// Waits until no account has a request at work, and nothing else is at work but the question itself.
-    pub async fn comes_to_rest(&self) {
+    pub(crate) async fn comes_to_rest(&self) {
         let until = Instant::now() + WAIT_MAX;
         loop {
             let metrics = self.metrics().await;
             let (slots, all) =
                 (metrics.sum("interlingua_account_in_flight", &[]), metrics.sum("interlingua_in_flight", &[]));
-            if slots == 0.0 && all <= 1.0 {
+            if slots == 0 && all <= 1 {
                 return;
             }
             assert!(Instant::now() < until, "{slots} slots and {all} requests are still at work");
@@ -143,22 +139,22 @@ impl Gateway {
 }
 
 /// What Prometheus would read.
-pub struct Metrics(pub String);
+pub(crate) struct Metrics(pub String);
 
 impl Metrics {
     /// The sum over all series of a name that have these labels.
-    pub fn sum(&self, name: &str, labels: &[(&str, &str)]) -> f64 {
+    pub(crate) fn sum(&self, name: &str, labels: &[(&str, &str)]) -> i64 {
         let wanted: Vec<String> = labels.iter().map(|(label, value)| format!("{label}=\"{value}\"")).collect();
         let series = self.0.lines().filter(|line| {
             let rest = line.strip_prefix(name).filter(|rest| rest.starts_with(['{', ' ']));
             rest.is_some_and(|rest| wanted.iter().all(|label| rest.contains(label)))
         });
-        series.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+        series.filter_map(|line| line.rsplit(' ').next()?.parse::<i64>().ok()).sum()
     }
 }
 
 /// Asks until the answer is yes, for at most `within`.
-pub async fn eventually<F: Future<Output = bool>>(within: Duration, mut ask: impl FnMut() -> F) -> bool {
+pub(crate) async fn eventually<F: Future<Output = bool>>(within: Duration, mut ask: impl FnMut() -> F) -> bool {
     let until = Instant::now() + within;
     loop {
         if ask().await {

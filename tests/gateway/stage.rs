@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 /// A configuration under construction. Strings are the insides of YAML flow mappings.
 #[derive(Clone, Default)]
-pub struct Stage {
+pub(crate) struct Stage {
     provider: u16,
     accounts: Vec<String>,
     server: Vec<String>,
@@ -19,17 +19,17 @@ pub struct Stage {
 
 impl Stage {
     /// On the simulator at `provider`.
-    pub fn new(provider: u16) -> Self {
+    pub(crate) fn new(provider: u16) -> Self {
         Stage { provider, ..Stage::default() }
     }
 
     /// On the simulator at `provider`, with accounts of these names and the credentials `key-<name>`.
-    pub fn with(provider: u16, accounts: &[&str]) -> Self {
+    pub(crate) fn with(provider: u16, accounts: &[&str]) -> Self {
         accounts.iter().fold(Stage::new(provider), |stage, name| stage.account(name, ""))
     }
 
     /// Adds an account on all four upstreams.
-    pub fn account(mut self, name: &str, more: &str) -> Self {
+    pub(crate) fn account(mut self, name: &str, more: &str) -> Self {
         let comma = if more.is_empty() { "" } else { ", " };
         self.accounts.push(format!(
             "id: {name}, upstream: [chat, responses, anthropic, gemini], credential: key-{name}{comma}{more}"
@@ -38,7 +38,7 @@ impl Stage {
     }
 
     /// Adds an upstream of its own at `port`, with one account of the same name.
-    pub fn elsewhere(mut self, name: &str, dialect: &str, port: u16, more: &str) -> Self {
+    pub(crate) fn elsewhere(mut self, name: &str, dialect: &str, port: u16, more: &str) -> Self {
         let path = if dialect.starts_with("openai") { "/v1" } else { "" };
         let url = format!("http://127.0.0.1:{port}{path}");
         self.upstreams.push(format!("id: {name}, dialect: {dialect}, base_url: '{url}'"));
@@ -46,36 +46,36 @@ impl Stage {
         self
     }
 
-    pub fn server(mut self, more: &str) -> Self {
+    pub(crate) fn server(mut self, more: &str) -> Self {
         self.server.push(more.to_owned());
         self
     }
 
     /// Settings of every upstream.
-    pub fn upstream(mut self, more: &str) -> Self {
+    pub(crate) fn upstream(mut self, more: &str) -> Self {
         self.upstream = format!(", {more}");
         self
     }
 
-    pub fn resilience(mut self, more: &str) -> Self {
+    pub(crate) fn resilience(mut self, more: &str) -> Self {
         self.resilience.push(more.to_owned());
         self
     }
 
-    pub fn model(mut self, rule: &str) -> Self {
+    pub(crate) fn model(mut self, rule: &str) -> Self {
         let _ = writeln!(self.models, "  - {{ {rule} }}");
         self
     }
 
-    pub fn more(mut self, section: &str) -> Self {
+    pub(crate) fn more(mut self, section: &str) -> Self {
         self.more.push_str(section);
         self.more.push('\n');
         self
     }
 
     /// The file for a gateway on these ports.
-    pub fn yaml(&self, port: u16, admin: u16) -> String {
-        let server: String = self.server.iter().map(|more| format!(", {more}")).collect();
+    pub(crate) fn yaml(&self, port: u16, admin: u16) -> String {
+        let server = [vec![String::new()], self.server.clone()].concat().join(", ");
         let mut text = format!(
             "server: {{ listen: '127.0.0.1:{port}', admin_listen: '127.0.0.1:{admin}', threads: 2{server} }}\nupstreams:\n"
         );

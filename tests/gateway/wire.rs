@@ -9,28 +9,28 @@ use super::process::WAIT_MAX;
 
 /// A response.
 #[derive(Clone, Debug, Default)]
-pub struct Answer {
-    pub status: u16,
-    pub headers: Vec<(String, String)>,
-    pub body: Vec<u8>,
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) body: Vec<u8>,
 }
 
 impl Answer {
-    pub fn header(&self, name: &str) -> Option<&str> {
+    pub(crate) fn header(&self, name: &str) -> Option<&str> {
         self.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
     }
 
-    pub fn text(&self) -> String {
+    pub(crate) fn text(&self) -> String {
         String::from_utf8(self.body.clone()).expect("the body is UTF-8")
     }
 
-    pub fn json(&self) -> serde_json::Value {
+    pub(crate) fn json(&self) -> serde_json::Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.text()))
     }
 }
 
 /// A client's connection.
-pub struct Wire {
+pub(crate) struct Wire {
     stream: TcpStream,
     buffer: Vec<u8>,
     /// How the body of the answer under way is framed.
@@ -45,28 +45,28 @@ enum Framing {
 }
 
 impl Wire {
-    pub async fn connect(port: u16) -> Self {
+    pub(crate) async fn connect(port: u16) -> Self {
         let stream = TcpStream::connect(("127.0.0.1", port)).await.expect("the gateway accepts");
         stream.set_nodelay(true).expect("a TCP socket");
         Wire { stream, buffer: Vec::new(), framing: Framing::Length(0) }
     }
 
-    pub async fn send(&mut self, bytes: &[u8]) {
+    pub(crate) async fn send(&mut self, bytes: &[u8]) {
         self.stream.write_all(bytes).await.expect("the gateway takes bytes");
     }
 
     /// Sends as much as the other side takes.
-    pub async fn try_send(&mut self, bytes: &[u8]) -> bool {
+    pub(crate) async fn try_send(&mut self, bytes: &[u8]) -> bool {
         self.stream.write_all(bytes).await.is_ok()
     }
 
     /// The next whole answer. Informational ones are passed over. The error says how it was cut.
-    pub async fn answer(&mut self) -> Result<Answer, String> {
+    pub(crate) async fn answer(&mut self) -> Result<Answer, String> {
         self.answer_to(false).await
     }
 
     /// As [`Self::answer`]; an answer to HEAD has no body.
-    pub async fn answer_to(&mut self, head: bool) -> Result<Answer, String> {
+    pub(crate) async fn answer_to(&mut self, head: bool) -> Result<Answer, String> {
         let mut answer = self.head().await?;
         while answer.status < 200 {
             answer = self.head().await?;
@@ -78,7 +78,7 @@ impl Wire {
     }
 
     /// The head of the next answer.
-    pub async fn head(&mut self) -> Result<Answer, String> {
+    pub(crate) async fn head(&mut self) -> Result<Answer, String> {
         let end = loop {
             if let Some(at) = self.buffer.windows(4).position(|window| window == b"\r\n\r\n") {
                 break at;
@@ -105,7 +105,7 @@ impl Wire {
     }
 
     /// The next bytes of the body; `None` at its end.
-    pub async fn piece(&mut self) -> Result<Option<Vec<u8>>, String> {
+    pub(crate) async fn piece(&mut self) -> Result<Option<Vec<u8>>, String> {
         match self.framing {
             Framing::Length(0) => Ok(None),
             Framing::Length(left) => {
@@ -151,7 +151,7 @@ impl Wire {
     }
 
     /// Reads the body until `text` has come, and gives what was read.
-    pub async fn until(&mut self, text: &str) -> String {
+    pub(crate) async fn until(&mut self, text: &str) -> String {
         let mut read = String::new();
         while !read.contains(text) {
             let piece = self.piece().await.expect("the answer goes on");
@@ -162,7 +162,7 @@ impl Wire {
     }
 
     /// Whether the other side closes within `wait`, with nothing more to say.
-    pub async fn closes(&mut self, wait: Duration) -> bool {
+    pub(crate) async fn closes(&mut self, wait: Duration) -> bool {
         let mut byte = [0];
         match tokio::time::timeout(wait, self.stream.read(&mut byte)).await {
             Ok(Ok(read)) => read == 0 && self.buffer.is_empty(),
@@ -172,7 +172,7 @@ impl Wire {
     }
 
     /// Closes the sending side.
-    pub async fn finish_sending(&mut self) {
+    pub(crate) async fn finish_sending(&mut self) {
         let _ = self.stream.shutdown().await;
     }
 
