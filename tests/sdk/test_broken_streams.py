@@ -12,7 +12,7 @@ from test_tools import TIME, WEATHER
 
 #: Seconds in which a broken stream has to be known as broken.
 QUICK = 5.0
-FAULTS = ["close-mid-event:3", "error-after:3", "no-finish"]
+FAULTS = ["close-mid-event:3", "error-after:3", "malformed:3", "no-finish"]
 
 
 @pytest.fixture(params=[cell for cell in CELLS if cell.stream], ids=str)

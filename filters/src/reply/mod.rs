@@ -164,7 +164,7 @@ impl Reply {
             return;
         }
         let late = self.pass.take_late();
-        if !late.is_empty() && self.seen.failure.as_ref() == Some(error) {
+        if self.seen.failure.as_ref() == Some(error) && is_readable(&late) {
             return out.extend_from_slice(&late);
         }
         if self.pass.is_ragged() {
@@ -365,6 +365,15 @@ impl Reply {
         self.seen.fail(ApiError::new(ErrorKind::BadGateway, error.to_string()));
         error
     }
+}
+
+/// Whether the first event of `bytes` is one that a client can read: a provider's own error, not an event that broke.
+fn is_readable(bytes: &[u8]) -> bool {
+    let mut readable = None;
+    let read = Parser::default().push(bytes, &mut |event| {
+        readable.get_or_insert_with(|| serde_json::from_str::<serde::de::IgnoredAny>(event.data).is_ok());
+    });
+    read.is_ok() && readable == Some(true)
 }
 
 /// Tells the framing by the first byte that is no white space; `None` while there is none.

@@ -168,6 +168,26 @@ fn an_error_after_content_is_the_proxys_to_tell() {
 }
 
 #[test]
+fn an_event_that_broke_is_an_error_and_no_lost_text() {
+    let mut events: Vec<&str> = CHAT.split_inclusive("\n\n").collect();
+    events.insert(3, "data: {\"id\":\"c\",\"choices\":[{\"delta\":{\"conte\n\n");
+    let text = events.concat();
+    for lane in [Lane::Splice, Lane::Convert] {
+        let (mut reply, out) = run(&plan(lane, true, true), &[text.as_bytes()]);
+        assert!(reply.committed() && !reply.ended() && !out.contains("llo"), "{out}");
+        let failure = reply.failure().unwrap().clone();
+        let mut end = out.into_bytes();
+        reply.error_event(&failure, &mut end);
+        let mut data = Vec::new();
+        Parser::default().push(&end, &mut |event| data.push(event.data.to_owned())).unwrap();
+        for text in &data {
+            assert!(serde_json::from_str::<serde_json::Value>(text).is_ok(), "{text}");
+        }
+        assert!(data.last().unwrap().contains("cannot be read"), "{data:?}");
+    }
+}
+
+#[test]
 fn a_spliced_answer_fails_under_the_id_that_the_client_knows() {
     let text = concat!(
         "event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"resp_1\",\"object\":\"response\",\"status\":\"in_progress\",\"model\":\"m\",\"output\":[]}}\n\n",
