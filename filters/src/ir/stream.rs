@@ -6,7 +6,9 @@ mod one_open;
 pub use guard::Guard;
 pub use one_open::OneOpen;
 
-use super::{ApiError, Signature, StopReason, ToolUseKind, Usage};
+use serde_json::error::Category;
+
+use super::{ApiError, ErrorKind, Signature, StopReason, ToolUseKind, Usage};
 use crate::Dialect;
 use crate::json::{Raw, Str};
 
@@ -118,6 +120,15 @@ pub enum Delta<'a> {
         /// The citation as written.
         raw: Raw<'a>,
     },
+}
+
+/// What an event that cannot be read means. One that begins as JSON and breaks off has lost a part of the answer: the
+/// stream has failed, as nothing may be lost silently. One that is no JSON at all, or JSON of another shape, is somebody's
+/// sign of life or extension, and `None`.
+pub fn damaged(data: &str, error: &serde_json::Error) -> Option<ApiError> {
+    let broken = matches!(error.classify(), Category::Syntax | Category::Eof);
+    (broken && data.trim_start().starts_with(['{', '[']))
+        .then(|| ApiError::new(ErrorKind::BadGateway, "the provider sent an event that cannot be read"))
 }
 
 /// Where events go.

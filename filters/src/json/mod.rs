@@ -11,6 +11,7 @@ mod raw;
 pub mod skim;
 pub mod splice;
 mod text;
+mod text_or_list;
 mod unescape;
 mod writer;
 
@@ -18,6 +19,7 @@ pub use extra::Extra;
 pub use num::Num;
 pub use raw::Raw;
 pub use text::Str;
+pub use text_or_list::TextOrList;
 pub use unescape::unescaped;
 pub use writer::Writer;
 

@@ -60,11 +60,11 @@ pub fn decode_request<'a>(body: &'a [u8], endpoint: &Endpoint<'a>) -> Result<Req
         (cap, None) => request.max_output_tokens = cap,
     }
     match wire.stop {
-        Some(Texts::One(text)) => {
+        Some(Texts::Text(text)) => {
             request.stop.push(text);
             request.form |= form::REQUEST_STOP_STRING;
         }
-        Some(Texts::Many(texts)) => {
+        Some(Texts::List(texts)) => {
             set(&mut request.form, form::REQUEST_STOP_EMPTY, texts.is_empty());
             request.stop = texts;
         }

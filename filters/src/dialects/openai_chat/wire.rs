@@ -1,11 +1,11 @@
 //! The loose shapes of requests and answers, and where in a body an error lies.
 
-use serde::de::{Deserialize, Deserializer, SeqAccess, Visitor};
+use serde::de::Deserialize;
 use serde_json::error::Category;
 use serde_json::value::RawValue;
 
 use crate::dialects::DecodeError;
-use crate::json::{Extra, Num, Raw, Str};
+use crate::json::{Extra, Num, Raw, Str, TextOrList};
 use crate::wire_object;
 
 /// A value that is looked at later: unlike [`Raw`] it gives its text for as long as the body lives.
@@ -190,74 +190,10 @@ wire_object! {
 }
 
 /// A message's `content`.
-#[derive(Clone, Debug)]
-pub(super) enum Content<'a> {
-    /// A string.
-    Text(Str<'a>),
-    /// A list of parts.
-    Parts(Vec<Later<'a>>),
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ContentVisitor;
-        impl<'de> Visitor<'de> for ContentVisitor {
-            type Value = Content<'de>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a string or a list of parts")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Content::Text(Str::from(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Content::Text(Str::from(text.to_owned())))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                let mut parts = Vec::new();
-                while let Some(part) = list.next_element()? {
-                    parts.push(part);
-                }
-                Ok(Content::Parts(parts))
-            }
-        }
-        deserializer.deserialize_any(ContentVisitor)
-    }
-}
+pub(super) type Content<'a> = TextOrList<'a, Later<'a>>;
 
 /// `stop`: a string or a list of strings.
-#[derive(Clone, Debug)]
-pub(super) enum Texts<'a> {
-    /// A string.
-    One(Str<'a>),
-    /// A list.
-    Many(Vec<Str<'a>>),
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Texts<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct TextsVisitor;
-        impl<'de> Visitor<'de> for TextsVisitor {
-            type Value = Texts<'de>;
-            fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-                f.write_str("a string or a list of strings")
-            }
-            fn visit_borrowed_str<E>(self, text: &'de str) -> Result<Self::Value, E> {
-                Ok(Texts::One(Str::from(text)))
-            }
-            fn visit_str<E>(self, text: &str) -> Result<Self::Value, E> {
-                Ok(Texts::One(Str::from(text.to_owned())))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut list: A) -> Result<Self::Value, A::Error> {
-                let mut texts = Vec::new();
-                while let Some(text) = list.next_element()? {
-                    texts.push(text);
-                }
-                Ok(Texts::Many(texts))
-            }
-        }
-        deserializer.deserialize_any(TextsVisitor)
-    }
-}
+pub(super) type Texts<'a> = TextOrList<'a, Str<'a>>;
 
 /// Reads a whole body; the error names the member that has the wrong shape.
 pub(super) fn read_body<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, DecodeError> {

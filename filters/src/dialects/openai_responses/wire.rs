@@ -3,11 +3,11 @@
 use std::fmt;
 
 use serde::Deserialize;
-use serde::de::{Deserializer, SeqAccess, Visitor};
+
 use serde_json::value::RawValue;
 
 use crate::dialects::DecodeError;
-use crate::json::{Num, Raw, Str};
+use crate::json::{Num, Raw, Str, TextOrList};
 use crate::wire_object;
 
 wire_object! {
@@ -185,39 +185,7 @@ pub(super) struct Kind<'a> {
 }
 
 /// A string, or a list of objects: `input`, `content`, `output`.
-#[derive(Clone, Debug)]
-pub(super) enum Content<'a> {
-    /// A string.
-    Text(Str<'a>),
-    /// A list.
-    List(Vec<&'a RawValue>),
-}
-
-impl<'de: 'a, 'a> Deserialize<'de> for Content<'a> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct ContentVisitor;
-        impl<'de> Visitor<'de> for ContentVisitor {
-            type Value = Content<'de>;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a string or a list")
-            }
-            fn visit_borrowed_str<E>(self, v: &'de str) -> Result<Self::Value, E> {
-                Ok(Content::Text(Str::from(v)))
-            }
-            fn visit_str<E>(self, v: &str) -> Result<Self::Value, E> {
-                Ok(Content::Text(Str::from(v.to_owned())))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
-                let mut list = Vec::new();
-                while let Some(element) = seq.next_element()? {
-                    list.push(element);
-                }
-                Ok(Content::List(list))
-            }
-        }
-        deserializer.deserialize_any(ContentVisitor)
-    }
-}
+pub(super) type Content<'a> = TextOrList<'a, &'a RawValue>;
 
 /// The same text as [`Raw`].
 pub(super) fn keep(value: &RawValue) -> Raw<'_> {

@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 use crate::Dialect;
 use crate::dialects::anthropic::wire::Tag;
 use crate::dialects::anthropic::{decode_error, response, stop, usage};
-use crate::ir::stream::{BlockStart, Delta, Event, Guard, Sink};
+use crate::ir::stream::{BlockStart, Delta, Event, Guard, Sink, damaged};
 use crate::ir::{Signature, ToolUseKind};
 use crate::json::{Extra, Raw, Str, Writer};
 use crate::sse::SseEvent;
@@ -91,12 +91,17 @@ enum OpenBlock {
 impl StreamDecoder {
     /// One event of the provider.
     pub fn event(&mut self, event: SseEvent<'_>, sink: &mut Sink<'_>) {
-        // A malformed frame says nothing that could be passed on; the stream goes on without it.
-        let Ok(mut frame) = serde_json::from_str::<Frame<'_>>(event.data) else {
-            if is_error(event) {
-                self.guard.push(Event::Error(decode_error(500, event.data.as_bytes())), sink);
+        let mut frame = match serde_json::from_str::<Frame<'_>>(event.data) {
+            Ok(frame) => frame,
+            Err(_) if is_error(event) => {
+                return self.guard.push(Event::Error(decode_error(500, event.data.as_bytes())), sink);
             }
-            return;
+            Err(error) => {
+                if let Some(error) = damaged(event.data, &error) {
+                    self.guard.push(Event::Error(error), sink);
+                }
+                return;
+            }
         };
         let kind = frame.kind.take();
         match kind.as_deref().unwrap_or(event.name) {

@@ -6,7 +6,7 @@ use super::partial::{Arguments, PartialArg};
 use crate::Dialect;
 use crate::dialects::gemini::wire::{CandidateWire, FeedbackWire, PartWire, ResponseWire};
 use crate::dialects::gemini::{error, part, response, stop, usage};
-use crate::ir::stream::{BlockStart, Delta, Guard, Sink};
+use crate::ir::stream::{BlockStart, Delta, Guard, Sink, damaged};
 use crate::ir::{Block, BlockKind, Event, Signature, StopReason, ToolUseKind};
 use crate::json::{Num, Raw, Str, Writer};
 use crate::sse::SseEvent;
@@ -58,21 +58,34 @@ impl Out<'_, '_, '_> {
     fn push(&mut self, event: Event<'_>) {
         self.guard.push(event, self.sink);
     }
+
+    fn unread(&mut self, data: &str, why: &serde_json::Error) {
+        if let Some(error) = damaged(data, why) {
+            self.push(Event::Error(error));
+        }
+    }
 }
 
 impl StreamDecoder {
-    /// One event of the provider. Data that is not JSON is skipped: what follows may still be whole.
+    /// One event of the provider. Data that is no JSON at all is skipped: what follows may still be whole.
     pub fn event(&mut self, event: SseEvent<'_>, sink: &mut Sink<'_>) {
         let data = event.data.trim();
         let mut out = Out { guard: &mut self.guard, sink };
         if data.starts_with('[') {
             // Without `alt=sse` a stream is one array, and errors come in arrays at times.
-            let Ok(chunks) = serde_json::from_str::<Vec<ResponseWire<'_>>>(data) else { return };
-            for chunk in chunks {
-                self.state.chunk(chunk, &mut out);
+            match serde_json::from_str::<Vec<ResponseWire<'_>>>(data) {
+                Ok(chunks) => {
+                    for chunk in chunks {
+                        self.state.chunk(chunk, &mut out);
+                    }
+                }
+                Err(error) => out.unread(data, &error),
             }
-        } else if let Ok(chunk) = serde_json::from_str::<ResponseWire<'_>>(data) {
-            self.state.chunk(chunk, &mut out);
+            return;
+        }
+        match serde_json::from_str::<ResponseWire<'_>>(data) {
+            Ok(chunk) => self.state.chunk(chunk, &mut out),
+            Err(error) => out.unread(data, &error),
         }
     }
 

@@ -207,7 +207,7 @@ fn content<'a>(
             *bits |= form::TURN_STRING;
             vec![Block::text(text)]
         }
-        Some(Content::Parts(parts)) => {
+        Some(Content::List(parts)) => {
             if parts.is_empty() {
                 *bits |= form::TURN_EMPTY_LIST;
             }

@@ -11,7 +11,7 @@ use super::made_id;
 use crate::Dialect;
 use crate::dialects::openai_chat::wire::{self, Later, PartWire};
 use crate::dialects::openai_chat::{decode, error, media, stop, usage};
-use crate::ir::stream::{BlockStart, Delta, Event, Guard, Sink};
+use crate::ir::stream::{BlockStart, Delta, Event, Guard, Sink, damaged};
 use crate::ir::{Media, StopReason, ToolUseKind};
 use crate::json::Str;
 use crate::sse::SseEvent;
@@ -76,8 +76,10 @@ impl StreamDecoder {
             Err(_) if event.name == "error" || error::is_bare(data) => {
                 self.guard.push(Event::Error(error::decode_error(200, data.as_bytes())), sink);
             }
-            // wire 11: one broken chunk does not end the answer.
-            Err(_) => self.malformed += 1,
+            Err(error) => match damaged(data, &error) {
+                Some(error) => self.guard.push(Event::Error(error), sink),
+                None => self.malformed += 1,
+            },
         }
     }
 

@@ -12,7 +12,7 @@ use crate::dialects::openai_responses::items::{self, Item, Side};
 use crate::dialects::openai_responses::response::stop_reason;
 use crate::dialects::openai_responses::wire::{Content, MessageWire, keep, read};
 use crate::dialects::openai_responses::{DIALECT, error, usage};
-use crate::ir::stream::{BlockStart, Delta, Guard, Sink};
+use crate::ir::stream::{BlockStart, Delta, Guard, Sink, damaged};
 use crate::ir::{ApiError, Block, BlockKind, ErrorKind, Event, ToolUse, ToolUseKind};
 use crate::json::{Raw, Str};
 use crate::sse::SseEvent;
@@ -120,8 +120,9 @@ impl StreamDecoder {
         if self.guard.ended() || event.data == "[DONE]" {
             return;
         }
-        let Ok(envelope) = serde_json::from_str::<Envelope<'_>>(event.data) else {
-            return self.unread(event, sink);
+        let envelope = match serde_json::from_str::<Envelope<'_>>(event.data) {
+            Ok(envelope) => envelope,
+            Err(error) => return self.unread(event, &error, sink),
         };
         let kind = envelope.kind.as_deref().unwrap_or(event.name);
         let at = envelope.output_index.unwrap_or(0);
@@ -183,7 +184,10 @@ impl StreamDecoder {
     }
 
     /// An event whose members have other types than expected: an error in a foreign form, or nothing.
-    fn unread(&mut self, event: SseEvent<'_>, sink: &mut Sink<'_>) {
+    fn unread(&mut self, event: SseEvent<'_>, why: &serde_json::Error, sink: &mut Sink<'_>) {
+        if let Some(error) = damaged(event.data, why) {
+            return self.guard.push(Event::Error(error), sink);
+        }
         let Ok(value) = serde_json::from_str::<serde_json::Value>(event.data) else { return };
         let first = value.get(0).unwrap_or(&value);
         let kind = first.get("type").and_then(serde_json::Value::as_str).unwrap_or(event.name);
