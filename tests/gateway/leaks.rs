@@ -72,8 +72,7 @@ async fn no_secret_appears_in_logs_metrics_or_answers() {
             }
         }
     }
-    let met: std::collections::BTreeSet<String> =
-        mock.requests().await.iter().map(|request| request["status"].to_string()).collect();
+    let met: BTreeSet<String> = mock.requests().await.iter().map(|request| request["status"].to_string()).collect();
     assert!(mock.requests().await.len() >= 8 * 16, "every request reached the provider: {met:?}");
     for status in ["200", "400", "401", "429", "502"] {
         assert!(met.contains(status), "{status} was met: {met:?}");
