@@ -15,6 +15,8 @@ pub(crate) struct Stage {
     models: String,
     /// Whole sections, as they stand.
     more: String,
+    /// The credential in the place of `key-<name>`, if it is to be another.
+    credential: Option<String>,
 }
 
 impl Stage {
@@ -73,6 +75,12 @@ impl Stage {
         self
     }
 
+    /// Gives the one account another credential.
+    pub(crate) fn credential(mut self, credential: &str) -> Self {
+        self.credential = Some(credential.to_owned());
+        self
+    }
+
     /// The file for a gateway on these ports.
     pub(crate) fn yaml(&self, port: u16, admin: u16) -> String {
         let server = [vec![String::new()], self.server.clone()].concat().join(", ");
@@ -93,6 +101,10 @@ impl Stage {
         }
         text.push_str("accounts:\n");
         for account in &self.accounts {
+            let account = match &self.credential {
+                Some(credential) => account.replace("key-own", credential),
+                None => account.clone(),
+            };
             let _ = writeln!(text, "  - {{ {account} }}");
         }
         let _ = writeln!(text, "models:\n{}", self.models);
