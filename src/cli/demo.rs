@@ -59,9 +59,9 @@ accounts:
   - {{id: gemini-1, upstream: gemini, credential: demo-gemini-1}}
   - {{id: gemini-2, upstream: gemini, credential: demo-gemini-2}}
 models:
-  - {{match: 'gpt-*', upstream: [openai, openai-chat], model: 'gpt-{{1}}', list: [gpt-text, gpt-tool, gpt-think]}}
-  - {{match: 'claude-*', upstream: anthropic, model: 'claude-{{1}}', list: [claude-text, claude-tool, claude-think]}}
-  - {{match: 'gemini-*', upstream: gemini, model: 'gemini-{{1}}', list: [gemini-text, gemini-tool, gemini-think]}}
+  - {{match: 'gpt-*', upstream: [openai, openai-chat], model: 'gpt-5-mini+{{1}}', list: [gpt-text, gpt-tool, gpt-think]}}
+  - {{match: 'claude-*', upstream: anthropic, model: 'claude-sonnet-4-5+{{1}}', list: [claude-text, claude-tool, claude-think]}}
+  - {{match: 'gemini-*', upstream: gemini, model: 'gemini-2.5-flash+{{1}}', list: [gemini-text, gemini-tool, gemini-think]}}
 "
     )
 }
