@@ -25,8 +25,6 @@ pub use collect::{Collector, TooLarge};
 pub use expand::expand;
 pub use notes::Undo;
 
-use serde::de::IgnoredAny;
-
 use crate::Dialect;
 use crate::dialects::{StreamDecoder, StreamEncoder, encode_error, encode_response};
 use crate::ir::{ApiError, ErrorKind, Event, ReplyContext, ReplyNotes, StopReason, Usage};
@@ -418,13 +416,10 @@ fn observe_event(
     decoder: &mut StreamDecoder,
     seen: &mut Observed,
 ) -> Verdict {
-    let failed_before = seen.failure.is_some();
     decoder.event(event, &mut |event| Writer::Observe.event(event, plan, seen, &mut Vec::new()));
     seen.count_event();
     if seen.failure.is_some() {
-        // A damaged event is no error that a client could read: it gets one of ours instead, and nothing of what follows.
-        seen.damaged |= !failed_before && serde_json::from_str::<IgnoredAny>(event.data).is_err();
-        return if seen.damaged { Verdict::Drop } else { Verdict::Hold };
+        return Verdict::Hold;
     }
     if plan.strip_usage { judge(raw, event.data) } else { Verdict::Keep }
 }

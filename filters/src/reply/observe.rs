@@ -13,8 +13,6 @@ pub(super) struct Observed {
     /// Some part of the answer itself came.
     pub(super) has_content: bool,
     pub(super) failure: Option<ApiError>,
-    /// The failure is an event that cannot be read: its bytes are no error for a client.
-    pub(super) damaged: bool,
     pub(super) usage: Option<Usage<'static>>,
     pub(super) stop: Option<StopReason>,
     /// Events before the first content.
