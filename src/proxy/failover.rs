@@ -1,5 +1,7 @@
 //! Phases `error_while_proxy` and `fail_to_connect`: whose fault was it, and who is next.
 
+use std::borrow::Cow;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use interlingua_filters::dialects::decode_error;
@@ -11,8 +13,10 @@ use super::ctx::{Again, Attempt, Ctx, Walk};
 use super::gateway::Gateway;
 use super::redact::redact;
 use super::settings::limits;
+use crate::config::Upstream;
 use crate::limits::{Failure, Fault, Reason, Retry, Transport, classify, hint};
 use crate::pool::Millis;
+use crate::routing::Step;
 
 impl Gateway {
     /// Judges a failed attempt. The error that is returned says whether Pingora asks `upstream_peer` again.
@@ -95,7 +99,7 @@ impl Gateway {
 
 /// Whether another attempt follows.
 fn decide(ctx: &mut Ctx, attempt: Attempt, told: &ApiError, failure: &Failure, transport: Option<Transport>) -> bool {
-    let snapshot = std::sync::Arc::clone(&ctx.snapshot);
+    let snapshot = Arc::clone(&ctx.snapshot);
     let resilience = &snapshot.config.resilience;
     let walk = &mut ctx.walk;
     walk.error = Some(public(told, failure));
@@ -144,6 +148,14 @@ impl Attempt {
 }
 
 impl Walk {
+    /// The upstreams of a step that are still worth asking, in its order.
+    pub(super) fn open<'s>(&self, step: &'s Step) -> Cow<'s, [Arc<Upstream>]> {
+        if self.barred.is_empty() {
+            return Cow::Borrowed(&step.upstreams);
+        }
+        step.upstreams.iter().filter(|upstream| !self.barred.contains(&upstream.id)).cloned().collect()
+    }
+
     /// Goes on to the route's next step: another model, every account new.
     pub fn next_step(&mut self) {
         self.step += 1;

@@ -86,8 +86,8 @@ impl ProxyHttp for Hooks {
         request_filter::request_filter(&self.0, session, ctx).await
     }
 
-    async fn upstream_peer(&self, _session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
-        upstream_peer::upstream_peer(&self.0, ctx).await
+    async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+        upstream_peer::upstream_peer(&self.0, session, ctx).await
     }
 
     async fn upstream_request_filter(

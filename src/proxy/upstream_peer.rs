@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::HeaderMap;
 use interlingua_filters::Dialect;
-use interlingua_filters::dialects::{Endpoint, Target};
+use interlingua_filters::dialects::{DecodeError, Endpoint, Target};
 use interlingua_filters::ir::{ApiError, ErrorKind, ReplyContext};
 use interlingua_filters::json::{Str, skim};
 use interlingua_filters::reply::{Reply, ReplyPlan};
@@ -15,6 +15,7 @@ use interlingua_filters::request::{self, PrepareError, Prepared};
 use pingora::protocols::TcpKeepalive;
 use pingora::upstreams::peer::{ALPN, HttpPeer};
 use pingora::{Error, ErrorType, Result};
+use pingora_proxy::Session;
 
 use super::clock::now;
 use super::ctx::{Again, Attempt, Ctx, Inbound};
@@ -37,12 +38,23 @@ const IDLE: Duration = Duration::from_secs(55);
 ///
 /// # Errors
 /// With `ctx.walk.error` set: when nobody can serve, or the request cannot be said to any candidate.
-pub(super) async fn upstream_peer(gateway: &Gateway, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
-    let attempt = match begin(gateway, ctx).await {
-        Ok(attempt) => attempt,
-        Err(error) => {
+pub(super) async fn upstream_peer(gateway: &Gateway, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
+    ctx.outbox.set_patience(None);
+    let begun = tokio::select! {
+        biased;
+        begun = begin(gateway, ctx) => Some(begun),
+        // Looked at only while there is something to wait for.
+        _ = session.downstream_session.read_body_or_idle(true) => None,
+    };
+    let attempt = match begun {
+        Some(Ok(attempt)) => attempt,
+        Some(Err(error)) => {
             ctx.walk.error = Some(error);
             return Err(Error::explain(ErrorType::InternalError, "no account can take the request"));
+        }
+        None => {
+            ctx.walk.client_left = true;
+            return Err(Error::explain(ErrorType::ConnectionClosed, "the client left while it waited").into_down());
         }
     };
     let upstream = Arc::clone(&attempt.upstream);
@@ -63,16 +75,34 @@ fn content_until(ctx: &Ctx, started: Instant) -> Option<Instant> {
     peek.enabled.then(|| (started + peek.first_content.of(ctx.dialect)).min(total))
 }
 
+/// Why an account does not get the request.
+enum Refused {
+    /// Nobody can: the request is wrong.
+    Everywhere(ApiError),
+    /// It cannot be said to this upstream; another one may speak a dialect that can.
+    Here { upstream: String, error: ApiError },
+}
+
+/// An account, and the request in its provider's words. Each round but the last leaves an upstream out.
 async fn begin(gateway: &Gateway, ctx: &mut Ctx) -> Result<Attempt, ApiError> {
-    let (lease, step) = match ctx.walk.again.take() {
-        Some(Again { lease, wait }) => {
-            tokio::time::sleep(wait).await;
-            let inbound = ctx.inbound.as_ref().ok_or_else(unplanned)?;
-            (lease, inbound.route.steps.get(ctx.walk.step).cloned().ok_or_else(unplanned)?)
+    loop {
+        let (lease, step) = match ctx.walk.again.take() {
+            Some(Again { lease, wait }) => {
+                tokio::time::sleep(wait).await;
+                let inbound = ctx.inbound.as_ref().ok_or_else(unplanned)?;
+                (lease, inbound.route.steps.get(ctx.walk.step).cloned().ok_or_else(unplanned)?)
+            }
+            None => choose(gateway, ctx).await?,
+        };
+        match encode(ctx, lease, &step) {
+            Ok(attempt) => return Ok(attempt),
+            Err(Refused::Everywhere(error)) => return Err(error),
+            Err(Refused::Here { upstream, error }) => {
+                ctx.walk.error.get_or_insert(error);
+                ctx.walk.barred.push(upstream);
+            }
         }
-        None => choose(gateway, ctx).await?,
-    };
-    encode(ctx, lease, &step)
+    }
 }
 
 /// The account of the first step that has one free.
@@ -83,14 +113,12 @@ async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, Step), ApiEr
     let holder = inbound.continues.and_then(|answer| gateway.affinity.bound(answer, now()));
     let holder = holder.filter(|account| roster.account(account).is_some());
     while let Some(step) = inbound.route.steps.get(ctx.walk.step) {
-        let barred = &ctx.walk.barred;
+        let open = ctx.walk.open(step);
         let eligible = |id: &str| {
-            roster.account(id).is_some_and(|account| {
-                let upstream = account.upstream_in(&step.upstreams);
-                upstream.is_some_and(|upstream| !barred.contains(&upstream.id)) && account.takes(&step.model)
-            })
+            let account = roster.account(id);
+            account.is_some_and(|account| account.upstream_in(&open).is_some() && account.takes(&step.model))
         };
-        let pools = roster.pools(&step.upstreams);
+        let pools = roster.pools(&open);
         let ask = Ask {
             upstreams: &pools,
             family: &step.model,
@@ -151,23 +179,33 @@ async fn wait_for(gateway: &Gateway, ask: &Ask<'_>, patience: Duration) -> Resul
 }
 
 /// Encodes the request for the account's provider.
-fn encode(ctx: &Ctx, lease: Lease, step: &Step) -> Result<Attempt, ApiError> {
-    let inbound = ctx.inbound.as_ref().ok_or_else(unplanned)?;
+fn encode(ctx: &Ctx, lease: Lease, step: &Step) -> Result<Attempt, Refused> {
+    let lost = || Refused::Everywhere(unplanned());
+    let inbound = ctx.inbound.as_ref().ok_or_else(lost)?;
     let config = &ctx.snapshot.config;
-    let account = ctx.snapshot.roster.account(lease.account_id()).ok_or_else(unplanned)?;
-    let upstream = account.upstream_in(&step.upstreams).ok_or_else(unplanned)?;
+    let account = ctx.snapshot.roster.account(lease.account_id()).ok_or_else(lost)?;
+    let open = ctx.walk.open(step);
+    let upstream = account.upstream_in(&open).ok_or_else(lost)?;
+    let here = |error| Refused::Here { upstream: upstream.id.clone(), error };
     let streams = match upstream.stream {
         StreamMode::AsClient => inbound.stream,
         StreamMode::Always => true,
         StreamMode::Never => false,
     };
     let target = Target { model: step.model.clone(), stream: streams, quirks: upstream.quirks };
-    let (prepared, include_usage) = prepare(ctx.dialect, inbound, upstream.dialect, &target)?;
+    let (prepared, include_usage) = match prepare(ctx.dialect, inbound, upstream.dialect, &target) {
+        Ok(prepared) => prepared,
+        Err(PrepareError::Encode(error)) => return Err(here(invalid(error.message, error.param))),
+        Err(PrepareError::Decode(error)) => return Err(Refused::Everywhere(invalid(error.message, error.param))),
+        Err(PrepareError::Splice(error)) => {
+            return Err(Refused::Everywhere(ApiError::new(ErrorKind::Internal, error.to_string())));
+        }
+    };
     let Prepared { lane, body, encoded, strip_usage } = prepared;
     if let Some(loss) = encoded.losses.iter().next().filter(|_| config.server.strict) {
         let field = &loss.field;
         let message = format!("'{field}' cannot reach {} as it was written, and this gateway is strict", upstream.id);
-        return Err(invalid(message, Some(field.to_string())));
+        return Err(here(invalid(message, Some(field.to_string()))));
     }
     let reply = Reply::new(ReplyPlan {
         lane,
@@ -206,20 +244,15 @@ fn prepare(
     inbound: &Inbound,
     upstream: Dialect,
     target: &Target,
-) -> Result<(Prepared, bool), ApiError> {
+) -> Result<(Prepared, bool), PrepareError> {
     let skimmed = skim::skim(client, &inbound.body)
-        .map_err(|error| invalid(error.to_string(), error.param().map(str::to_owned)))?;
+        .map_err(|error| DecodeError { message: error.to_string(), param: error.param().map(str::to_owned) })?;
     let gemini = client == Dialect::Gemini;
     let endpoint =
         Endpoint { model: gemini.then(|| Str::from(inbound.model.as_str())), stream: gemini.then_some(inbound.stream) };
     let usage = skimmed.stream_options.as_ref().and_then(|options| options.include_usage.as_ref());
     let include_usage = usage.is_some_and(|(asked, _)| *asked);
-    let prepared = request::prepare(client, &endpoint, &inbound.body, &skimmed, upstream, target);
-    let prepared = prepared.map_err(|error| match error {
-        PrepareError::Decode(error) => invalid(error.message, error.param),
-        PrepareError::Encode(error) => invalid(error.message, error.param),
-        PrepareError::Splice(error) => ApiError::new(ErrorKind::Internal, error.to_string()),
-    })?;
+    let prepared = request::prepare(client, &endpoint, &inbound.body, &skimmed, upstream, target)?;
     Ok((prepared, include_usage))
 }
 

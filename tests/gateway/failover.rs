@@ -3,6 +3,7 @@
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
+use super::call::Call;
 use super::process::free_port;
 use super::protocol::{ALL, Protocol, events};
 use super::provider::{Provider, chunk, stream_head};
@@ -179,6 +180,28 @@ async fn the_same_refusal_from_some_accounts_is_the_answer() {
         let answer = gateway.send(&protocol.call("chat/m", "x", true)).await;
         assert_eq!((answer.status, mock.requests().await.len() - before), (400, 1), "{protocol:?}");
     }
+}
+
+#[tokio::test]
+async fn what_one_dialect_cannot_say_another_upstream_takes() {
+    let mock = Mock::start("").await;
+    let stage = Stage::with(mock.port, &["a"])
+        .resilience(QUICK)
+        .model("match: sound, upstream: [anthropic, chat], model: m, dialect: as_declared")
+        .model("match: deaf, upstream: anthropic, model: m");
+    let gateway = Gateway::start(&stage).await;
+    let ask = |model: &str| {
+        let sound = r#"{"type":"input_audio","input_audio":{"data":"UklGRg==","format":"wav"}}"#;
+        let parts = format!(r#"[{{"type":"text","text":"hello"}},{sound}]"#);
+        let body = format!(r#"{{"model":"{model}","messages":[{{"role":"user","content":{parts}}}]}}"#);
+        Call::post("/v1/chat/completions", body)
+    };
+    let answer = gateway.send(&ask("sound")).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(mock.requests().await.len(), 1, "Anthropic's dialect has no sound, so it was not asked");
+    let answer = gateway.send(&ask("deaf")).await;
+    assert_eq!((answer.status, mock.requests().await.len()), (400, 1), "{}", answer.text());
+    gateway.comes_to_rest().await;
 }
 
 #[tokio::test]

@@ -45,6 +45,30 @@ async fn before_the_first_byte() {
 }
 
 #[tokio::test]
+async fn while_it_waits_for_a_slot() {
+    let (mock, gateway) = rig().await;
+    let mut busy = Vec::new();
+    for _ in 0..2 {
+        let mut wire = Wire::connect(gateway.port).await;
+        wire.send(&Protocol::Chat.call("m+fault=hang", "x", true).sized()).await;
+        busy.push(wire);
+    }
+    let full = || async { mock.total("in_flight").await == 2 };
+    assert!(eventually(SOON, full).await, "both slots are taken");
+    let mut waiting = Wire::connect(gateway.port).await;
+    waiting.send(&Protocol::Chat.call("m", "x", true).sized()).await;
+    let at_work = |count| {
+        let gateway = &gateway;
+        move || async move { gateway.metrics().await.sum("interlingua_in_flight", &[]) == count }
+    };
+    assert!(eventually(SOON, at_work(4)).await, "the third waits, and the question for the metrics");
+    drop(waiting);
+    assert!(eventually(SOON, at_work(3)).await, "its client's leaving is noticed before a slot is free");
+    drop(busy);
+    all_is_free(&mock, &gateway, "afterwards").await;
+}
+
+#[tokio::test]
 async fn in_the_middle_of_a_stream() {
     let (mock, gateway) = rig().await;
     for protocol in ALL {
