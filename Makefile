@@ -13,7 +13,8 @@ help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
 
 run: tools ## Start the gateway with the provider simulator behind it, ready to call
-	cargo build --quiet
+	@test -x $(BIN) || echo "building for the first time: a few minutes"
+	cargo build
 	./$(BIN) demo
 
 test: fmt lint unit sdk ## Format, lint, unit, property and end-to-end tests
