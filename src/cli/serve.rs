@@ -30,7 +30,13 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let config = load(file.as_deref())?;
     match &file {
         Some(file) => tracing::info!(file = %file.display(), "configuration loaded"),
-        None => tracing::info!("no configuration file: serving the providers whose keys are in the environment"),
+        None => {
+            let found: Vec<&str> = config.accounts.iter().map(|account| account.id.as_str()).collect();
+            tracing::info!(
+                providers = found.join(", "),
+                "no configuration file: serving the providers whose keys are in the environment"
+            );
+        }
     }
     start(config, file)
 }
