@@ -48,39 +48,45 @@ impl Running {
     }
 }
 
+/// What is sent, to the floor and to the gateway alike but for the model's name: the simulator answers both the same.
 struct Workload {
     name: &'static str,
     requests: usize,
-    path: &'static str,
-    body: String,
+    /// The simulator's scenario.
+    scenario: &'static str,
+    /// Where the gateway sends it.
+    upstream: &'static str,
+    stream: bool,
+    messages: usize,
+    text: String,
+}
+
+impl Workload {
+    fn body(&self, model: &str) -> String {
+        let turn = |number: usize| {
+            let role = if number.is_multiple_of(2) { "user" } else { "assistant" };
+            format!(r#"{{"role":"{role}","content":"{}"}}"#, self.text)
+        };
+        let turns: Vec<String> = (0..self.messages).map(turn).collect();
+        format!(r#"{{"model":"{model}","stream":{},"messages":[{}]}}"#, self.stream, turns.join(","))
+    }
 }
 
 fn workloads() -> Vec<Workload> {
-    let chat = |model: &str, stream: bool, messages: usize, text: &str| {
-        let turns: Vec<String> = (0..messages)
-            .map(|turn| {
-                let role = if turn % 2 == 0 { "user" } else { "assistant" };
-                format!(r#"{{"role":"{role}","content":"{text}"}}"#)
-            })
-            .collect();
-        format!(r#"{{"model":"{model}","stream":{stream},"messages":[{}]}}"#, turns.join(","))
-    };
-    let path = "/v1/chat/completions";
-    let long = "The quick brown fox jumps over the lazy dog. ".repeat(33);
     let small = "x".repeat(900);
-    vec![
-        Workload { name: "1 KiB, same dialect", requests: 20_000, path, body: chat("gpt-text", false, 1, &small) },
-        Workload { name: "1 KiB, translated", requests: 20_000, path, body: chat("claude-text", false, 1, &small) },
-        Workload { name: "200 KiB, same dialect", requests: 3_000, path, body: chat("gpt-text", false, 137, &long) },
-        Workload { name: "200 KiB, translated", requests: 3_000, path, body: chat("claude-text", false, 137, &long) },
-        Workload { name: "200 chunks, same dialect", requests: 2_000, path, body: chat("gpt-long:200", true, 1, "hi") },
-        Workload {
-            name: "200 chunks, translated",
-            requests: 2_000,
-            path,
-            body: chat("claude-long:200", true, 1, "hi"),
-        },
-    ]
+    let long = "The quick brown fox jumps over the lazy dog. ".repeat(33);
+    let mut all = Vec::new();
+    for (upstream, way) in [("same", "same dialect"), ("other", "translated")] {
+        for (size, requests, scenario, stream, messages, text) in [
+            ("1 KiB", 20_000, "text", false, 1, &small),
+            ("200 KiB", 3_000, "text", false, 137, &long),
+            ("200 chunks", 3_000, "long:200", true, 1, &small),
+        ] {
+            let name: &'static str = format!("{size}, {way}").leak();
+            all.push(Workload { name, requests, scenario, upstream, stream, messages, text: text.clone() });
+        }
+    }
+    all
 }
 
 #[tokio::main]
@@ -102,8 +108,10 @@ async fn main() -> Result<()> {
     }
     let mut report = String::from("workload                      floor µs   gateway µs   ratio\n");
     for workload in workloads() {
-        let floor_us = measure(&floor, floor_at, &workload).await?;
-        let gateway_us = measure(&gateway, gateway_at, &workload).await?;
+        let floor_body = workload.body(&format!("mock-{}", workload.scenario));
+        let gateway_body = workload.body(&format!("{}/mock-{}", workload.upstream, workload.scenario));
+        let floor_us = measure(&floor, floor_at, floor_body, workload.requests).await?;
+        let gateway_us = measure(&gateway, gateway_at, gateway_body, workload.requests).await?;
         let ratio = gateway_us / floor_us;
         writeln!(report, "{:<28} {floor_us:>9.1} {gateway_us:>12.1} {ratio:>7.2}", workload.name)?;
     }
@@ -121,8 +129,8 @@ fn configuration(listen: SocketAddr, mock: SocketAddr) -> String {
          \x20 - {{id: openai-1, upstream: openai, credential: bench-key, concurrency: 1000}}\n\
          \x20 - {{id: anthropic-1, upstream: anthropic, credential: bench-key, concurrency: 1000}}\n\
          models:\n\
-         \x20 - {{match: 'gpt-*', upstream: openai, model: 'mock-{{1}}'}}\n\
-         \x20 - {{match: 'claude-*', upstream: anthropic, model: 'mock-{{1}}'}}\n"
+         \x20 - {{match: 'same/*', upstream: openai, model: '{{1}}'}}\n\
+         \x20 - {{match: 'other/*', upstream: anthropic, model: '{{1}}'}}\n"
     )
 }
 
@@ -142,19 +150,20 @@ async fn wait_for(at: SocketAddr) -> Result<()> {
 }
 
 /// Microseconds of CPU a request, after a tenth as many to warm up.
-async fn measure(process: &Running, at: SocketAddr, workload: &Workload) -> Result<f64> {
-    send(at, workload, workload.requests / 10).await?;
+async fn measure(process: &Running, at: SocketAddr, body: String, requests: usize) -> Result<f64> {
+    let body = Bytes::from(body);
+    send(at, &body, requests / 10).await?;
     let before = process.cpu_seconds()?;
-    send(at, workload, workload.requests).await?;
-    Ok((process.cpu_seconds()? - before) * 1e6 / workload.requests as f64)
+    send(at, &body, requests).await?;
+    Ok((process.cpu_seconds()? - before) * 1e6 / requests as f64)
 }
 
-async fn send(at: SocketAddr, workload: &Workload, requests: usize) -> Result<()> {
+async fn send(at: SocketAddr, body: &Bytes, requests: usize) -> Result<()> {
     let share = requests.div_ceil(CONNECTIONS);
     let mut connections = tokio::task::JoinSet::new();
     for _ in 0..CONNECTIONS {
-        let (path, body) = (workload.path, Bytes::from(workload.body.clone()));
-        connections.spawn(async move { one_connection(at, path, body, share).await });
+        let body = body.clone();
+        connections.spawn(async move { one_connection(at, body, share).await });
     }
     while let Some(done) = connections.join_next().await {
         done??;
@@ -162,14 +171,14 @@ async fn send(at: SocketAddr, workload: &Workload, requests: usize) -> Result<()
     Ok(())
 }
 
-async fn one_connection(at: SocketAddr, path: &str, body: Bytes, requests: usize) -> Result<()> {
+async fn one_connection(at: SocketAddr, body: Bytes, requests: usize) -> Result<()> {
     let stream = tokio::net::TcpStream::connect(at).await?;
     stream.set_nodelay(true)?;
     let (mut sender, connection) = http1::handshake(TokioIo::new(stream)).await?;
     tokio::spawn(connection);
     for _ in 0..requests {
         sender.ready().await?;
-        let request = Request::post(path)
+        let request = Request::post("/v1/chat/completions")
             .header("host", at.to_string())
             .header("authorization", "Bearer bench-key")
             .header("content-type", "application/json")
