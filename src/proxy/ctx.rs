@@ -8,6 +8,7 @@ use http::HeaderMap;
 use interlingua_filters::Dialect;
 use interlingua_filters::dialects::Encoded;
 use interlingua_filters::ir::{ApiError, Usage};
+use interlingua_filters::json::skim::Skim;
 use interlingua_filters::reply::Reply;
 
 use super::outbox::Outbox;
@@ -53,6 +54,8 @@ pub struct Inbound {
     pub chunks: bool,
     /// The body as it came.
     pub body: Bytes,
+    /// What was found in the body, once for all attempts.
+    pub skim: Skim<'static>,
     /// Where it may go.
     pub route: Route,
     /// What binds its conversation to an account; `None` with affinity off.

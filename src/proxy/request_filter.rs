@@ -104,6 +104,7 @@ fn plan(head: &RequestHeader, ctx: &Ctx, generate: &Generate, body: Bytes) -> Re
         let param = error.param().map(str::to_owned);
         ApiError { param, ..ApiError::new(ErrorKind::InvalidRequest, error.to_string()) }
     })?;
+    let skimmed = skimmed.into_owned();
     let model = generate.model.clone().or_else(|| skimmed.model.as_ref().map(|(model, _)| model.to_string()));
     let Some(model) = model.filter(|model| !model.is_empty()) else {
         let message = "name a model: the body has no 'model'";
@@ -131,6 +132,7 @@ fn plan(head: &RequestHeader, ctx: &Ctx, generate: &Generate, body: Bytes) -> Re
         continues,
         travelling: travelling(&head.headers),
         deadline: ctx.started + config.resilience.deadline,
+        skim: skimmed,
         body,
     })
 }

@@ -7,9 +7,9 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::HeaderMap;
 use interlingua_filters::Dialect;
-use interlingua_filters::dialects::{DecodeError, Endpoint, Target};
+use interlingua_filters::dialects::{Endpoint, Target};
 use interlingua_filters::ir::{ApiError, ErrorKind, ReplyContext};
-use interlingua_filters::json::{Str, skim};
+use interlingua_filters::json::Str;
 use interlingua_filters::reply::{Reply, ReplyPlan};
 use interlingua_filters::request::{self, PrepareError, Prepared};
 use pingora::protocols::TcpKeepalive;
@@ -245,14 +245,12 @@ fn prepare(
     upstream: Dialect,
     target: &Target,
 ) -> Result<(Prepared, bool), PrepareError> {
-    let skimmed = skim::skim(client, &inbound.body)
-        .map_err(|error| DecodeError { message: error.to_string(), param: error.param().map(str::to_owned) })?;
     let gemini = client == Dialect::Gemini;
     let endpoint =
         Endpoint { model: gemini.then(|| Str::from(inbound.model.as_str())), stream: gemini.then_some(inbound.stream) };
-    let usage = skimmed.stream_options.as_ref().and_then(|options| options.include_usage.as_ref());
+    let usage = inbound.skim.stream_options.as_ref().and_then(|options| options.include_usage.as_ref());
     let include_usage = usage.is_some_and(|(asked, _)| *asked);
-    let prepared = request::prepare(client, &endpoint, &inbound.body, &skimmed, upstream, target)?;
+    let prepared = request::prepare(client, &endpoint, &inbound.body, &inbound.skim, upstream, target)?;
     Ok((prepared, include_usage))
 }
 

@@ -69,6 +69,27 @@ pub struct Skim<'a> {
     pub has_developer: bool,
 }
 
+impl Skim<'_> {
+    /// Detaches what was found from the body; the ranges stay offsets in it.
+    pub fn into_owned(self) -> Skim<'static> {
+        Skim {
+            object: self.object,
+            model: self.model.map(|(model, at)| (model.into_owned(), at)),
+            stream: self.stream,
+            stream_options: self.stream_options,
+            user_id: self.user_id.map(Str::into_owned),
+            prompt_cache_key: self.prompt_cache_key.map(Str::into_owned),
+            previous_response_id: self.previous_response_id.map(Str::into_owned),
+            user: self.user.map(Str::into_owned),
+            cached_content: self.cached_content.map(Str::into_owned),
+            prefix_hash: self.prefix_hash,
+            has_carried_seal: self.has_carried_seal,
+            has_max_completion_tokens: self.has_max_completion_tokens,
+            has_developer: self.has_developer,
+        }
+    }
+}
+
 /// A body that is not forwarded.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum SkimError {
