@@ -261,6 +261,7 @@ fn reply_context(ctx: &Ctx, inbound: &Inbound, model: &str, include_usage: bool)
         model: if server.echo_model { inbound.model.clone() } else { model.to_owned() },
         created: now().0 / 1000,
         seed: ctx.id,
+        sequence: 0,
         include_usage,
         reasoning_content: server.reasoning_content,
         request: if echoes { Arc::from(&inbound.body[..]) } else { Arc::from([]) },

@@ -72,6 +72,8 @@ pub struct ReplyContext {
     pub created: u64,
     /// Source of ids: ids made for one answer are derived from it and are unique within it.
     pub seed: u64,
+    /// Responses: number of the first event, where a stream goes on that began elsewhere.
+    pub sequence: u64,
     /// OpenAI Chat: whether the client asked for the usage chunk.
     pub include_usage: bool,
     /// Whether reasoning is shown to clients of OpenAI Chat as `reasoning_content`.

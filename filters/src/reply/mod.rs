@@ -42,6 +42,9 @@ pub const ANSWER_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Bytes kept of what a provider sends from its error event on.
 const LATE_BYTES_MAX: usize = 64 * 1024;
 
+/// Events with which a Responses stream opens: `response.created` and `response.in_progress`.
+const OPENING_EVENTS: u64 = 2;
+
 /// Bytes looked at for the first that is no white space.
 const BLANK_BYTES_MAX: usize = 4 * 1024;
 
@@ -173,7 +176,10 @@ impl Reply {
         if let Some(Writer::Stream(encoder)) = &mut self.writer {
             return encoder.event(Event::Error(error.clone()), out);
         }
-        let mut encoder = StreamEncoder::new(self.plan.client, self.plan.context.clone());
+        // What the client has of a spliced stream is not repeated: neither its events' numbers nor its opening.
+        let passed = self.seen.events.saturating_sub(u64::from(!late.is_empty()));
+        let sequence = passed.saturating_sub(OPENING_EVENTS);
+        let mut encoder = StreamEncoder::new(self.plan.client, ReplyContext { sequence, ..self.plan.context.clone() });
         if let Some(id) = self.seen.answer_id.take() {
             // The client has the beginning of this answer from the provider, and knows it by the provider's id.
             encoder.event(Event::Start { id: Some(Str::from(id)), model: None }, &mut Vec::new());

@@ -15,6 +15,8 @@ pub(super) struct Observed {
     pub(super) failure: Option<ApiError>,
     pub(super) usage: Option<Usage<'static>>,
     pub(super) stop: Option<StopReason>,
+    /// Events of the provider.
+    pub(super) events: u64,
     /// Events before the first content.
     pub(super) heartbeats: u32,
     pub(super) upstream_bytes: u64,
@@ -47,6 +49,7 @@ impl Observed {
 
     /// A server-sent event was read.
     pub(super) fn count_event(&mut self) {
+        self.events = self.events.saturating_add(1);
         if !self.has_content {
             self.heartbeats = self.heartbeats.saturating_add(1);
         }

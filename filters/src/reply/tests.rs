@@ -188,7 +188,7 @@ fn an_event_that_broke_is_an_error_and_no_lost_text() {
 }
 
 #[test]
-fn a_spliced_answer_fails_under_the_id_that_the_client_knows() {
+fn wire_156_a_spliced_answer_fails_under_the_id_and_number_that_the_client_expects() {
     let text = concat!(
         "event: response.created\ndata: {\"type\":\"response.created\",\"sequence_number\":0,\"response\":{\"id\":\"resp_1\",\"object\":\"response\",\"status\":\"in_progress\",\"model\":\"m\",\"output\":[]}}\n\n",
         "event: response.output_item.added\ndata: {\"type\":\"response.output_item.added\",\"sequence_number\":1,\"output_index\":0,\"item\":{\"id\":\"msg_1\",\"type\":\"message\",\"role\":\"assistant\",\"content\":[]}}\n\n",
@@ -202,6 +202,7 @@ fn a_spliced_answer_fails_under_the_id_that_the_client_knows() {
     reply.error_event(&ApiError::new(ErrorKind::BadGateway, "cut"), &mut end);
     let end = String::from_utf8(end).unwrap();
     assert!(end.starts_with("event: response.failed\n") && end.contains("\"id\":\"resp_1\""), "{end}");
+    assert!(end.contains("\"sequence_number\":3"), "wire 156: the numbers go on: {end}");
 }
 
 #[test]

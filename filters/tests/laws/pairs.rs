@@ -19,6 +19,7 @@ pub(crate) fn context() -> ReplyContext {
         model: "model-1".to_owned(),
         created: 1_700_000_000,
         seed: 7,
+        sequence: 0,
         include_usage: true,
         reasoning_content: true,
         request: b"{}"[..].into(),

@@ -30,12 +30,13 @@ impl StreamEncoder {
     /// An encoder of the answer to `context.request`.
     pub fn new(context: ReplyContext) -> Self {
         let frame = Frame::new(&context);
+        let sequence = context.sequence;
         let state = State {
             context,
             frame,
             begun: false,
             ended: false,
-            sequence: 0,
+            sequence,
             ids: 0,
             items: Vec::new(),
             bytes: 0,
