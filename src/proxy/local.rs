@@ -10,6 +10,7 @@ use super::ctx::Ctx;
 use super::endpoint::Action;
 use super::gateway::Gateway;
 use super::respond;
+use crate::config::Config;
 
 /// A time for models of which nothing is known; 2025-01-01T00:00:00Z.
 const CREATED: u64 = 1_735_689_600;
@@ -49,11 +50,26 @@ async fn ready(session: &mut Session, ctx: &mut Ctx) -> Result<()> {
 
 async fn get(session: &mut Session, ctx: &mut Ctx, dialect: Dialect, id: &str) -> Result<()> {
     if ctx.snapshot.config.routes.resolve(id, dialect).is_none() {
-        let message = format!("no rule of this gateway serves the model '{id}'; GET /v1/models lists what it serves");
-        let error = ApiError { code: Some("model_not_found".into()), ..ApiError::new(ErrorKind::NotFound, message) };
+        let error = unserved(&ctx.snapshot.config, id);
         return respond::error(session, ctx, &error).await;
     }
     respond::whole(session, ctx, 200, "application/json", model(dialect, id).to_string().into_bytes()).await
+}
+
+/// What a caller hears of a model that no rule takes: which names are taken, as far as a line holds them.
+pub(super) fn unserved(config: &Config, model: &str) -> ApiError {
+    const NAMED_MAX: usize = 12;
+    let rules = config.routes.rules();
+    let mut names: Vec<&str> = rules.iter().take(NAMED_MAX).map(|rule| rule.pattern.as_str()).collect();
+    if rules.len() > NAMED_MAX {
+        names.push("…");
+    }
+    let message = format!("this gateway has no rule for the model '{model}'; it takes {}", names.join(", "));
+    ApiError {
+        code: Some("model_not_found".into()),
+        param: Some("model".into()),
+        ..ApiError::new(ErrorKind::NotFound, message)
+    }
 }
 
 fn listed(ctx: &Ctx) -> Vec<String> {

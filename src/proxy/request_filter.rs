@@ -111,13 +111,7 @@ fn plan(head: &RequestHeader, ctx: &Ctx, generate: &Generate, body: Bytes) -> Re
         return Err(ApiError { param: Some("model".into()), ..ApiError::new(ErrorKind::InvalidRequest, message) });
     };
     let Some(route) = config.routes.resolve(&model, generate.dialect) else {
-        let message =
-            format!("no rule of this gateway serves the model '{model}'; GET /v1/models lists what it serves");
-        return Err(ApiError {
-            code: Some("model_not_found".into()),
-            param: Some("model".into()),
-            ..ApiError::new(ErrorKind::NotFound, message)
-        });
+        return Err(local::unserved(config, &model));
     };
     let stream = generate.stream.or_else(|| skimmed.stream.as_ref().map(|(stream, _)| *stream)).unwrap_or(false);
     let previous = skimmed.previous_response_id.as_deref().filter(|_| config.resilience.affinity.enabled);

@@ -86,15 +86,16 @@ pub(super) fn has_native_seal(request: &Request<'_>) -> bool {
 /// Writes `instructions` and `input` of a request of another dialect; gives the number of items.
 pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, quirks: &Quirks, encoded: &mut Encoded) -> usize {
     let (system, rest) = request.split_system();
+    let has_rest = rest.iter().any(|turn| turn.blocks.iter().any(is_something));
+    let turns = if has_rest { rest } else { &request.turns };
     let mut items = Items {
         path: turns_path(request.origin),
         encoded,
         quirks,
         calls: HashMap::new(),
-        answers: answers(request),
+        answers: answers(turns),
         sent: 0,
     };
-    let has_rest = rest.iter().any(|turn| turn.blocks.iter().any(is_something));
     if has_rest {
         let text = items.system_text(system);
         if !text.is_empty() {
@@ -106,7 +107,6 @@ pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, quirks: &Quirks
             items.encoded.losses.add("response_format", LossKind::Approximated);
             text_message(w, if quirks.developer_role { "developer" } else { "system" }, JSON_WANTED);
         }
-        let turns = if has_rest { rest } else { &request.turns };
         for (n, turn) in turns.iter().enumerate() {
             let model_goes_on = turns.get(n + 1).is_some_and(|next| next.role == Role::Assistant);
             items.turn(w, turn, model_goes_on);
@@ -116,9 +116,9 @@ pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, quirks: &Quirks
 }
 
 /// How many calls of each id get a result after they were made; results come to calls in the order of the calls.
-fn answers<'r>(request: &'r Request<'_>) -> HashMap<&'r str, usize> {
+fn answers<'r>(turns: &'r [Turn<'_>]) -> HashMap<&'r str, usize> {
     let mut calls: HashMap<&str, Calls> = HashMap::new();
-    for block in request.turns.iter().flat_map(|turn| &turn.blocks) {
+    for block in turns.iter().flat_map(|turn| &turn.blocks) {
         match &block.kind {
             BlockKind::ToolUse(call) => calls.entry(&call.id).or_default().made += 1,
             BlockKind::ToolResult(result) => {
