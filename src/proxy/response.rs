@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
-use interlingua_filters::ir::{ApiError, ErrorKind};
+use interlingua_filters::ir::{ApiError, ErrorKind, Losses};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
 
@@ -116,8 +116,7 @@ fn commit(ctx: &mut Ctx, out: &[u8]) -> Result<()> {
         }
         let losses = &attempt.encoded.losses;
         if ctx.snapshot.config.server.show_losses && !losses.is_empty() {
-            let list: Vec<String> = losses.iter().map(|loss| format!("{};{}", loss.field, loss.kind.name())).collect();
-            response.insert_header(HeaderName::from_static("x-interlingua-losses"), list.join(", "))?;
+            response.insert_header(HeaderName::from_static("x-interlingua-losses"), told_losses(losses))?;
         }
     }
     ctx.outcome.status = 200;
@@ -126,8 +125,49 @@ fn commit(ctx: &mut Ctx, out: &[u8]) -> Result<()> {
     Ok(())
 }
 
+/// The losses as a header value. A client may make member names up, so what no header can hold becomes `?`, and the list
+/// is cut where it grows long.
+fn told_losses(losses: &Losses) -> String {
+    const LENGTH_MAX: usize = 1024;
+    let mut list = String::new();
+    for loss in losses.iter() {
+        let field = loss.field.chars().map(|one| if one.is_ascii_graphic() { one } else { '?' });
+        let separator = if list.is_empty() { "" } else { ", " };
+        let entry: String = separator.chars().chain(field).chain(";".chars()).chain(loss.kind.name().chars()).collect();
+        if list.len() + entry.len() > LENGTH_MAX {
+            list.push_str(separator);
+            list.push_str("...");
+            break;
+        }
+        list.push_str(&entry);
+    }
+    list
+}
+
 /// The error that carries a failure from a filter to `error_while_proxy`; what happened stands in the attempt.
 #[expect(clippy::unnecessary_box_returns, reason = "Pingora's results hold boxed errors")]
 fn told() -> Box<Error> {
     Error::explain(ErrorType::InternalError, "the provider refused or failed").into_up()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+    use interlingua_filters::ir::{LossKind, Losses};
+
+    use super::told_losses;
+
+    #[test]
+    fn any_member_name_fits_into_the_header() {
+        let mut losses = Losses::default();
+        losses.add("logit_bias", LossKind::Dropped);
+        losses.add("a\r\nset-cookie: b\u{e9}", LossKind::Approximated);
+        assert_eq!(told_losses(&losses), "logit_bias;dropped, a??set-cookie:?b?;approximated");
+        for number in 0..64 {
+            losses.add(format!("{number}{}", "x".repeat(100)), LossKind::Dropped);
+        }
+        let told = told_losses(&losses);
+        assert!(told.len() < 1100 && told.ends_with(", ..."), "{told}");
+        assert!(HeaderValue::from_str(&told).is_ok());
+    }
 }

@@ -7,6 +7,7 @@ use super::h2::H2;
 use super::protocol::ALL;
 use super::rig::{Gateway, Mock, eventually};
 use super::stage::Stage;
+use super::wire::Wire;
 
 const REQUESTS: usize = 1_000;
 /// HTTP/2 connections that share half of them; the other half has a connection each.
@@ -86,6 +87,33 @@ async fn a_thousand_at_once_take_turns_on_few_slots() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_that_comes_at_once_is_spread_evenly() {
+    const CROWD: usize = 90;
+    let mock = Mock::start("").await;
+    let stage =
+        ["a", "b", "c"].iter().fold(Stage::new(mock.port), |stage, name| stage.account(name, "concurrency: 50"));
+    let gateway = Gateway::start(&stage).await;
+    let port = gateway.port;
+    let send = |number: usize| async move {
+        let mut wire = Wire::connect(port).await;
+        wire.send(&ALL[number % 4].call("m+fault=hang", &format!("request {number}"), number % 8 < 4).sized()).await;
+        wire
+    };
+    let tasks: Vec<_> = (0..CROWD).map(|number| tokio::spawn(send(number))).collect();
+    let mut wires = Vec::new();
+    for task in tasks {
+        wires.push(task.await.expect("no panic"));
+    }
+    let all = || async { mock.total("in_flight").await == CROWD as u64 };
+    assert!(eventually(Duration::from_secs(10), all).await, "nobody is answered, so all are at work at once");
+    let metrics = gateway.metrics().await;
+    let at_work = ["a", "b", "c"].map(|account| metrics.sum("interlingua_account_in_flight", &[("account", account)]));
+    assert_eq!(at_work, [30, 30, 30]);
+    drop(wires);
+    gateway.comes_to_rest().await;
+}
+
 #[tokio::test]
 async fn tiers_fill_in_order_and_evenly() {
     let mock = Mock::start("rules: [{faults: [hang]}]").await;
@@ -97,7 +125,7 @@ async fn tiers_fill_in_order_and_evenly() {
     let mut held = Vec::new();
     for number in 1..=20_i64 {
         let call = ALL[number as usize % 4].call("m", &format!("conversation {number}"), number % 2 == 0);
-        let mut wire = super::wire::Wire::connect(gateway.port).await;
+        let mut wire = Wire::connect(gateway.port).await;
         wire.send(&call.sized()).await;
         held.push(wire);
         let seen = || async { mock.total("in_flight").await == number as u64 };
