@@ -7,6 +7,7 @@
 //! - [`json`]: borrowed JSON values that keep their text, a writer, the request skimmer and the byte splicer.
 //! - [`ir`]: the intermediate representation: requests, responses, stream events, usage, errors, losses.
 //! - [`dialects`]: one folder a dialect, each a decoder and an encoder of requests, responses, streams and errors.
+//! - [`profiles`]: what families of models take, as data.
 //! - [`repair`]: what a target's rules demand of a conversation that another dialect allowed.
 //! - [`lane`], [`request`]: whether a request's bytes are spliced through or converted, and the bytes to send.
 //! - [`reply`]: the response side of a request: any upstream mode to any client mode, and the observer of spliced bytes.
@@ -15,6 +16,7 @@ pub mod dialects;
 pub mod ir;
 pub mod json;
 pub mod lane;
+pub mod profiles;
 pub mod repair;
 pub mod reply;
 pub mod request;

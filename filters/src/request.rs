@@ -160,7 +160,7 @@ mod tests {
     }
 
     fn target(model: &str, stream: bool) -> Target {
-        Target { model: model.to_owned(), stream, ..Target::default() }
+        Target::new(model, stream)
     }
 
     #[test]

@@ -145,7 +145,7 @@ fn way(
     let gemini = client == Dialect::Gemini;
     let endpoint =
         Endpoint { model: gemini.then(|| Str::from(arguments.model.as_str())), stream: gemini.then_some(streams) };
-    let target = Target { model: step.model.clone(), stream: upstream_streams, quirks: upstream.quirks };
+    let target = Target { quirks: upstream.quirks, ..Target::new(step.model.clone(), upstream_streams) };
     match request::prepare(client, &endpoint, body, &skimmed, upstream.dialect, &target) {
         Ok(prepared) if prepared.encoded.losses.is_empty() => writeln!(text, ", nothing is lost")?,
         Ok(prepared) => {

@@ -64,7 +64,7 @@ fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
         count(gateway, labels, usage);
         ctx.outcome.usage = Some(usage.counts());
     }
-    for loss in attempt.encoded.losses.iter() {
+    for loss in attempt.encoded.losses.iter().chain(attempt.reply.losses().iter()) {
         gateway.metrics.losses.with_label_values(&[labels[0], bounded(loss), loss.kind.name()]).inc();
     }
 }

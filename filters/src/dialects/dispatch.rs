@@ -3,7 +3,8 @@
 use super::{DecodeError, Dialect, EncodeError, Encoded, Endpoint, Target};
 use super::{anthropic, gemini, openai_chat, openai_responses};
 use crate::ir::stream::Sink;
-use crate::ir::{ApiError, Event, ReplyContext, Request, Response};
+use crate::ir::{ApiError, Citation, Event, Logprob, Losses, ReplyContext, Request, Response, Tool, WebSearch};
+use crate::json::Raw;
 use crate::sse::SseEvent;
 
 /// Evaluates an expression with `module` standing for the folder of `$dialect`.
@@ -51,9 +52,26 @@ pub fn decode_response(dialect: Dialect, body: &[u8]) -> Result<Response<'_>, De
     each!(dialect, module => module::decode_response(body))
 }
 
-/// Appends the whole answer in the words of `dialect` to `out`.
-pub fn encode_response(dialect: Dialect, response: &Response<'_>, context: &ReplyContext, out: &mut Vec<u8>) {
-    each!(dialect, module => module::encode_response(response, context, out));
+/// Appends the whole answer in the words of `dialect` to `out`, and gives what that dialect could not say.
+pub fn encode_response(dialect: Dialect, response: &Response<'_>, context: &ReplyContext, out: &mut Vec<u8>) -> Losses {
+    each!(dialect, module => module::encode_response(response, context, out))
+}
+
+/// Reads the citations of a text block, which are in the words of `dialect` ([`BlockKind::Text`](crate::ir::BlockKind)
+/// `citations`, or one [`Delta::Citation`](crate::ir::stream::Delta)). `text` is the block's text so far.
+pub fn read_citations<'a>(dialect: Dialect, raw: &'a Raw<'_>, text: &str) -> Vec<Citation<'a>> {
+    each!(dialect, module => module::read_citations(raw, text))
+}
+
+/// Reads log probabilities in the words of `dialect`: what stands in a choice, or one
+/// [`Delta::Logprobs`](crate::ir::stream::Delta).
+pub fn read_logprobs<'a>(dialect: Dialect, raw: &'a Raw<'_>) -> Vec<Logprob<'a>> {
+    each!(dialect, module => module::read_logprobs(raw))
+}
+
+/// Reads a tool that the provider runs itself as a web search; `None` when it is another.
+pub fn read_web_search<'a>(dialect: Dialect, tool: &'a Tool<'_>) -> Option<WebSearch<'a>> {
+    each!(dialect, module => module::read_web_search(tool))
 }
 
 /// Reads an error body in the words of `dialect`; any bytes give an error.
@@ -153,6 +171,16 @@ impl StreamEncoder {
             StreamEncoder::Responses(encoder) => encoder.event(event, out),
             StreamEncoder::Anthropic(encoder) => encoder.event(event, out),
             StreamEncoder::Gemini(encoder) => encoder.event(event, out),
+        }
+    }
+
+    /// What the client's dialect could not say so far.
+    pub fn losses(&self) -> &Losses {
+        match self {
+            StreamEncoder::Chat(encoder) => encoder.losses(),
+            StreamEncoder::Responses(encoder) => encoder.losses(),
+            StreamEncoder::Anthropic(encoder) => encoder.losses(),
+            StreamEncoder::Gemini(encoder) => encoder.losses(),
         }
     }
 }

@@ -19,11 +19,13 @@ pub mod openai_responses;
 
 pub use dispatch::{
     StreamDecoder, StreamEncoder, decode_error, decode_request, decode_response, encode_error, encode_request,
-    encode_response,
+    encode_response, read_citations, read_logprobs, read_web_search,
 };
 
 use crate::ir::{Losses, ReplyNotes};
 use crate::json::Str;
+use crate::profiles::{Profile, Profiles};
+use crate::repair::Repairs;
 
 /// A protocol that clients or providers speak.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
@@ -79,6 +81,19 @@ pub struct Target {
     pub stream: bool,
     /// What this provider does otherwise than its dialect says.
     pub quirks: Quirks,
+    /// What the model takes.
+    pub profile: Profile,
+    /// Which repairs are made.
+    pub repairs: Repairs,
+}
+
+impl Target {
+    /// A request for `model` at the vendor of its dialect, with the built-in profile of that model.
+    pub fn new(model: impl Into<String>, stream: bool) -> Self {
+        let model = model.into();
+        let profile = Profiles::builtin().find(&model);
+        Target { model, stream, profile, ..Target::default() }
+    }
 }
 
 /// What a provider does otherwise than its dialect says. The default is the dialect's own vendor.

@@ -61,6 +61,13 @@ impl Losses {
         }
     }
 
+    /// Takes over the losses of another translation.
+    pub fn extend(&mut self, others: &Losses) {
+        for loss in others.iter() {
+            self.add(loss.field.clone(), loss.kind);
+        }
+    }
+
     /// Whether nothing was lost.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()

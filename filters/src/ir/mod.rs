@@ -7,6 +7,7 @@
 mod block;
 mod error;
 mod loss;
+mod note;
 mod request;
 mod response;
 mod signature;
@@ -16,7 +17,10 @@ mod usage;
 pub use block::{Block, BlockKind, CacheMark, Media, MediaSource, ReasoningBlock, ToolResult, ToolUse, ToolUseKind};
 pub use error::{ApiError, ErrorKind};
 pub use loss::{Loss, LossKind, Losses};
-pub use request::{Effort, OutputFormat, ReasoningConfig, Request, Role, Sampling, Tool, ToolChoice, ToolKind, Turn};
+pub use note::{Citation, Location, Logprob, WebSearch};
+pub use request::{
+    Effort, LogprobsConfig, OutputFormat, ReasoningConfig, Request, Role, Sampling, Tool, ToolChoice, ToolKind, Turn,
+};
 pub use response::{Choice, ReplyContext, ReplyNotes, Response, StopReason};
 pub use signature::Signature;
 pub use stream::Event;

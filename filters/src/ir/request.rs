@@ -36,10 +36,30 @@ pub struct Request<'a> {
     pub candidates: Option<Num<'a>>,
     /// The end user, as the client names it (`user`, `metadata.user_id`).
     pub user: Option<Str<'a>>,
+    /// Which processing tier is wanted, in OpenAI's words (`auto`, `default`, `flex`, `priority`).
+    pub service_tier: Option<Str<'a>>,
+    /// Labels for the operator's own books: a JSON object of strings (OpenAI `metadata`, Vertex `labels`).
+    pub metadata: Option<Raw<'a>>,
+    /// What keeps requests with the same beginning on one cache (OpenAI `prompt_cache_key`).
+    pub prompt_cache_key: Option<Str<'a>>,
+    /// How much to say: `low`, `medium`, `high` (OpenAI `verbosity`, Responses `text.verbosity`).
+    pub verbosity: Option<Str<'a>>,
+    /// Whether the provider shall keep the answer (OpenAI `store`).
+    pub store: Option<bool>,
+    /// Whether and how many log probabilities of tokens are wanted.
+    pub logprobs: Option<LogprobsConfig<'a>>,
     /// Members without a field.
     pub extra: Extra<'a>,
     /// Which of the dialect's equal spellings was used: bits known to the dialect of `origin` only.
     pub form: u32,
+}
+
+/// Log probabilities wanted (Chat `logprobs` and `top_logprobs`, Responses `top_logprobs` with
+/// `include: ["message.output_text.logprobs"]`, Gemini `responseLogprobs` and `logprobs`).
+#[derive(Clone, Debug, Default)]
+pub struct LogprobsConfig<'a> {
+    /// Alternatives to name for each token, 0 to 20; `None` where only the chosen token's is wanted.
+    pub top: Option<Num<'a>>,
 }
 
 impl<'a> Request<'a> {
@@ -60,6 +80,12 @@ impl<'a> Request<'a> {
             output_format: None,
             candidates: None,
             user: None,
+            service_tier: None,
+            metadata: None,
+            prompt_cache_key: None,
+            verbosity: None,
+            store: None,
+            logprobs: None,
             extra: Extra::default(),
             form: 0,
         }
@@ -195,7 +221,8 @@ pub enum ToolChoice<'a> {
 }
 
 /// How hard to think, in the field's common scale.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Effort {
     /// Not at all.
     None,

@@ -120,6 +120,13 @@ pub enum Delta<'a> {
         /// The citation as written.
         raw: Raw<'a>,
     },
+    /// Log probabilities of the tokens of a text block that came just now, as written in `dialect`.
+    Logprobs {
+        /// The dialect.
+        dialect: Dialect,
+        /// As written.
+        raw: Raw<'a>,
+    },
 }
 
 /// What an event that cannot be read means. One that begins as JSON and breaks off has lost a part of the answer: the
@@ -173,6 +180,7 @@ impl Delta<'_> {
             Delta::Input(text) => Delta::Input(text.into_owned()),
             Delta::Signature(signature) => Delta::Signature(signature.into_owned()),
             Delta::Citation { dialect, raw } => Delta::Citation { dialect, raw: raw.into_owned() },
+            Delta::Logprobs { dialect, raw } => Delta::Logprobs { dialect, raw: raw.into_owned() },
         }
     }
 }

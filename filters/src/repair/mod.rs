@@ -4,3 +4,7 @@ pub mod names;
 pub mod openai;
 pub mod schema;
 pub mod turns;
+
+mod switches;
+
+pub use switches::{Purify, Repairs};

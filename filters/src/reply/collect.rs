@@ -158,7 +158,7 @@ impl Growing {
             Delta::Signature(signature) => self.signature = Some(signature.into_owned()),
             // Citations of another dialect cannot stand beside those of this one.
             Delta::Citation { dialect, raw } if dialect == origin => self.citations.push(raw.into_owned()),
-            Delta::Citation { .. } => {}
+            Delta::Citation { .. } | Delta::Logprobs { .. } => {}
         }
     }
 
@@ -221,7 +221,9 @@ fn size_of_delta(delta: &Delta<'_>) -> usize {
         Delta::Text(text) | Delta::Input(text) => text.len(),
         Delta::NextPart => size_of::<String>(),
         Delta::Signature(signature) => signature.value.len(),
-        Delta::Citation { raw, .. } => raw.get().len().saturating_add(size_of::<Raw<'_>>()),
+        Delta::Citation { raw, .. } | Delta::Logprobs { raw, .. } => {
+            raw.get().len().saturating_add(size_of::<Raw<'_>>())
+        }
     }
 }
 

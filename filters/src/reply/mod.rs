@@ -27,7 +27,7 @@ pub use notes::Undo;
 
 use crate::Dialect;
 use crate::dialects::{StreamDecoder, StreamEncoder, encode_error, encode_response};
-use crate::ir::{ApiError, ErrorKind, Event, ReplyContext, ReplyNotes, StopReason, Usage};
+use crate::ir::{ApiError, ErrorKind, Event, Losses, ReplyContext, ReplyNotes, StopReason, Usage};
 use crate::json::{Raw, Str};
 use crate::lane::Lane;
 use crate::sse::{Parser, SseError, SseEvent};
@@ -219,6 +219,11 @@ impl Reply {
         self.seen.answer_id.as_deref()
     }
 
+    /// What the client's dialect could not say of the answer; complete when [`Self::ended`].
+    pub fn losses(&self) -> &Losses {
+        &self.seen.losses
+    }
+
     /// Why the first choice ended.
     pub fn stop(&self) -> Option<StopReason> {
         self.seen.stop
@@ -336,7 +341,8 @@ impl Reply {
                     self.writer = Some(writer);
                 } else {
                     seen.see_response(&response);
-                    encode_response(plan.client, &response, &plan.context, out);
+                    let losses = encode_response(plan.client, &response, &plan.context, out);
+                    seen.losses.extend(&losses);
                     seen.committed = true;
                     seen.ended = true;
                 }

@@ -1,7 +1,7 @@
 //! What the proxy must know of an answer while it passes.
 
 use crate::ir::stream::{BlockStart, Delta};
-use crate::ir::{ApiError, Event, Response, StopReason, Usage};
+use crate::ir::{ApiError, Event, Losses, Response, StopReason, Usage};
 
 /// Facts gathered from events, without keeping any of them.
 #[derive(Debug, Default)]
@@ -24,6 +24,8 @@ pub(super) struct Observed {
     pub(super) calls: u32,
     /// The provider's id of the answer.
     pub(super) answer_id: Option<String>,
+    /// What the client's dialect could not say.
+    pub(super) losses: Losses,
 }
 
 impl Observed {

@@ -6,7 +6,7 @@
 //! only the provider could say: its id, its words of usage, citations and parts that no other dialect knows.
 
 use crate::dialects::{decode_response, encode_response};
-use crate::ir::{Block, BlockKind, ReplyContext, Response};
+use crate::ir::{Block, BlockKind, Losses, ReplyContext, Response};
 use crate::{Dialect, json::Raw};
 
 /// Appends a collected answer in the words of `client` to `out`.
@@ -15,18 +15,17 @@ pub(super) fn encode_collected(
     mut response: Response<'static>,
     context: &ReplyContext,
     out: &mut Vec<u8>,
-) {
+) -> Losses {
     if response.origin == client {
         response.origin = elsewhere(client);
         let mut draft = Vec::new();
         encode_response(client, &response, context, &mut draft);
         if let Ok(mut own) = decode_response(client, &draft) {
             complete(&mut own, response);
-            encode_response(client, &own, context, out);
-            return;
+            return encode_response(client, &own, context, out);
         }
     }
-    encode_response(client, &response, context, out);
+    encode_response(client, &response, context, out)
 }
 
 /// Any other dialect.

@@ -38,12 +38,16 @@ impl Writer {
             (Writer::Observe, _) => seen.ended |= is_end,
             (Writer::Stream(encoder), event) => {
                 encoder.event(event, out);
-                seen.ended |= is_end;
+                if is_end {
+                    seen.losses.extend(encoder.losses());
+                    seen.ended = true;
+                }
             }
             (Writer::Collect(collector), Event::End) => {
                 let empty = Collector::new(plan.upstream);
                 let response = std::mem::replace(&mut **collector, empty).into_response();
-                encode_collected(plan.client, response, &plan.context, out);
+                let losses = encode_collected(plan.client, response, &plan.context, out);
+                seen.losses.extend(&losses);
                 seen.committed = true;
                 seen.ended = true;
             }

@@ -152,7 +152,7 @@ fn requests_are_skimmed_and_prepared_for_every_provider() {
         let found = skim(exchange.dialect, body).map_err(|error| error.to_string())?;
         let endpoint = Endpoint { model: Some(Str::from("m")), stream: Some(exchange.streams) };
         for upstream in Dialect::ALL {
-            let target = Target { model: "target".to_owned(), stream: exchange.streams, ..Target::default() };
+            let target = Target::new("target", exchange.streams);
             match prepare(exchange.dialect, &endpoint, body, &found, upstream, &target) {
                 Ok(prepared) => drop(serde_json::from_slice::<Value>(&prepared.body).unwrap()),
                 // What cannot be said there is refused with the member's name.

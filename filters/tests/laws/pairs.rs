@@ -27,7 +27,7 @@ pub(crate) fn context() -> ReplyContext {
 }
 
 fn target() -> Target {
-    Target { model: "model-1".to_owned(), ..Target::default() }
+    Target::new("model-1", false)
 }
 
 /// What stands in the path of a dialect's endpoint.

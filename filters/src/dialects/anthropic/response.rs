@@ -5,7 +5,7 @@ use super::wire::{ResponseWire, block_form, choice_form, required};
 use super::{decode, stop, usage};
 use crate::Dialect;
 use crate::dialects::DecodeError;
-use crate::ir::{Block, BlockKind, Choice, ReplyContext, Response, Signature, StopReason};
+use crate::ir::{Block, BlockKind, Choice, Losses, ReplyContext, Response, Signature, StopReason};
 use crate::json::{Raw, Str, Writer};
 use crate::wire_object;
 
@@ -73,7 +73,7 @@ pub(super) fn explanation(details: &Raw<'_>) -> Option<Str<'static>> {
 }
 
 /// Writes a whole answer; only the first choice, as this dialect has no other.
-pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mut Vec<u8>) {
+pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mut Vec<u8>) -> Losses {
     let own = response.origin == Dialect::Anthropic;
     let choice = response.choices.iter().min_by_key(|choice| choice.index);
     let form = choice.filter(|_| own).map_or(0, |choice| choice.form);
@@ -112,6 +112,7 @@ pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mu
             w.extra(&response.extra);
         }
     });
+    Losses::default()
 }
 
 fn stop_members(choice: Option<&Choice<'_>>, called: bool, own: bool, w: &mut Writer<'_>) {

@@ -18,7 +18,7 @@ use crate::json::Str;
 /// The body, decoded and encoded for the model and mode that it names.
 fn round_trip(body: &[u8]) -> Value {
     let request = decode_request(body, &Endpoint::default()).unwrap();
-    let target = Target { model: request.model.to_string(), stream: request.stream, ..Target::default() };
+    let target = Target::new(request.model.to_string(), request.stream);
     let mut out = Vec::new();
     let encoded = encode_request(&request, &target, &mut out).unwrap();
     assert!(encoded.losses.is_empty(), "{:?}", encoded.losses);
@@ -63,7 +63,7 @@ fn encoded(request: &Request<'_>) -> (Value, Encoded) {
 }
 
 fn encoded_for(request: &Request<'_>, model: &str) -> (Value, Encoded) {
-    let target = Target { model: model.to_owned(), stream: false, ..Target::default() };
+    let target = Target::new(model, false);
     let mut out = Vec::new();
     let encoded = encode_request(request, &target, &mut out).unwrap();
     (serde_json::from_slice(&out).unwrap(), encoded)

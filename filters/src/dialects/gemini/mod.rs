@@ -23,6 +23,7 @@ mod foreign;
 mod form;
 mod locate;
 mod nested;
+mod notes;
 mod part;
 mod response;
 mod stop;
@@ -36,6 +37,7 @@ mod write;
 pub use decode::decode_request;
 pub use encode::encode_request;
 pub use error::{decode_error, encode_error};
+pub use notes::{read_citations, read_logprobs, read_web_search};
 pub use response::{decode_response, encode_response};
 pub use stream::{StreamDecoder, StreamEncoder};
 

@@ -5,7 +5,7 @@ use super::wire::{CandidateWire, FeedbackWire, ResponseWire};
 use super::write::{Style, is_part};
 use super::{error, form, nested, part, stop, usage};
 use crate::dialects::DecodeError;
-use crate::ir::{Block, BlockKind, Choice, ReplyContext, Response, StopReason};
+use crate::ir::{Block, BlockKind, Choice, Losses, ReplyContext, Response, StopReason};
 use crate::json::{Extra, Num, Raw, Str, Writer};
 use crate::repair::names;
 use crate::{Dialect, json};
@@ -216,7 +216,7 @@ pub(super) fn call_id(response: Option<&str>, number: u32, name: &str) -> String
 }
 
 /// Writes a whole answer at the end of `out`.
-pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mut Vec<u8>) {
+pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mut Vec<u8>) -> Losses {
     let own = response.origin == Dialect::Gemini;
     Writer::new(out).object(|w| {
         let choices = response.choices.iter().filter(|choice| !own || choice.form & form::BLOCKED == 0);
@@ -239,6 +239,7 @@ pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mu
             nested::write_own(w, &response.extra);
         }
     });
+    Losses::default()
 }
 
 fn candidate(w: &mut Writer<'_>, choice: &Choice<'_>, own: bool) {

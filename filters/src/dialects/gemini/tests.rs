@@ -13,7 +13,7 @@ use crate::dialects::{Encoded, Endpoint, Target};
 use crate::ir::{ReplyContext, Request};
 
 fn target(model: &str) -> Target {
-    Target { model: model.to_owned(), ..Target::default() }
+    Target::new(model, false)
 }
 
 fn endpoint() -> Endpoint<'static> {

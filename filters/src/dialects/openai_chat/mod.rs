@@ -25,6 +25,7 @@ mod encode;
 mod error;
 mod form;
 mod media;
+mod notes;
 mod stop;
 mod stream;
 mod usage;
@@ -33,6 +34,7 @@ mod wire;
 pub use decode::{asks_for_usage, decode_request, decode_response};
 pub use encode::{encode_request, encode_response};
 pub use error::{decode_error, encode_error};
+pub use notes::{read_citations, read_logprobs, read_web_search};
 pub use stream::{StreamDecoder, StreamEncoder};
 
 #[cfg(test)]

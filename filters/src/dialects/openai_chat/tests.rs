@@ -21,7 +21,7 @@ fn everything() -> Quirks {
 }
 
 fn encode(request: &Request<'_>, quirks: Quirks) -> (String, Encoded) {
-    let target = Target { model: request.model.to_string(), stream: request.stream, quirks };
+    let target = Target { quirks, ..Target::new(request.model.to_string(), request.stream) };
     let mut out = Vec::new();
     let encoded = encode_request(request, &target, &mut out).unwrap();
     (String::from_utf8(out).unwrap(), encoded)

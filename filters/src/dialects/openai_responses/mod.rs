@@ -21,6 +21,7 @@ mod encode;
 mod error;
 mod form;
 mod items;
+mod notes;
 mod response;
 mod seal;
 mod stream;
@@ -31,6 +32,7 @@ mod write;
 pub use decode::decode_request;
 pub use encode::encode_request;
 pub use error::{decode_error, encode_error};
+pub use notes::{read_citations, read_logprobs, read_web_search};
 pub use response::{decode_response, encode_response};
 pub use stream::{StreamDecoder, StreamEncoder};
 

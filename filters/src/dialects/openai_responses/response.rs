@@ -9,7 +9,7 @@ use super::write;
 use super::{DIALECT, form, seal, usage};
 use crate::dialects::DecodeError;
 use crate::ir::{
-    ApiError, Block, BlockKind, Choice, ErrorKind, Media, MediaSource, ReasoningBlock, ReplyContext, Response,
+    ApiError, Block, BlockKind, Choice, ErrorKind, Losses, Media, MediaSource, ReasoningBlock, ReplyContext, Response,
     StopReason, ToolUse, ToolUseKind,
 };
 use crate::json::{Extra, Raw, Str, Writer};
@@ -111,11 +111,11 @@ pub(super) fn stop_reason(status: Option<&str>, details: Option<&Raw<'_>>, calle
 }
 
 /// Writes a whole answer.
-pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mut Vec<u8>) {
+pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mut Vec<u8>) -> Losses {
     let mut w = Writer::new(out);
     if response.origin == DIALECT {
         encode_own(&mut w, response, context);
-        return;
+        return Losses::default();
     }
     let mut frame = Frame::new(context);
     frame.adopt(None, response.model.as_deref());
@@ -129,6 +129,7 @@ pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mu
         Some(ledger) => usage::encode(w, ledger),
         None => echo::usage(w, None),
     });
+    Losses::default()
 }
 
 /// The error of an answer whose call cannot be read.

@@ -18,7 +18,7 @@ use crate::sse::{Parser, SseEvent};
 /// The body after decoding and encoding for the same model and mode.
 fn request_round_trip(body: &[u8]) -> Value {
     let request = decode_request(body, &Endpoint::default()).unwrap();
-    let target = Target { model: request.model.as_str().to_owned(), stream: request.stream, ..Target::default() };
+    let target = Target::new(request.model.as_str().to_owned(), request.stream);
     let mut out = Vec::new();
     let encoded = encode_request(&request, &target, &mut out).unwrap();
     assert!(encoded.losses.is_empty(), "{:?}", encoded.losses);
@@ -83,6 +83,7 @@ impl Told {
                     Delta::Text(more) | Delta::Input(more) => text.push_str(&more),
                     Delta::NextPart => text.push('\u{1}'),
                     Delta::Signature(seal) => *text += &["<", seal.issuer.name(), &seal.value, ">"].concat(),
+                    Delta::Logprobs { .. } => {}
                     Delta::Citation { raw, .. } => *text += &["[", raw.get(), "]"].concat(),
                 }
             }

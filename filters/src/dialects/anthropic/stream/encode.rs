@@ -3,7 +3,7 @@
 use super::open::Open;
 use crate::dialects::anthropic::{error, stop, usage};
 use crate::ir::stream::{BlockStart, Event, OneOpen};
-use crate::ir::{ApiError, ReplyContext, StopReason, Usage};
+use crate::ir::{ApiError, Losses, ReplyContext, StopReason, Usage};
 use crate::json::Writer;
 use crate::sse;
 
@@ -29,6 +29,7 @@ struct State {
     called: bool,
     usage: Option<Usage<'static>>,
     finish: Option<Finish>,
+    losses: Losses,
 }
 
 #[derive(Debug)]
@@ -51,6 +52,7 @@ impl StreamEncoder {
             called: false,
             usage: None,
             finish: None,
+            losses: Losses::default(),
         };
         StreamEncoder { order: OneOpen::default(), state }
     }
@@ -59,6 +61,11 @@ impl StreamEncoder {
     pub fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
         let state = &mut self.state;
         self.order.push(event, &mut |event| state.event(event, out));
+    }
+
+    /// What the dialect could not say so far.
+    pub fn losses(&self) -> &Losses {
+        &self.state.losses
     }
 }
 

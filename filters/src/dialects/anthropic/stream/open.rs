@@ -85,7 +85,7 @@ impl Open {
                     w.key("citation").raw(&raw);
                 });
             }
-            Delta::Citation { .. } => {}
+            Delta::Citation { .. } | Delta::Logprobs { .. } => {}
         }
     }
 

@@ -92,6 +92,7 @@ impl Seen {
                     Delta::Input(text) => seen.calls[calls[index]].2.push_str(text),
                     Delta::Signature(seal) => seen.seals.push(format!("{seal:?}")),
                     Delta::Citation { .. } => seen.citations += 1,
+                    Delta::Logprobs { .. } => {}
                     Delta::NextPart => {}
                 },
                 Event::Usage(usage) => seen.usage = Some(usage.counts()),

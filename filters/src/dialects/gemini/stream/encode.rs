@@ -7,7 +7,7 @@ use crate::dialects::gemini::thoughts::{CARRIED_BYTES_MAX, Pending};
 use crate::dialects::gemini::write::{Style, text_part};
 use crate::dialects::gemini::{error, response, stop, usage};
 use crate::ir::stream::{BlockStart, Delta};
-use crate::ir::{Block, BlockKind, Event, ReasoningBlock, ReplyContext, Signature, StopReason, ToolUse, Usage};
+use crate::ir::{Block, BlockKind, Event, Losses, ReasoningBlock, ReplyContext, Signature, StopReason, ToolUse, Usage};
 use crate::json::{Extra, Str, Writer};
 use crate::sse;
 
@@ -20,6 +20,7 @@ pub struct StreamEncoder {
     pending: BTreeMap<u32, Pending>,
     /// Reasons, held back to the end: the last chunk has them together with the final usage.
     finishes: Vec<Finish>,
+    losses: Losses,
     ended: bool,
 }
 
@@ -63,8 +64,14 @@ impl StreamEncoder {
             open: BTreeMap::new(),
             pending: BTreeMap::new(),
             finishes: Vec::new(),
+            losses: Losses::default(),
             ended: false,
         }
+    }
+
+    /// What the dialect could not say so far.
+    pub fn losses(&self) -> &Losses {
+        &self.losses
     }
 
     /// One guarded event; its chunks are added to `out`. `End` and `Error` write the last one.

@@ -6,12 +6,12 @@ use super::tools::write_called;
 use crate::Dialect;
 use crate::dialects::openai_chat::media::Carrier;
 use crate::dialects::openai_chat::{stop, usage};
-use crate::ir::{Block, BlockKind, Choice, ReplyContext, Response};
+use crate::ir::{Block, BlockKind, Choice, Losses, ReplyContext, Response};
 use crate::json::{Extra, Str, Writer};
 
 /// Writes `response` for a client of Chat. The model is the one of `context`; id and time are the provider's where it
 /// speaks this dialect, else those of `context`.
-pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mut Vec<u8>) {
+pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mut Vec<u8>) -> Losses {
     let own = response.origin == Dialect::OpenAiChat;
     let mut w = Writer::new(out);
     w.object(|w| {
@@ -52,6 +52,7 @@ pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mu
             }
         }
     });
+    Losses::default()
 }
 
 fn write_choice(w: &mut Writer<'_>, choice: &Choice<'_>, own: bool, context: &ReplyContext) {

@@ -6,7 +6,7 @@ use crate::Dialect;
 use crate::dialects::openai_chat::media::{self, Carrier};
 use crate::dialects::openai_chat::{error, stop, usage};
 use crate::ir::stream::{BlockStart, Delta, Event};
-use crate::ir::{ReplyContext, StopReason, ToolUseKind, Usage};
+use crate::ir::{Losses, ReplyContext, StopReason, ToolUseKind, Usage};
 use crate::json::{Extra, Raw, Str, Writer};
 use crate::sse;
 
@@ -24,6 +24,7 @@ pub struct StreamEncoder {
     /// Open blocks.
     blocks: BTreeMap<u32, Block>,
     usage: Option<Usage<'static>>,
+    losses: Losses,
     ended: bool,
 }
 
@@ -62,8 +63,14 @@ impl StreamEncoder {
             choices: BTreeMap::new(),
             blocks: BTreeMap::new(),
             usage: None,
+            losses: Losses::default(),
             ended: false,
         }
+    }
+
+    /// What the dialect could not say so far.
+    pub fn losses(&self) -> &Losses {
+        &self.losses
     }
 
     /// Appends what `event` means for the client.

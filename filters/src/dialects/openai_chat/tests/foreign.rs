@@ -55,7 +55,7 @@ fn models_that_reason_are_not_asked_for_what_they_refuse() {
     one.reasoning = Some(ReasoningConfig { effort: Some(Effort::High), ..ReasoningConfig::default() });
     let sent = |one: &Request<'_>, model: &str| {
         let mut out = Vec::new();
-        let encoded = encode_request(one, &Target { model: model.into(), ..Target::default() }, &mut out).unwrap();
+        let encoded = encode_request(one, &Target::new(model, false), &mut out).unwrap();
         let lost: Vec<String> = encoded.losses.iter().map(|loss| loss.field.to_string()).collect();
         (serde_json::from_slice::<Value>(&out).unwrap(), lost)
     };
@@ -282,7 +282,7 @@ proptest! {
     #[test]
     fn hostile_requests_give_valid_bodies(request in hostile(), reasoning_content in any::<bool>(), custom_tools in any::<bool>()) {
         let quirks = Quirks { reasoning_content, custom_tools, ..Quirks::default() };
-        let target = Target { model: "m".to_owned(), stream: request.stream, quirks };
+        let target = Target { quirks, ..Target::new("m", request.stream) };
         let mut out = Vec::new();
         if encode_request(&request, &target, &mut out).is_err() {
             prop_assert!(out.is_empty());

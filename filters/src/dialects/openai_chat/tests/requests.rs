@@ -110,7 +110,7 @@ fn wire_034_usage_is_always_asked_for_upstream() {
 #[test]
 fn wire_122_stream_options_without_a_stream_are_taken_out() {
     let request = decode(LEGACY);
-    let target = Target { model: "m".to_owned(), ..Target::default() };
+    let target = Target::new("m", false);
     let mut out = Vec::new();
     let encoded = encode_request(&request, &target, &mut out).unwrap();
     assert!(!String::from_utf8(out).unwrap().contains("stream"));

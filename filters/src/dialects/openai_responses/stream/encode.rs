@@ -11,8 +11,8 @@ use crate::dialects::openai_responses::response::{
 use crate::dialects::openai_responses::{DIALECT, seal};
 use crate::ir::stream::{BlockStart, Delta, OneOpen};
 use crate::ir::{
-    ApiError, ErrorKind, Event, Media, MediaSource, ReasoningBlock, ReplyContext, Signature, StopReason, ToolUse,
-    ToolUseKind, Usage,
+    ApiError, ErrorKind, Event, Losses, Media, MediaSource, ReasoningBlock, ReplyContext, Signature, StopReason,
+    ToolUse, ToolUseKind, Usage,
 };
 use crate::json::{Raw, Str, Writer};
 use crate::sse;
@@ -46,6 +46,7 @@ impl StreamEncoder {
             stop: StopReason::Other,
             note: None,
             refused: false,
+            losses: Losses::default(),
         };
         StreamEncoder { order: OneOpen::default(), state }
     }
@@ -54,6 +55,11 @@ impl StreamEncoder {
     pub fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
         let state = &mut self.state;
         self.order.push(event, &mut |event| state.event(event, out));
+    }
+
+    /// What the dialect could not say so far.
+    pub fn losses(&self) -> &Losses {
+        &self.state.losses
     }
 }
 
@@ -76,6 +82,7 @@ struct State {
     stop: StopReason,
     note: Option<String>,
     refused: bool,
+    losses: Losses,
 }
 
 /// The item that may grow.

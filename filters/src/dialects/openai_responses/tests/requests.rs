@@ -18,7 +18,7 @@ fn decoded(body: &str) -> Request<'_> {
 
 /// Encodes for `model`; gives the body and the fields lost.
 fn sent(request: &Request<'_>, model: &str) -> (Value, Vec<String>) {
-    let target = Target { model: model.to_owned(), ..Target::default() };
+    let target = Target::new(model, false);
     let mut out = Vec::new();
     let encoded = encode_request(request, &target, &mut out).unwrap();
     (parsed(&out), encoded.losses.iter().map(|loss| loss.field.to_string()).collect())
@@ -212,7 +212,7 @@ fn wire_057_names_and_ids_fit() {
     ]);
     request.tools = vec![function("a.b/c", None)];
     request.tool_choice = Some(ToolChoice::Named(Str::from("a.b/c")));
-    let target = Target { model: "gpt-5".to_owned(), ..Target::default() };
+    let target = Target::new("gpt-5", false);
     let mut out = Vec::new();
     let encoded = encode_request(&request, &target, &mut out).unwrap();
     let body = parsed(&out);

@@ -200,7 +200,7 @@ fn wire_119_foreign_seals_travel_and_return() {
 
     // None of them reaches OpenAI, which could read none.
     let mut out = Vec::new();
-    let target = Target { model: "gpt-5".to_owned(), ..Target::default() };
+    let target = Target::new("gpt-5", false);
     let encoded = encode_request(&request, &target, &mut out).unwrap();
     assert_eq!(encoded.losses.iter().count(), 1);
     let sent = parsed(&out);
