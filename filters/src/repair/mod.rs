@@ -1,5 +1,6 @@
 //! What a target's rules demand of a conversation that another dialect allowed.
 
+pub mod context;
 pub mod names;
 pub mod openai;
 pub mod schema;
