@@ -26,6 +26,11 @@ class Conversation:
         self.history = self.driver.with_results(self.history, said, results)
         return self.driver.send(model or self.model, self.history, self.ask, self.cell.stream)
 
+    def go_on(self, said: Said, text: str, model: str) -> Said:
+        """The next turn: the user speaks again."""
+        self.history = self.driver.with_words(self.history, said, text)
+        return self.driver.send(model, self.history, self.ask, self.cell.stream)
+
     def fail(self, model: str, ask: Ask) -> Failure:
         """A first turn that has to end with an exception of the SDK."""
         try:

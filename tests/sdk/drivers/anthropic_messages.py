@@ -49,6 +49,9 @@ class AnthropicMessages(Driver):
         answer = {"role": "assistant", "content": said.native.content}
         return [*history, answer, {"role": "user", "content": blocks}]
 
+    def with_words(self, history: list[Any], said: Said, text: str) -> list[Any]:
+        return [*history, {"role": "assistant", "content": said.native.content}, {"role": "user", "content": text}]
+
     def send(self, model: str, history: list[Any], ask: Ask, stream: bool) -> Said:
         request: dict[str, Any] = {"model": model, "messages": history, "max_tokens": ask.max_tokens or 4096}
         if ask.system:

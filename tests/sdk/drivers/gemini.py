@@ -38,6 +38,9 @@ class Gemini(Driver):
         parts = [types.Part(function_response=response) for response in responses]
         return [*history, said.native, types.Content(role="user", parts=parts)]
 
+    def with_words(self, history: list[Any], said: Said, text: str) -> list[Any]:
+        return [*history, said.native, types.Content(role="user", parts=[types.Part(text=text)])]
+
     def send(self, model: str, history: list[Any], ask: Ask, stream: bool) -> Said:
         config = types.GenerateContentConfig(system_instruction=ask.system, max_output_tokens=ask.max_tokens)
         config.automatic_function_calling = types.AutomaticFunctionCallingConfig(disable=True)

@@ -102,6 +102,10 @@ class Driver(ABC):
         """The history with the answer and the results of its calls."""
 
     @abstractmethod
+    def with_words(self, history: list[Any], said: Said, text: str) -> list[Any]:
+        """The history with the answer and what the user says next."""
+
+    @abstractmethod
     def send(self, model: str, history: list[Any], ask: Ask, stream: bool) -> Said:
         """One request."""
 

@@ -30,17 +30,23 @@ class OpenAIChat(Driver):
         return [*system, {"role": "user", "content": content}]
 
     def with_results(self, history: list[Any], said: Said, results: list[str]) -> list[Any]:
-        # The members that the protocol knows: most users keep no others.
-        message = said.native.choices[0].message.to_dict()
-        kept = {name: message[name] for name in ("role", "content", "tool_calls") if name in message}
-        for call in kept["tool_calls"]:
-            call.pop("index", None)
-            call["function"].pop("parsed_arguments", None)
         tools = [
             {"role": "tool", "tool_call_id": call.id, "content": result}
             for call, result in zip(said.calls, results, strict=True)
         ]
-        return [*history, kept, *tools]
+        return [*history, self.kept(said), *tools]
+
+    def with_words(self, history: list[Any], said: Said, text: str) -> list[Any]:
+        return [*history, self.kept(said), {"role": "user", "content": text}]
+
+    def kept(self, said: Said) -> dict[str, Any]:
+        """The members that the protocol knows: most users keep no others."""
+        message = said.native.choices[0].message.to_dict()
+        kept = {name: message[name] for name in ("role", "content", "tool_calls") if message.get(name) is not None}
+        for call in kept.get("tool_calls", []):
+            call.pop("index", None)
+            call["function"].pop("parsed_arguments", None)
+        return kept
 
     def send(self, model: str, history: list[Any], ask: Ask, stream: bool) -> Said:
         request: dict[str, Any] = {"model": model, "messages": history}

@@ -36,6 +36,9 @@ class OpenAIResponses(Driver):
         ]
         return [*history, *said.native.output, *outputs]
 
+    def with_words(self, history: list[Any], said: Said, text: str) -> list[Any]:
+        return [*history, *said.native.output, {"role": "user", "content": text}]
+
     def send(self, model: str, history: list[Any], ask: Ask, stream: bool) -> Said:
         request: dict[str, Any] = {"model": model, "input": history, "store": False}
         if ask.system:
