@@ -2,9 +2,11 @@
 //! developer's own machine.
 
 use super::record::Filter;
+use super::recording::Recording;
 use super::route::query_value;
 use super::script::{ActiveScript, Script};
 use super::state::State;
+use bytes::Bytes;
 use http::{Method, Uri};
 use serde_json::{Value, json};
 use std::sync::Arc;
@@ -30,10 +32,32 @@ pub(crate) fn answer(state: &State, method: &Method, uri: &Uri, body: &[u8]) -> 
             Ok(()) => (200, json!({"ok": true})),
             Err(message) => (400, json!({"error": message})),
         },
+        ("PUT", path) if path.starts_with("/_mock/recordings/") => keep(state, uri, body),
         ("GET", "/_mock/health") => (200, json!({"ok": true})),
-        _ => {
-            (404, json!({"error": "/_mock has GET and DELETE requests, GET and DELETE stats, POST script, GET health"}))
-        }
+        _ => (
+            404,
+            json!({"error": "/_mock has GET and DELETE requests, GET and DELETE stats, POST script, PUT recordings/{name}, GET health"}),
+        ),
+    }
+}
+
+fn keep(state: &State, uri: &Uri, body: &[u8]) -> (u16, Value) {
+    let name = uri.path().trim_start_matches("/_mock/recordings/");
+    let number = |name: &str| query_value(uri, name).map(|value| value.parse::<u64>());
+    let (status, pieces) = (number("status").transpose(), number("pieces").transpose());
+    let (Ok(status), Ok(pieces)) = (status, pieces) else {
+        return (400, json!({"error": "status and pieces are numbers"}));
+    };
+    let recording = Recording {
+        status: status.and_then(|status| u16::try_from(status).ok()).unwrap_or(200),
+        content_type: query_value(uri, "content-type").unwrap_or_else(|| "application/json".to_owned()),
+        body: Bytes::copy_from_slice(body),
+        pieces,
+    };
+    if state.recordings.lock().keep(name, recording) {
+        (200, json!({"ok": true}))
+    } else {
+        (413, json!({"error": "too many recordings"}))
     }
 }
 

@@ -17,6 +17,7 @@
 //! | How is it written? | `speak/` (one file a dialect), `frame.rs`, `player.rs` |
 //! | How does it fail? | `fault.rs` names it, `outage.rs` and `player.rs` do it |
 //! | When is a key limited? | `limits.rs` |
+//! | What answers were recorded elsewhere? | `recording.rs` |
 //! | What was received? | `record.rs`, `admin.rs` |
 //!
 //! The scenario is the first found of: header `x-mock-scenario`; the model name (`mock-<scenario>`, `…+<scenario>` or the
@@ -42,6 +43,7 @@ mod outage;
 mod plan;
 mod player;
 mod record;
+mod recording;
 mod refusal;
 mod route;
 mod sample;

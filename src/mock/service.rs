@@ -8,6 +8,7 @@ use super::outage::Limit;
 use super::plan::{Composer, Kind, Plan, Usage, output_tokens};
 use super::player::{Cut, Player, Stage, is_unbounded};
 use super::record::{Received, key_hash};
+use super::recording::Recording;
 use super::refusal::Refusal;
 use super::route::{Operation, Route};
 use super::scenario::{Named, Scenario, Spelled};
@@ -111,6 +112,10 @@ impl Exchange {
             Operation::ListModels => return Ok(self.document(&models::list(self.route.dialect), stage)),
             Operation::GetModel(id) => return Ok(self.document(&models::one(self.route.dialect, id), stage)),
             Operation::Generate | Operation::CountTokens => {}
+        }
+        let recording = self.state.recordings.lock().of_model(&view.model);
+        if let Some(recording) = recording {
+            return Ok(self.replay(&recording, &stage));
         }
         if let Err(refusal) = self.admit(&view, &stage).and_then(|()| self.check(&body, &view, scenario)) {
             return Ok(self.refuse(&refusal, stage));
@@ -319,6 +324,14 @@ impl Exchange {
                 }
             }
         }
+    }
+
+    /// An answer that was recorded elsewhere.
+    fn replay(&self, recording: &Recording, stage: &Stage) -> Response<Body> {
+        self.note(stage, recording.status);
+        let head = self.head(recording.status, &recording.content_type, &stage.request_id, &[]);
+        let pieces = recording.cut().into_iter().map(|piece| Ok(BodyFrame::data(piece)));
+        head.map(|()| StreamBody::new(futures_util::stream::iter(pieces)).boxed_unsync())
     }
 
     fn document(&self, value: &Value, stage: Stage) -> Response<Body> {

@@ -5,6 +5,7 @@ use super::limits::{Buckets, Standing};
 use super::memory::Memory;
 use super::plan::Usage;
 use super::record::{Ring, Stats, key_hash};
+use super::recording::Recordings;
 use super::script::ActiveScript;
 use super::seal::Seal;
 use arc_swap::ArcSwap;
@@ -20,6 +21,7 @@ pub(crate) struct State {
     pub(crate) stats: Mutex<Stats>,
     pub(crate) buckets: Mutex<Buckets>,
     pub(crate) memory: Mutex<Memory>,
+    pub(crate) recordings: Mutex<Recordings>,
     /// Longest request body, in bytes.
     pub(crate) body_bytes_max: usize,
     numbers: AtomicU64,
@@ -34,6 +36,7 @@ impl State {
             stats: Mutex::default(),
             buckets: Mutex::default(),
             memory: Mutex::default(),
+            recordings: Mutex::default(),
             body_bytes_max,
             numbers: AtomicU64::new(0),
         }

@@ -93,7 +93,9 @@ class Gemini(Driver):
     def usage(self, usage: types.GenerateContentResponseUsageMetadata) -> Usage:
         prompt, visible = usage.prompt_token_count or 0, usage.candidates_token_count or 0
         thoughts = usage.thoughts_token_count or 0
-        assert usage.total_token_count == prompt + visible + thoughts
+        assert not self.sums or usage.total_token_count == prompt + visible + thoughts
+        # What the provider's own tools read is input too, and counted apart.
+        prompt += usage.tool_use_prompt_token_count or 0
         return Usage(prompt, visible + thoughts, usage.cached_content_token_count or 0, thoughts)
 
     def failure(self, error: Exception) -> Failure:

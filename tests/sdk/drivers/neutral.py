@@ -92,6 +92,8 @@ class Driver(ABC):
     def __init__(self) -> None:
         #: Text that came by a stream before it broke off.
         self.heard = ""
+        #: Whether totals have to be sums; some providers' own are not.
+        self.sums = True
 
     @abstractmethod
     def opening(self, ask: Ask) -> list[Any]:

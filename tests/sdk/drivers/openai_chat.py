@@ -73,9 +73,10 @@ class OpenAIChat(Driver):
             return self.decode(events.current_completion_snapshot)
 
     def decode(self, completion: Any) -> Said:
-        [choice] = completion.choices
+        # Asked for one; recorded answers may have more.
+        choice = completion.choices[0]
         message = choice.message
-        calls = [Call(c.id, c.function.name, json.loads(c.function.arguments)) for c in message.tool_calls or []]
+        calls = [self.call(call) for call in message.tool_calls or []]
         refused = choice.finish_reason == "stop" and message.refusal
         return Said(
             text=message.content or "",
@@ -88,10 +89,18 @@ class OpenAIChat(Driver):
             native=completion,
         )
 
+    def call(self, call: Any) -> Call:
+        custom = getattr(call, "custom", None)
+        if custom and call.type == "custom":
+            # The SDK's stream leaves it a dictionary.
+            custom = custom if isinstance(custom, dict) else custom.to_dict()
+            return Call(call.id, custom["name"], {"input": custom["input"]})
+        return Call(call.id, call.function.name, json.loads(call.function.arguments))
+
     def usage(self, usage: Any) -> Usage | None:
         if usage is None:
             return None
-        assert usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
+        assert not self.sums or usage.total_tokens == usage.prompt_tokens + usage.completion_tokens
         cached = usage.prompt_tokens_details.cached_tokens if usage.prompt_tokens_details else 0
         reasoning = usage.completion_tokens_details.reasoning_tokens if usage.completion_tokens_details else None
         return Usage(usage.prompt_tokens, usage.completion_tokens, cached or 0, reasoning)

@@ -97,6 +97,8 @@ class OpenAIResponses(Driver):
                 said.thoughts += "".join(part.text for part in item.summary)
             elif item.type == "function_call":
                 said.calls.append(Call(item.call_id, item.name, json.loads(item.arguments)))
+            elif item.type == "custom_tool_call":
+                said.calls.append(Call(item.call_id, item.name, {"input": item.input}))
         if response.status == "incomplete":
             reason = response.incomplete_details.reason
             said.stop = INCOMPLETE.get(reason, reason)
@@ -109,7 +111,7 @@ class OpenAIResponses(Driver):
     def usage(self, usage: Any) -> Usage | None:
         if usage is None:
             return None
-        assert usage.total_tokens == usage.input_tokens + usage.output_tokens
+        assert not self.sums or usage.total_tokens == usage.input_tokens + usage.output_tokens
         cached, reasoning = usage.input_tokens_details.cached_tokens, usage.output_tokens_details.reasoning_tokens
         return Usage(usage.input_tokens, usage.output_tokens, cached, reasoning)
 
