@@ -5,13 +5,13 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use interlingua_filters::Dialect;
-use interlingua_filters::dialects::{Endpoint, Target};
+use interlingua_filters::dialects::Endpoint;
 use interlingua_filters::json::{Str, skim};
 use interlingua_filters::lane::{Lane, Needs};
 use interlingua_filters::request;
 
 use super::{Failure, serve};
-use crate::config::{Snapshot, StreamMode, Upstream};
+use crate::config::{Config, Snapshot, StreamMode, Upstream};
 use crate::pool::{self, Ask, Attempted, CandidateView, Millis, Registry, explain};
 use crate::routing::Step;
 
@@ -71,7 +71,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<String, Failure> {
             candidate(&mut text, &snapshot, step, &view)?;
         }
         for upstream in &step.upstreams {
-            way(&mut text, client, arguments, body.as_deref(), step, upstream)?;
+            way(&mut text, config, client, arguments, body.as_deref(), (step, upstream))?;
         }
     }
     text.push_str("\nCandidates are listed as a gateway that has just started would try them.\n");
@@ -118,11 +118,11 @@ fn reason(skip: &pool::Skip) -> String {
 /// Lane and losses on the way to one upstream.
 fn way(
     text: &mut String,
+    config: &Config,
     client: Dialect,
     arguments: &Arguments,
     body: Option<&[u8]>,
-    step: &Step,
-    upstream: &Upstream,
+    (step, upstream): (&Step, &Upstream),
 ) -> Result<(), Failure> {
     let skimmed = skim::skim(client, body.unwrap_or(b"{}"))?;
     let streams = skimmed.stream.as_ref().is_some_and(|(stream, _)| *stream);
@@ -145,7 +145,7 @@ fn way(
     let gemini = client == Dialect::Gemini;
     let endpoint =
         Endpoint { model: gemini.then(|| Str::from(arguments.model.as_str())), stream: gemini.then_some(streams) };
-    let target = Target { quirks: upstream.quirks, ..Target::new(step.model.clone(), upstream_streams) };
+    let target = config.target(upstream, &step.model, upstream_streams);
     match request::prepare(client, &endpoint, body, &skimmed, upstream.dialect, &target) {
         Ok(prepared) if prepared.encoded.losses.is_empty() => writeln!(text, ", nothing is lost")?,
         Ok(prepared) => {

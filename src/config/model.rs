@@ -6,7 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use interlingua_filters::Dialect;
-use interlingua_filters::dialects::Quirks;
+use interlingua_filters::dialects::{Quirks, Target};
+use interlingua_filters::profiles::Profiles;
+use interlingua_filters::repair::Repairs;
 use sha2::{Digest, Sha256};
 
 use super::BaseUrl;
@@ -28,8 +30,20 @@ pub struct Config {
     pub routes: routing::Table,
     /// Names of the tiers, the first served first. At most 256.
     pub tiers: Vec<String>,
+    /// What is known of models.
+    pub profiles: Profiles,
+    /// What is mended in requests.
+    pub repairs: Repairs,
     /// Retries and protections.
     pub resilience: Resilience,
+}
+
+impl Config {
+    /// What a request for `model` (in the provider's words) at `upstream` is encoded for.
+    pub fn target(&self, upstream: &Upstream, model: &str, stream: bool) -> Target {
+        let (quirks, profile) = (upstream.quirks, self.profiles.find(model));
+        Target { model: model.to_owned(), stream, quirks, profile, repairs: self.repairs }
+    }
 }
 
 /// The gateway itself.

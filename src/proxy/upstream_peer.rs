@@ -192,7 +192,7 @@ fn encode(ctx: &Ctx, lease: Lease, step: &Step) -> Result<Attempt, Refused> {
         StreamMode::Always => true,
         StreamMode::Never => false,
     };
-    let target = Target { quirks: upstream.quirks, ..Target::new(step.model.clone(), streams) };
+    let target = config.target(upstream, &step.model, streams);
     let (prepared, include_usage) = match prepare(ctx.dialect, inbound, upstream.dialect, &target) {
         Ok(prepared) => prepared,
         Err(PrepareError::Encode(error)) => return Err(here(invalid(error.message, error.param))),

@@ -3,6 +3,7 @@
 //! The doc comments here are the descriptions in `conf/schema.json`. Keys without a default are `Option`, also where
 //! they are required: that something is missing is said together with all else that is wrong.
 
+mod models;
 mod resilience;
 mod server;
 
@@ -12,6 +13,7 @@ use interlingua_filters::Dialect;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+pub use self::models::{Profile, Repair};
 pub use self::resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience};
 pub use self::server::Server;
 use super::units::{OneOrMany, SecretText, TimeSpan};
@@ -42,6 +44,11 @@ pub struct Config {
     /// Which models go where.
     #[schemars(with = "Vec<Rule>")]
     pub models: Vec<Option<Rule>>,
+    /// What is known of models beside what the program knows. Later entries outrank earlier ones. Default: none.
+    #[schemars(with = "Vec<Profile>")]
+    pub profiles: Vec<Option<Profile>>,
+    /// What is mended in requests that their target would refuse. Each has a switch and is reported as a loss.
+    pub repair: Repair,
     /// Retries and protections. Each has a switch; all off leaves a plain translating proxy.
     pub resilience: Resilience,
 }
@@ -55,6 +62,8 @@ impl Default for Config {
             tiers: ["ultra-business", "ultra", "pro", "free", "unknown"].map(str::to_owned).to_vec(),
             accounts: Vec::new(),
             models: Vec::new(),
+            profiles: Vec::new(),
+            repair: Repair::default(),
             resilience: Resilience::default(),
         }
     }
