@@ -4,6 +4,7 @@
 //! comes out counts only if there was none.
 
 mod accounts;
+mod custody;
 mod resilience;
 mod routes;
 mod server;
@@ -43,9 +44,10 @@ impl Mean<'_> {
         let upstreams = self.upstreams(&root.key("upstreams"), &raw.upstreams, &server.listen);
         let accounts = self.accounts(&root.key("accounts"), &raw.accounts, &upstreams, &tiers);
         let resilience = self.resilience(&root.key("resilience"), &raw.resilience);
+        let custody = self.custody(&root.key("custody"), &raw.custody);
         let routes = self.routes(&root.key("models"), &raw.models, &upstreams, &accounts, resilience.fallbacks);
         let upstreams = upstreams.into_list();
-        Config { server, clients, upstreams, accounts: accounts.list, routes, tiers, resilience }
+        Config { server, clients, upstreams, accounts: accounts.list, routes, tiers, resilience, custody }
     }
 
     fn clients(&mut self, at: &At<'_>, raw: &[Option<raw::Client>]) -> Vec<Client> {

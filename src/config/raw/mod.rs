@@ -3,6 +3,7 @@
 //! The doc comments here are the descriptions in `conf/schema.json`. Keys without a default are `Option`, also where
 //! they are required: that something is missing is said together with all else that is wrong.
 
+mod custody;
 mod resilience;
 mod server;
 
@@ -12,6 +13,7 @@ use interlingua_filters::Dialect;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+pub use self::custody::Custody;
 pub use self::resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience};
 pub use self::server::Server;
 use super::units::{OneOrMany, SecretText, TimeSpan};
@@ -44,6 +46,8 @@ pub struct Config {
     pub models: Vec<Option<Rule>>,
     /// Retries and protections. Each has a switch; all off leaves a plain translating proxy.
     pub resilience: Resilience,
+    /// Seals of reasoning that a client cannot carry.
+    pub custody: Custody,
 }
 
 impl Default for Config {
@@ -56,6 +60,7 @@ impl Default for Config {
             accounts: Vec::new(),
             models: Vec::new(),
             resilience: Resilience::default(),
+            custody: Custody::default(),
         }
     }
 }
