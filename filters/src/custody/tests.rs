@@ -209,7 +209,9 @@ fn next_request(client: Dialect, mut blocks: Vec<Block<'static>>, forgets: bool)
             BlockKind::Text { text, .. } => !text.is_empty(),
             _ => true,
         });
-        blocks.iter_mut().for_each(|block| block.signature = None);
+        for block in &mut blocks {
+            block.signature = None;
+        }
     }
     let results: Vec<Turn<'_>> = blocks.iter().filter_map(result).collect();
     let mut request = Request::new(elsewhere(client), Str::from("m"));
