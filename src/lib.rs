@@ -4,6 +4,7 @@ mod admin;
 pub mod cli;
 pub mod config;
 pub mod credentials;
+pub mod custody;
 mod edge;
 pub mod limits;
 pub mod mock;

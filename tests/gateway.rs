@@ -26,6 +26,8 @@ mod bodies;
 mod commands;
 #[path = "gateway/crowd.rs"]
 mod crowd;
+#[path = "gateway/custody.rs"]
+mod custody;
 #[path = "gateway/exhausted.rs"]
 mod exhausted;
 #[path = "gateway/failover.rs"]

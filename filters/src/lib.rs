@@ -10,8 +10,10 @@
 //! - [`profiles`]: what families of models take, as data.
 //! - [`repair`]: what a target's rules demand of a conversation that another dialect allowed.
 //! - [`lane`], [`request`]: whether a request's bytes are spliced through or converted, and the bytes to send.
+//! - [`custody`]: seals that a client cannot carry, kept between two requests.
 //! - [`reply`]: the response side of a request: any upstream mode to any client mode, and the observer of spliced bytes.
 
+pub mod custody;
 pub mod dialects;
 pub mod ir;
 pub mod json;

@@ -1,8 +1,9 @@
 //! The request side of one attempt: from the client's body to the provider's.
 
 use crate::Dialect;
+use crate::custody::{Found, Seals, drop_seals, look_up, restore};
 use crate::dialects::{DecodeError, EncodeError, Encoded, Endpoint, Target, decode_request, encode_request};
-use crate::ir::{ApiError, ErrorKind};
+use crate::ir::{ApiError, ErrorKind, Losses};
 use crate::json::skim::{Skim, SkimError};
 use crate::json::splice::{Edits, SpliceError};
 use crate::lane::{Lane, Needs, refusal};
@@ -18,6 +19,8 @@ pub struct Prepared {
     pub encoded: Encoded,
     /// Whether the provider was asked for a usage chunk that the client did not ask for (splice lane of OpenAI Chat).
     pub strip_usage: bool,
+    /// Calls whose seals were put back because the client could not carry them.
+    pub restored: usize,
 }
 
 /// A request that is not sent.
@@ -50,7 +53,8 @@ pub fn client_streams(endpoint: &Endpoint<'_>, skim: &Skim<'_>) -> bool {
 
 /// Makes the provider's body out of the client's.
 ///
-/// `skim` must be of `body`.
+/// `skim` must be of `body`. `seals` says what becomes of the seals in the conversation; where the bytes pass, they are
+/// the client's to carry.
 ///
 /// # Errors
 /// See [`PrepareError`]; all but `Splice` are the client's to mend.
@@ -61,6 +65,7 @@ pub fn prepare(
     skim: &Skim<'_>,
     upstream: Dialect,
     target: &Target,
+    seals: Seals<'_>,
 ) -> Result<Prepared, PrepareError> {
     if let Some(error) = refusal(client, upstream, skim) {
         return Err(error.into());
@@ -68,15 +73,25 @@ pub fn prepare(
     let client_streams = client_streams(endpoint, skim);
     let needs = Needs { client_streams, upstream_streams: target.stream, quirks: target.quirks };
     let lane = Lane::choose(client, upstream, skim, needs);
-    if lane == Lane::Splice {
+    if lane == Lane::Splice && !seals.are_dropped() {
         let OwnEdits { edits, strip_usage } = own_edits(client, skim, target);
-        return Ok(Prepared { lane, body: edits.apply(body)?, encoded: Encoded::default(), strip_usage });
+        return Ok(Prepared { lane, body: edits.apply(body)?, encoded: Encoded::default(), strip_usage, restored: 0 });
     }
-    let request = decode_request(client, body, endpoint)?;
+    let mut request = decode_request(client, body, endpoint)?;
+    let mut losses = Losses::default();
+    let found = match seals {
+        Seals::Restored(custody) => look_up(&request, upstream, custody),
+        Seals::AsSent | Seals::Dropped => Found::default(),
+    };
+    restore(&mut request, &found);
+    if seals.are_dropped() {
+        drop_seals(&mut request, upstream, &mut losses);
+    }
     // What the dialects add (names, defaults) is small beside the conversation.
     let mut out = Vec::with_capacity(body.len() + body.len() / 8 + 256);
-    let encoded = encode_request(upstream, &request, target, &mut out)?;
-    Ok(Prepared { lane, body: out, encoded, strip_usage: false })
+    let mut encoded = encode_request(upstream, &request, target, &mut out)?;
+    encoded.losses.extend(&losses);
+    Ok(Prepared { lane: Lane::Convert, body: out, encoded, strip_usage: false, restored: found.len() })
 }
 
 /// What must change in a body on its way to a provider of its own dialect: model, mode, and the usage chunk that the
@@ -233,8 +248,9 @@ mod tests {
     fn refused_requests_name_the_member() {
         let body = br#"{"model":"m","input":"x","previous_response_id":"resp_1"}"#;
         let found = skim(Dialect::OpenAiResponses, body).unwrap();
-        let result =
-            prepare(Dialect::OpenAiResponses, &Endpoint::default(), body, &found, Dialect::Gemini, &target("g", false));
+        let client = Dialect::OpenAiResponses;
+        let target = target("g", false);
+        let result = prepare(client, &Endpoint::default(), body, &found, Dialect::Gemini, &target, Seals::default());
         assert_eq!(ApiError::from(&result.unwrap_err()).param.unwrap(), "previous_response_id");
     }
 }

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use clap::{Args, ValueEnum};
 use interlingua_filters::Dialect;
+use interlingua_filters::custody::Seals;
 use interlingua_filters::dialects::Endpoint;
 use interlingua_filters::json::{Str, skim};
 use interlingua_filters::lane::{Lane, Needs};
@@ -146,7 +147,7 @@ fn way(
     let endpoint =
         Endpoint { model: gemini.then(|| Str::from(arguments.model.as_str())), stream: gemini.then_some(streams) };
     let target = config.target(upstream, &step.model, upstream_streams);
-    match request::prepare(client, &endpoint, body, &skimmed, upstream.dialect, &target) {
+    match request::prepare(client, &endpoint, body, &skimmed, upstream.dialect, &target, Seals::AsSent) {
         Ok(prepared) if prepared.encoded.losses.is_empty() => writeln!(text, ", nothing is lost")?,
         Ok(prepared) => {
             writeln!(text, ", with these losses:")?;

@@ -36,6 +36,8 @@ pub struct Config {
     pub repairs: Repairs,
     /// Retries and protections.
     pub resilience: Resilience,
+    /// Seals that clients cannot carry.
+    pub custody: Custody,
 }
 
 impl Config {
@@ -287,6 +289,21 @@ pub struct Affinity {
     pub unbind_after_failures: u32,
     /// A binding ends when its account rests longer than this.
     pub unbind_after_lock: Duration,
+}
+
+/// Seals of reasoning that a client cannot carry, kept by the ids of tool calls.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Custody {
+    /// Switch.
+    pub enabled: bool,
+    /// Most calls to remember; the least recently used goes first.
+    pub entries_max: usize,
+    /// Most bytes of what is remembered.
+    pub bytes_max: usize,
+    /// A call is forgotten when unused for this long.
+    pub ttl: Duration,
+    /// When a provider refuses a seal, ask the same account once more without any.
+    pub repair_retry: bool,
 }
 
 /// Limits of the time before the first content of a stream.

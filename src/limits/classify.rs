@@ -4,6 +4,8 @@
 //! the request's own fault locks nobody, or one bad request takes every account out in turn. Trouble of the provider
 //! locks no account either, since another account would meet the same.
 
+#[cfg(test)]
+mod seal_tests;
 mod table;
 #[cfg(test)]
 mod tests;

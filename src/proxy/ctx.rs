@@ -89,6 +89,8 @@ pub struct Walk {
     pub again: Option<Again>,
     /// Whether the one grace retry was used.
     pub grace_used: bool,
+    /// Whether a provider refused a seal: from then on the request goes without any.
+    pub seals_dropped: bool,
     /// Whether a kept-alive connection that the provider had closed was replaced once.
     pub reconnected: bool,
     /// Soonest moment at which an account becomes free.
@@ -115,6 +117,8 @@ pub struct Attempt {
     pub upstream: Arc<Upstream>,
     /// What the encoding of the request came to.
     pub encoded: Encoded,
+    /// Calls whose seals were put back.
+    pub restored: usize,
     /// The body that is sent.
     pub body: Bytes,
     /// Whether the provider is asked for events.

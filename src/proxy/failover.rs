@@ -55,6 +55,14 @@ impl Gateway {
             error.set_retry(false);
             return error;
         }
+        if repairs(ctx, &failure) {
+            self.metrics.custody.with_label_values(&["repaired"]).inc();
+            ctx.walk.seals_dropped = true;
+            ctx.walk.error = Some(public(&told, &failure));
+            ctx.walk.again = Some(Again { lease: attempt.lease, wait: Duration::ZERO });
+            error.set_retry(true);
+            return error;
+        }
         let retry = decide(ctx, attempt, &told, &failure, transport);
         error.set_retry(retry);
         error
@@ -95,6 +103,16 @@ impl Gateway {
         );
         failure
     }
+}
+
+/// Whether a refused seal is worth one more attempt without any, at the same account. It has a budget of its own: the
+/// account is well, and its prompt cache warm.
+fn repairs(ctx: &Ctx, failure: &Failure) -> bool {
+    let config = &ctx.snapshot.config;
+    // A strict gateway would refuse the loss.
+    let may = config.custody.repair_retry && !config.server.strict && !ctx.walk.seals_dropped;
+    let in_time = ctx.inbound.as_ref().is_some_and(|inbound| Instant::now() < inbound.deadline);
+    failure.reason == Reason::Signature && may && in_time
 }
 
 /// Whether another attempt follows.

@@ -16,8 +16,9 @@ use tokio::sync::Notify;
 use super::clock::now;
 use super::ctx::{Ctx, Inbound};
 use super::endpoints::Endpoints;
-use super::{fail_to_proxy, logging, request_filter, response, upstream_peer, upstream_request};
+use super::{fail_to_proxy, logging, request_filter, response, settings, upstream_peer, upstream_request};
 use crate::config::Store;
+use crate::custody::Keeper;
 use crate::pool::{Affinity, Registry};
 use crate::telemetry::metrics::Metrics;
 
@@ -31,6 +32,8 @@ pub struct Gateway {
     pub released: Arc<Notify>,
     /// Which conversation belongs to which account.
     pub affinity: Affinity,
+    /// Seals that clients cannot carry.
+    pub keeper: Keeper,
     /// What Prometheus sees.
     pub metrics: Metrics,
     /// Addresses of the upstreams.
@@ -46,7 +49,8 @@ impl Gateway {
         let hook = Arc::clone(&released);
         registry.on_release(move || hook.notify_waiters());
         let (endpoints, ids) = (Endpoints::default(), AtomicU64::new(seed));
-        Gateway { store, registry, released, affinity, metrics, endpoints, ids }
+        let keeper = Keeper::new(settings::custody(&store.load().config.custody));
+        Gateway { store, registry, released, affinity, keeper, metrics, endpoints, ids }
     }
 
     /// The metrics, with the gauges that are read off the registry.
@@ -131,7 +135,7 @@ impl ProxyHttp for Hooks {
         end_of_stream: bool,
         ctx: &mut Ctx,
     ) -> Result<Option<Duration>> {
-        response::response_body_filter(body, end_of_stream, ctx)?;
+        response::response_body_filter(&self.0, body, end_of_stream, ctx)?;
         Ok(None)
     }
 

@@ -56,6 +56,10 @@ fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
             gateway.affinity.served(key, &attempt.account.id, now);
         }
         gateway.metrics.attempts.with_label_values(&[labels[0], labels[1], "ok"]).inc();
+        gateway.metrics.custody.with_label_values(&["restored"]).inc_by(attempt.restored as u64);
+        if ctx.walk.seals_dropped {
+            gateway.metrics.custody.with_label_values(&["repair_worked"]).inc();
+        }
     } else if ctx.walk.client_left {
         ctx.outcome.error.get_or_insert_with(|| "the client left".to_owned());
         gateway.metrics.attempts.with_label_values(&[labels[0], labels[1], "client_left"]).inc();
@@ -107,6 +111,7 @@ fn line(session: &Session, ctx: &Ctx) {
         rule = ctx.inbound.as_ref().map(|inbound| inbound.route.rule.as_str()),
         status = ctx.outcome.status,
         attempts = ctx.walk.attempts,
+        seals_dropped = ctx.walk.seals_dropped,
         first_byte_ms = ctx.outcome.first_byte.map(|time| time.as_millis() as u64),
         total_ms = ctx.started.elapsed().as_millis() as u64,
         input_tokens = usage.input_total(),

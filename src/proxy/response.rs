@@ -6,7 +6,9 @@ use interlingua_filters::ir::{ApiError, ErrorKind, Losses};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
 
+use super::clock::now;
 use super::ctx::{Attempt, Ctx};
+use super::gateway::Gateway;
 use super::respond;
 use crate::config::Peek;
 
@@ -37,7 +39,12 @@ pub(super) fn upstream_response_filter(response: &ResponseHeader, ctx: &mut Ctx)
 }
 
 /// Maps the provider's bytes to the client's, and commits at the first content.
-pub(super) fn response_body_filter(body: &mut Option<Bytes>, end: bool, ctx: &mut Ctx) -> Result<()> {
+pub(super) fn response_body_filter(
+    gateway: &Gateway,
+    body: &mut Option<Bytes>,
+    end: bool,
+    ctx: &mut Ctx,
+) -> Result<()> {
     let bytes = body.take().unwrap_or_default();
     let Some(attempt) = ctx.attempt.as_mut() else { return Ok(()) };
     if !attempt.accepted() {
@@ -57,6 +64,13 @@ pub(super) fn response_body_filter(body: &mut Option<Bytes>, end: bool, ctx: &mu
         attempt.failure = Some(ApiError::new(ErrorKind::BadGateway, error.to_string()));
     } else if let Some(failure) = attempt.reply.failure() {
         attempt.failure = Some(failure.clone());
+    }
+    if attempt.failure.is_none() && attempt.reply.ended() {
+        // Before the client has its end: its next request may come at once.
+        let client = ctx.client.as_deref().unwrap_or_default();
+        let session = ctx.inbound.as_ref().and_then(|inbound| inbound.session);
+        let kept = gateway.keeper.keep(client, session, attempt.reply.take_keepsakes(), now());
+        gateway.metrics.custody.with_label_values(&["kept"]).inc_by(kept as u64);
     }
     match (&attempt.failure, ctx.outbox.committed()) {
         (Some(_), false) => Err(told()),

@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use super::gateway::Gateway;
-use crate::config::{Resilience, Snapshot, specs};
+use crate::config::{Custody, Resilience, Snapshot, specs};
+use crate::custody;
 use crate::limits::{Defaults, cooldown};
 use crate::pool::{self, affinity};
 
@@ -13,6 +14,7 @@ impl Gateway {
         let resilience = &snapshot.config.resilience;
         self.registry.reconcile(&specs(&snapshot.config), pool(resilience));
         self.affinity.configure(affinity(resilience));
+        self.keeper.configure(custody(&snapshot.config.custody));
         self.metrics.config_generation.set(i64::try_from(snapshot.generation).unwrap_or(i64::MAX));
     }
 }
@@ -38,6 +40,16 @@ pub fn affinity(resilience: &Resilience) -> affinity::Settings {
         ttl_ms: ms(configured.ttl),
         failures_max: configured.unbind_after_failures,
         lock_ms_max: ms(configured.unbind_after_lock),
+    }
+}
+
+/// Settings of the keeper of seals.
+pub(super) fn custody(configured: &Custody) -> custody::Settings {
+    custody::Settings {
+        enabled: configured.enabled,
+        entries_max: configured.entries_max,
+        bytes_max: configured.bytes_max,
+        ttl_ms: ms(configured.ttl),
     }
 }
 

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::HeaderMap;
 use interlingua_filters::Dialect;
+use interlingua_filters::custody::{Custody, Seals};
 use interlingua_filters::dialects::{Endpoint, Target};
 use interlingua_filters::ir::{ApiError, ErrorKind, ReplyContext};
 use interlingua_filters::json::Str;
@@ -94,7 +95,7 @@ async fn begin(gateway: &Gateway, ctx: &mut Ctx) -> Result<Attempt, ApiError> {
             }
             None => choose(gateway, ctx).await?,
         };
-        match encode(ctx, lease, &step) {
+        match encode(gateway, ctx, lease, &step) {
             Ok(attempt) => return Ok(attempt),
             Err(Refused::Everywhere(error)) => return Err(error),
             Err(Refused::Here { upstream, error }) => {
@@ -179,7 +180,7 @@ async fn wait_for(gateway: &Gateway, ask: &Ask<'_>, patience: Duration) -> Resul
 }
 
 /// Encodes the request for the account's provider.
-fn encode(ctx: &Ctx, lease: Lease, step: &Step) -> Result<Attempt, Refused> {
+fn encode(gateway: &Gateway, ctx: &Ctx, lease: Lease, step: &Step) -> Result<Attempt, Refused> {
     let lost = || Refused::Everywhere(unplanned());
     let inbound = ctx.inbound.as_ref().ok_or_else(lost)?;
     let config = &ctx.snapshot.config;
@@ -193,7 +194,9 @@ fn encode(ctx: &Ctx, lease: Lease, step: &Step) -> Result<Attempt, Refused> {
         StreamMode::Never => false,
     };
     let target = config.target(upstream, &step.model, streams);
-    let (prepared, include_usage) = match prepare(ctx.dialect, inbound, upstream.dialect, &target) {
+    let ours = gateway.keeper.of(ctx.client.as_deref().unwrap_or_default(), inbound.session, now());
+    let seals = seals(ctx, &ours);
+    let (prepared, include_usage) = match prepare(ctx.dialect, inbound, upstream.dialect, &target, seals) {
         Ok(prepared) => prepared,
         Err(PrepareError::Encode(error)) => return Err(here(invalid(error.message, error.param))),
         Err(PrepareError::Decode(error)) => return Err(Refused::Everywhere(invalid(error.message, error.param))),
@@ -201,7 +204,7 @@ fn encode(ctx: &Ctx, lease: Lease, step: &Step) -> Result<Attempt, Refused> {
             return Err(Refused::Everywhere(ApiError::new(ErrorKind::Internal, error.to_string())));
         }
     };
-    let Prepared { lane, body, encoded, strip_usage } = prepared;
+    let Prepared { lane, body, encoded, strip_usage, restored } = prepared;
     if let Some(loss) = encoded.losses.iter().next().filter(|_| config.server.strict) {
         let field = &loss.field;
         let message = format!("'{field}' cannot reach {} as it was written, and this gateway is strict", upstream.id);
@@ -223,6 +226,7 @@ fn encode(ctx: &Ctx, lease: Lease, step: &Step) -> Result<Attempt, Refused> {
         account: Arc::clone(account),
         upstream: Arc::clone(upstream),
         encoded,
+        restored,
         body: Bytes::from(body),
         streams,
         model: step.model.clone(),
@@ -238,19 +242,29 @@ fn encode(ctx: &Ctx, lease: Lease, step: &Step) -> Result<Attempt, Refused> {
     })
 }
 
+/// What becomes of the seals in the conversation.
+fn seals<'c>(ctx: &Ctx, ours: &'c dyn Custody) -> Seals<'c> {
+    match () {
+        () if ctx.walk.seals_dropped => Seals::Dropped,
+        () if ctx.snapshot.config.custody.enabled => Seals::Restored(ours),
+        () => Seals::AsSent,
+    }
+}
+
 /// The provider's body, and whether the client itself asked for a usage chunk.
 fn prepare(
     client: Dialect,
     inbound: &Inbound,
     upstream: Dialect,
     target: &Target,
+    seals: Seals<'_>,
 ) -> Result<(Prepared, bool), PrepareError> {
     let gemini = client == Dialect::Gemini;
     let endpoint =
         Endpoint { model: gemini.then(|| Str::from(inbound.model.as_str())), stream: gemini.then_some(inbound.stream) };
     let usage = inbound.skim.stream_options.as_ref().and_then(|options| options.include_usage.as_ref());
     let include_usage = usage.is_some_and(|(asked, _)| *asked);
-    let prepared = request::prepare(client, &endpoint, &inbound.body, &inbound.skim, upstream, target)?;
+    let prepared = request::prepare(client, &endpoint, &inbound.body, &inbound.skim, upstream, target, seals)?;
     Ok((prepared, include_usage))
 }
 

@@ -48,6 +48,9 @@ pub struct Metrics {
     pub losses: IntCounterVec,
     /// Requests whose account was chosen by affinity, by `result` (`hit`, `miss`, `moved`).
     pub affinity: IntCounterVec,
+    /// Seals of reasoning, by `event`: calls whose seals were `kept` and `restored`, requests that were `repaired` (sent
+    /// again without seals) and that were answered then (`repair_worked`).
+    pub custody: IntCounterVec,
     /// Number of the configuration in force.
     pub config_generation: IntGauge,
     /// Attempts to load a configuration, by `result` (`applied`, `refused`).
@@ -92,6 +95,7 @@ impl Metrics {
             tokens: counter(with, "tokens_total", "Tokens read and written", &["upstream", "account", "class"])?,
             losses: counter(with, "losses_total", "Fields a target could not say", &["upstream", "field", "kind"])?,
             affinity: counter(with, "affinity_total", "Choices of an account by affinity", &["result"])?,
+            custody: counter(with, "custody_total", "Seals kept, restored and repaired", &["event"])?,
             config_generation: add(
                 with,
                 IntGauge::new("interlingua_config_generation", "Number of the configuration in force")?,

@@ -7,12 +7,6 @@ from plan import CLIENTS
 #: Providers that stop a refused answer without a word of it.
 REFUSES_WITHOUT_WORDS = {"gemini": "finishReason SAFETY comes without content"}
 
-#: Where the seal of the thinking is lost on its way through the client: the next turn has to go on without that thinking.
-SEALS_LOST = {
-    ("openai_chat", upstream): "a message of Chat Completions has no member for a seal"
-    for upstream in ("openai_responses", "anthropic", "gemini")
-}
-
 #: Where the provider's own model name stays: the same protocol on both sides, so the bytes pass untouched.
 SPLICED = {(name, name): "no byte of the answer is rewritten" for name in CLIENTS}
 

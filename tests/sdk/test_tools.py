@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 
-import limits
 from conversation import Conversation
 from drivers.neutral import Ask, Said, Tool
 
@@ -58,7 +57,6 @@ def test_thinking_comes_back_with_its_seal(talk: Conversation) -> None:
     said = talk.say(talk.cell.model("think-tool"), ask)
     check_calls(said, "get_weather")
     assert said.thoughts.startswith("The user said “What is the weather?”.")
-    # `think-tool` insists on its own seal; `tool` only on what the real provider insists on.
-    lost = talk.cell.pair in limits.SEALS_LOST
-    answer = talk.give(said, RESULTS[:1], talk.cell.model("tool" if lost else "think-tool"))
+    # `think-tool` insists on its own seal, also where the client has no member to carry it.
+    answer = talk.give(said, RESULTS[:1], talk.cell.model("think-tool"))
     check_results(talk, answer, RESULTS[:1])

@@ -26,6 +26,7 @@ pub use expand::expand;
 pub use notes::Undo;
 
 use crate::Dialect;
+use crate::custody::{Keepsake, Recorder};
 use crate::dialects::{StreamDecoder, StreamEncoder, encode_error, encode_response};
 use crate::ir::{ApiError, ErrorKind, Event, Losses, ReplyContext, ReplyNotes, StopReason, Usage};
 use crate::json::{Raw, Str};
@@ -115,13 +116,16 @@ impl Reply {
     pub fn new(plan: ReplyPlan) -> Self {
         let undo = Undo::new(plan.notes.clone());
         let reader = Reader { parser: Parser::default(), decoder: StreamDecoder::new(plan.upstream), undo };
+        // Where the bytes pass, the client has the seals in the words of its own dialect.
+        let recorder = if plan.lane == Lane::Convert { Recorder::new(plan.upstream) } else { None };
+        let seen = Observed { recorder, ..Observed::default() };
         Reply {
             plan,
             framing: Framing::Unknown(Vec::new()),
             reader,
             writer: None,
             pass: Pass::default(),
-            seen: Observed::default(),
+            seen,
             finished: false,
         }
     }
@@ -162,6 +166,8 @@ impl Reply {
         if std::mem::replace(&mut self.seen.ended, true) {
             return;
         }
+        // Half an answer has nothing to be taken up again.
+        self.seen.recorder = None;
         if !self.plan.client_streams {
             encode_error(self.plan.client, error, out);
             return;
@@ -222,6 +228,15 @@ impl Reply {
     /// What the client's dialect could not say of the answer; complete when [`Self::ended`].
     pub fn losses(&self) -> &Losses {
         &self.seen.losses
+    }
+
+    /// What the provider sealed around the calls of the whole answer, by the calls' ids in the client's words. Nothing
+    /// before [`Self::ended`], for an answer that failed, and the second time.
+    pub fn take_keepsakes(&mut self) -> Vec<(String, Keepsake)> {
+        if !self.seen.ended || self.seen.failure.is_some() {
+            return Vec::new();
+        }
+        self.seen.recorder.take().map(Recorder::into_keepsakes).unwrap_or_default()
     }
 
     /// Why the first choice ended.

@@ -1,9 +1,10 @@
 //! What the proxy must know of an answer while it passes.
 
+use crate::custody::Recorder;
 use crate::ir::stream::{BlockStart, Delta};
 use crate::ir::{ApiError, Event, Losses, Response, StopReason, Usage};
 
-/// Facts gathered from events, without keeping any of them.
+/// Facts gathered from events. Nothing of them is kept but what is sealed.
 #[derive(Debug, Default)]
 pub(super) struct Observed {
     /// The commit point is behind.
@@ -26,12 +27,17 @@ pub(super) struct Observed {
     pub(super) answer_id: Option<String>,
     /// What the client's dialect could not say.
     pub(super) losses: Losses,
+    /// What the provider sealed, where the client may lose it.
+    pub(super) recorder: Option<Recorder>,
 }
 
 impl Observed {
     /// Takes note of one guarded event.
     pub(super) fn see(&mut self, event: &Event<'_>) {
         self.has_content |= event.is_content();
+        if let Some(recorder) = &mut self.recorder {
+            recorder.see(event);
+        }
         match event {
             Event::Start { id: Some(id), .. } if self.answer_id.is_none() => self.answer_id = Some(id.to_string()),
             Event::Usage(usage) => self.usage = Some(usage.counts()),

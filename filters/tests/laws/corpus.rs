@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use interlingua_filters::Dialect;
+use interlingua_filters::custody::Seals;
 use interlingua_filters::dialects::{Endpoint, Target, decode_response};
 use interlingua_filters::ir::{ReplyNotes, Response, StopReason};
 use interlingua_filters::json::Str;
@@ -153,7 +154,7 @@ fn requests_are_skimmed_and_prepared_for_every_provider() {
         let endpoint = Endpoint { model: Some(Str::from("m")), stream: Some(exchange.streams) };
         for upstream in Dialect::ALL {
             let target = Target::new("target", exchange.streams);
-            match prepare(exchange.dialect, &endpoint, body, &found, upstream, &target) {
+            match prepare(exchange.dialect, &endpoint, body, &found, upstream, &target, Seals::default()) {
                 Ok(prepared) => drop(serde_json::from_slice::<Value>(&prepared.body).unwrap()),
                 // What cannot be said there is refused with the member's name.
                 Err(PrepareError::Encode(error)) if upstream != exchange.dialect && error.param.is_some() => {}

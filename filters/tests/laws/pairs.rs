@@ -1,6 +1,7 @@
 //! Requests and whole answers from every dialect to every other.
 
 use interlingua_filters::Dialect;
+use interlingua_filters::custody::Seals;
 use interlingua_filters::dialects::{
     Endpoint, Target, decode_error, decode_request, decode_response, encode_error, encode_request, encode_response,
 };
@@ -128,7 +129,7 @@ proptest! {
             let found = skim(client, &body).unwrap();
             for upstream in Dialect::ALL {
                 let target = Target { model: "other".to_owned(), ..target() };
-                let prepared = prepare(client, &endpoint(), &body, &found, upstream, &target).unwrap();
+                let prepared = prepare(client, &endpoint(), &body, &found, upstream, &target, Seals::default()).unwrap();
                 prop_assert_eq!(prepared.lane, if client == upstream { Lane::Splice } else { Lane::Convert });
                 assert_json(&prepared.body);
                 let read = decode_request(upstream, &prepared.body, &Endpoint::default());

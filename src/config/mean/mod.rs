@@ -4,6 +4,7 @@
 //! comes out counts only if there was none.
 
 mod accounts;
+mod custody;
 mod models;
 mod resilience;
 mod routes;
@@ -44,11 +45,13 @@ impl Mean<'_> {
         let upstreams = self.upstreams(&root.key("upstreams"), &raw.upstreams, &server.listen);
         let accounts = self.accounts(&root.key("accounts"), &raw.accounts, &upstreams, &tiers);
         let resilience = self.resilience(&root.key("resilience"), &raw.resilience);
+        let custody = self.custody(&root.key("custody"), &raw.custody);
         let routes = self.routes(&root.key("models"), &raw.models, &upstreams, &accounts, resilience.fallbacks);
         let profiles = self.profiles(&root.key("profiles"), &raw.profiles);
         let repairs = Self::repairs(&raw.repair);
         let upstreams = upstreams.into_list();
-        Config { server, clients, upstreams, accounts: accounts.list, routes, tiers, profiles, repairs, resilience }
+        let accounts = accounts.list;
+        Config { server, clients, upstreams, accounts, routes, tiers, profiles, repairs, resilience, custody }
     }
 
     fn clients(&mut self, at: &At<'_>, raw: &[Option<raw::Client>]) -> Vec<Client> {

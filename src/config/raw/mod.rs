@@ -3,6 +3,7 @@
 //! The doc comments here are the descriptions in `conf/schema.json`. Keys without a default are `Option`, also where
 //! they are required: that something is missing is said together with all else that is wrong.
 
+mod custody;
 mod models;
 mod resilience;
 mod server;
@@ -13,6 +14,7 @@ use interlingua_filters::Dialect;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+pub use self::custody::Custody;
 pub use self::models::{Profile, Repair};
 pub use self::resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience};
 pub use self::server::Server;
@@ -51,6 +53,8 @@ pub struct Config {
     pub repair: Repair,
     /// Retries and protections. Each has a switch; all off leaves a plain translating proxy.
     pub resilience: Resilience,
+    /// Seals of reasoning that a client cannot carry.
+    pub custody: Custody,
 }
 
 impl Default for Config {
@@ -65,6 +69,7 @@ impl Default for Config {
             profiles: Vec::new(),
             repair: Repair::default(),
             resilience: Resilience::default(),
+            custody: Custody::default(),
         }
     }
 }

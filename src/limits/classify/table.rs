@@ -117,12 +117,8 @@ pub(super) const TABLE: &[Row] = &[
         case.transport == Some(Transport::Malformed) && case.message.is_empty()
     }),
     // --- The request's fault.
-    // Reasoning that another issuer signed. The caller may drop it and try once more.
-    Row::new(Reason::Signature, Fault::Client, Scope::Request, Next::Stop, Lock::None, |case| {
-        case.status == 400
-            && case.says(&["signature", "thought_signature"])
-            && case.says(&["thinking", "thought", "corrupted", "invalid"])
-    }),
+    // A seal of reasoning that was lost, changed or made elsewhere. The caller may drop all and try once more.
+    Row::new(Reason::Signature, Fault::Client, Scope::Request, Next::Stop, Lock::None, is_seal),
     // Longer than the model's context; Gemini says it in words only.
     Row::new(Reason::ContextLength, Fault::Client, Scope::Request, Next::Stop, Lock::None, |case| {
         case.kind == ErrorKind::ContextLength
@@ -274,6 +270,19 @@ pub(super) const TABLE: &[Row] = &[
         matches!(case.status, 400..=499)
     }),
 ];
+
+/// A refused seal, as each vendor words it.
+fn is_seal(case: &Case<'_>) -> bool {
+    let says_all = |words: &[&str]| words.iter().all(|word| case.message.contains(word));
+    // Reasoning items are asked for by id where the provider does not store them, also with 404.
+    let unknown_item = matches!(case.status, 400 | 404) && says_all(&["item with id 'rs_", "not found"]);
+    let refused = case.code_is(&["invalid_encrypted_content"])
+        || case.says(&["thought signature", "thought_signature", "thoughtsignature", "redacted_thinking"])
+        || says_all(&["signature", "thinking"])
+        || says_all(&["encrypted content", "could not be"])
+        || says_all(&["reasoning", "was provided without its required"]);
+    unknown_item || case.status == 400 && refused
+}
 
 /// What no more exact row has taken.
 fn any_limit(case: &Case<'_>) -> bool {
