@@ -233,7 +233,9 @@ pub(super) fn answer(wanted: u64, body: &[u8], context: &ReplyContext) -> Result
     Writer::new(&mut out).object(|w| {
         w.key("created").u64(context.created);
         w.key("data").array(|w| {
-            pictures.iter().for_each(|piece| w.object(|w| w.key("b64_json").str(&piece.data)));
+            for piece in &pictures {
+                w.object(|w| w.key("b64_json").str(&piece.data));
+            }
         });
         w.key("output_format").str(format);
         if let Some(usage) = &generated.usage {
