@@ -59,7 +59,7 @@ struct Choice<'a> {
     #[serde(default)]
     index: u64,
     #[serde(borrow, default, alias = "delta")]
-    message: Message<'a>,
+    message: Option<Message<'a>>,
     #[serde(borrow, default)]
     finish_reason: Option<Str<'a>>,
     #[serde(borrow, default)]
@@ -73,6 +73,17 @@ struct Message<'a> {
     content: Option<Str<'a>>,
     #[serde(borrow)]
     refusal: Option<Str<'a>>,
+}
+
+impl Choice<'_> {
+    /// What is said, and what is said to decline; one of them is empty.
+    fn said(&self) -> [&str; 2] {
+        let message = self.message.as_ref();
+        [
+            message.and_then(|message| message.content.as_deref()).unwrap_or_default(),
+            message.and_then(|message| message.refusal.as_deref()).unwrap_or_default(),
+        ]
+    }
 }
 
 /// The body of a Chat request that asks what a body of `/v1/completions` asks. A cap of tokens that the client leaves out
@@ -213,8 +224,7 @@ fn write(chat: &Chat<'_>, offsets: &mut logprobs::Offsets, w: &mut Writer<'_>) {
         w.opt_raw("system_fingerprint", chat.system_fingerprint.as_ref());
         w.key("choices").array(|w| {
             for choice in &chat.choices {
-                let text = choice.message.content.as_deref().unwrap_or_default();
-                let refusal = choice.message.refusal.as_deref().unwrap_or_default();
+                let [text, refusal] = choice.said();
                 w.object(|w| {
                     w.key("text").fmt(format_args!("{text}{refusal}"));
                     w.key("index").u64(choice.index);

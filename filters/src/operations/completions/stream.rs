@@ -1,7 +1,7 @@
 //! Events of a Chat answer to those of `/v1/completions`.
 
 use super::logprobs::Offsets;
-use super::{Chat, write};
+use super::{Chat, Choice, write};
 use crate::json::Writer;
 use crate::sse::{self, Parser, SseError, SseEvent};
 
@@ -40,10 +40,9 @@ fn translate(event: SseEvent<'_>, offsets: &mut Offsets, out: &mut Vec<u8>) {
     let Ok(chunk) = serde_json::from_str::<Chat<'_>>(event.data) else {
         return sse::event(out, event.name, |out| out.extend_from_slice(event.data.as_bytes()));
     };
-    let speaks = chunk.choices.iter().any(|choice| {
-        let said = [&choice.message.content, &choice.message.refusal];
-        choice.finish_reason.is_some() || said.iter().any(|text| text.as_deref().is_some_and(|text| !text.is_empty()))
-    });
+    let speaks =
+        |choice: &Choice<'_>| choice.finish_reason.is_some() || choice.said().iter().any(|text| !text.is_empty());
+    let speaks = chunk.choices.iter().any(speaks);
     if speaks || chunk.usage.is_some() {
         sse::event(out, event.name, |out| write(&chunk, offsets, &mut Writer::new(out)));
     }

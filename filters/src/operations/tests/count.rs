@@ -130,3 +130,18 @@ fn answers_are_said_in_the_clients_words() {
     let error = answer(&asked, Dialect::Gemini, &state, JSON, b"{\"input_tokens\":1}", &context()).unwrap_err();
     assert_eq!(error.kind, crate::ir::ErrorKind::BadGateway);
 }
+
+#[test]
+fn either_spelling_of_gemini_reaches_gemini_when_a_seal_forces_translation() {
+    let seal = crate::ir::Signature { issuer: Dialect::Anthropic, value: "c2VhbA==".into() };
+    let body = format!(
+        r#"{{"system_instruction":{{"parts":[{{"text":"Be brief."}}]}},"contents":[{{"role":"user","parts":[{{"text":"a"}}]}},
+        {{"role":"model","parts":[{{"text":"b","thought_signature":"{}"}}]}},{{"role":"user","parts":[{{"text":"c"}}]}}],
+        "generation_config":{{"temperature":1}}}}"#,
+        seal.carried(Dialect::Gemini)
+    );
+    let (prepared, sent) = count(Dialect::Gemini, &body, Dialect::Gemini, "gemini-2.5-pro");
+    assert!(!crate::ir::Signature::is_carried_in(&prepared.body));
+    let text = sent.to_string();
+    assert!(text.contains("Be brief.") && !text.contains("temperature"), "{text}");
+}
