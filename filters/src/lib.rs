@@ -9,6 +9,9 @@
 //! - [`dialects`]: one folder a dialect, each a decoder and an encoder of requests, responses, streams and errors.
 //! - [`profiles`]: what families of models take, as data.
 //! - [`repair`]: what a target's rules demand of a conversation that another dialect allowed.
+//! - [`operations`]: what clients ask beside a model's answer: counts of tokens, embeddings, pictures, speech.
+//! - [`multipart`]: forms, read and edited in place.
+//! - [`tokens`]: an estimate of a request's tokens, and what real usage teaches about it.
 //! - [`lane`], [`request`]: whether a request's bytes are spliced through or converted, and the bytes to send.
 //! - [`custody`]: seals that a client cannot carry, kept between two requests.
 //! - [`reply`]: the response side of a request: any upstream mode to any client mode, and the observer of spliced bytes.
@@ -18,10 +21,13 @@ pub mod dialects;
 pub mod ir;
 pub mod json;
 pub mod lane;
+pub mod multipart;
+pub mod operations;
 pub mod profiles;
 pub mod repair;
 pub mod reply;
 pub mod request;
 pub mod sse;
+pub mod tokens;
 
 pub use dialects::Dialect;
