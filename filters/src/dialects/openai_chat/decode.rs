@@ -11,12 +11,12 @@ use super::form;
 use super::wire::{self, FormatWire, JsonSchemaWire, Later, RequestWire, Texts};
 use crate::Dialect;
 use crate::dialects::{DecodeError, Endpoint};
-use crate::ir::{Effort, OutputFormat, ReasoningConfig, Request, Sampling};
+use crate::ir::{Effort, LogprobsConfig, OutputFormat, ReasoningConfig, Request, Sampling};
 use crate::json::{Extra, Raw, Str};
 
 pub(super) use part::thoughts;
 pub use response::decode_response;
-pub(super) use tools::arguments;
+pub(super) use tools::{SEARCH_OPTIONS, arguments};
 
 /// Reads a request body.
 ///
@@ -37,6 +37,7 @@ pub fn decode_request<'a>(body: &'a [u8], endpoint: &Endpoint<'a>) -> Result<Req
     request.stream = wire.stream.or(endpoint.stream).unwrap_or(false);
     set(&mut request.form, form::REQUEST_STREAM_FALSE, wire.stream == Some(false));
     tools::read(&mut wire, &mut request)?;
+    settings(&mut wire, &mut request);
     request.sampling = Sampling {
         temperature: wire.temperature,
         top_p: wire.top_p,
@@ -47,7 +48,6 @@ pub fn decode_request<'a>(body: &'a [u8], endpoint: &Endpoint<'a>) -> Result<Req
     };
     request.parallel_tool_calls = wire.parallel_tool_calls;
     request.candidates = wire.n;
-    request.user = wire.user;
     match (wire.max_completion_tokens, wire.max_tokens) {
         (Some(cap), Some(old)) => {
             request.max_output_tokens = Some(cap);
@@ -77,6 +77,36 @@ pub fn decode_request<'a>(body: &'a [u8], endpoint: &Endpoint<'a>) -> Result<Req
         request.output_format = Some(output_format(value, &mut request.extra)?);
     }
     Ok(request)
+}
+
+/// Members that other dialects have in other words, beside the usual ones.
+fn settings<'a>(wire: &mut RequestWire<'a>, request: &mut Request<'a>) {
+    match (wire.user.take(), wire.safety_identifier.take()) {
+        (None, Some(user)) => {
+            request.user = Some(user);
+            request.form |= form::REQUEST_SAFETY_IDENTIFIER;
+        }
+        (user, other) => {
+            request.user = user;
+            if let Some(other) = other {
+                request.extra.push("safety_identifier", tools::quoted(&other));
+            }
+        }
+    }
+    request.service_tier = wire.service_tier.take();
+    request.metadata = wire.metadata.map(wire::raw);
+    request.prompt_cache_key = wire.prompt_cache_key.take();
+    request.verbosity = wire.verbosity.take();
+    request.store = wire.store;
+    match (wire.logprobs, wire.top_logprobs.take()) {
+        (Some(true), top) => request.logprobs = Some(LogprobsConfig { top }),
+        (off, top) => {
+            set(&mut request.form, form::REQUEST_LOGPROBS_FALSE, off == Some(false));
+            if let Some(top) = top {
+                request.extra.push("top_logprobs", top.as_raw().clone());
+            }
+        }
+    }
 }
 
 /// Whether the client of `request` asked for the usage chunk (`stream_options.include_usage`): what

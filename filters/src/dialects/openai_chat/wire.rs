@@ -34,6 +34,15 @@ wire_object! {
         response_format: Later<'a> = "response_format",
         n: Num<'a> = "n",
         user: Str<'a> = "user",
+        safety_identifier: Str<'a> = "safety_identifier",
+        service_tier: Str<'a> = "service_tier",
+        metadata: Later<'a> = "metadata",
+        prompt_cache_key: Str<'a> = "prompt_cache_key",
+        verbosity: Str<'a> = "verbosity",
+        store: bool = "store",
+        logprobs: bool = "logprobs",
+        top_logprobs: Num<'a> = "top_logprobs",
+        web_search_options: Later<'a> = "web_search_options",
     }
 }
 
