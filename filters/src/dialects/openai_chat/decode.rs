@@ -1,5 +1,6 @@
 //! Requests and answers to the IR.
 
+pub(super) mod details;
 mod message;
 mod part;
 mod response;
@@ -16,6 +17,7 @@ use crate::json::{Extra, Raw, Str};
 
 pub(super) use part::thoughts;
 pub use response::decode_response;
+pub(super) use response::{AUDIO_KEPT, AUDIO_MARK, DETAILS_KEPT};
 pub(super) use tools::{SEARCH_OPTIONS, arguments};
 
 /// Reads a request body.

@@ -1,6 +1,7 @@
 //! The IR to request and answer bodies.
 
 mod foreign;
+mod foreign_answer;
 mod own;
 mod response;
 mod search;
@@ -15,6 +16,7 @@ use crate::json::{Raw, Writer};
 use crate::repair::names;
 use settings::cap_name;
 
+pub(super) use foreign_answer::{citations_of, logprobs_of, lose_opaque, sound, write_audio};
 pub use response::encode_response;
 
 /// Longest name of a tool or schema, in bytes.

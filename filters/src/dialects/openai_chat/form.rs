@@ -37,6 +37,8 @@ pub(super) const TURN_CACHE: u8 = 1 << 4;
 pub(super) const TURN_REASONING: u8 = 1 << 5;
 /// Turn: `tool_calls` was an empty list.
 pub(super) const TURN_CALLS_EMPTY: u8 = 1 << 6;
+/// Turn: thoughts were read from `reasoning_details`; what was written stands in `extra` under private names.
+pub(super) const TURN_DETAILS: u8 = 1 << 7;
 
 /// Block: a refusal or thoughts that stood as a part of `content`, not in a member of their own.
 pub(super) const BLOCK_PART: u8 = 1;
