@@ -13,7 +13,7 @@ use super::wire::{self, FormatWire, JsonSchemaWire, Later, RequestWire, Texts};
 use crate::Dialect;
 use crate::dialects::{DecodeError, Endpoint};
 use crate::ir::{Effort, LogprobsConfig, OutputFormat, ReasoningConfig, Request, Sampling};
-use crate::json::{Extra, Raw, Str};
+use crate::json::{Extra, Num, Raw, Str};
 
 pub(super) use part::thoughts;
 pub use response::decode_response;
@@ -74,6 +74,9 @@ pub fn decode_request<'a>(body: &'a [u8], endpoint: &Endpoint<'a>) -> Result<Req
     }
     if let Some(word) = wire.reasoning_effort {
         effort(word, &mut request);
+    }
+    if request.reasoning.is_none() {
+        reasoning_object(&mut request);
     }
     if let Some(value) = wire.response_format {
         request.output_format = Some(output_format(value, &mut request.extra)?);
@@ -146,6 +149,49 @@ fn effort<'a>(word: Str<'a>, request: &mut Request<'a>) {
             });
         }
         None => request.extra.push("reasoning_effort", Raw::from_value(&word.as_str()).unwrap_or(Raw::NULL)),
+    }
+}
+
+/// OpenRouter's `reasoning` and the `thinking` of Z.ai, DeepSeek and others: objects that say it in more words.
+fn reasoning_object(request: &mut Request<'_>) {
+    #[derive(Deserialize)]
+    struct Wish {
+        effort: Option<String>,
+        max_tokens: Option<u64>,
+        budget_tokens: Option<u64>,
+        enabled: Option<bool>,
+        exclude: Option<bool>,
+        #[serde(rename = "type")]
+        kind: Option<String>,
+    }
+    for (key, value) in &mut request.extra.0 {
+        if key != "reasoning" && key != "thinking" {
+            continue;
+        }
+        let Some(wish) = value.read::<Wish>() else { continue };
+        let effort = wish.effort.as_deref().and_then(Effort::parse);
+        let budget = wish.max_tokens.or(wish.budget_tokens);
+        let kind = match wish.kind.as_deref() {
+            Some("enabled" | "adaptive" | "auto") => Some(true),
+            Some("disabled") => Some(false),
+            _ => None,
+        };
+        let implied = (effort.is_some() || budget.is_some()).then_some(effort != Some(Effort::None));
+        let enabled = wish.enabled.or(kind).or(implied);
+        if enabled.is_none() && wish.exclude.is_none() {
+            continue;
+        }
+        request.reasoning = Some(ReasoningConfig {
+            effort,
+            budget: budget.map(Num::from),
+            enabled,
+            adaptive: wish.kind.as_deref() == Some("adaptive"),
+            visible: wish.exclude.map(|exclude| !exclude),
+            extra: Extra::default(),
+        });
+        *key = Str::from(format!("{}{key}", details::PRIVATE));
+        request.form |= form::REQUEST_REASONING_OBJECT;
+        return;
     }
 }
 

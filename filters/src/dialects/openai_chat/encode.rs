@@ -8,6 +8,7 @@ mod search;
 mod settings;
 mod tools;
 
+use super::decode::details::PRIVATE;
 use super::{form, media};
 use crate::Dialect;
 use crate::dialects::{EncodeError, Encoded, Target};
@@ -192,7 +193,7 @@ fn rest(w: &mut Writer<'_>, request: &Request<'_>, cx: &mut Context<'_>) {
             key => key.starts_with("response_format.") || capped == Some(key),
         };
         if !written {
-            w.key(key).raw(value);
+            w.key(key.strip_prefix(PRIVATE).unwrap_or(key)).raw(value);
         }
     }
 }

@@ -22,6 +22,8 @@ pub(super) const REQUEST_FUNCTIONS_EMPTY: u32 = 1 << 8;
 pub(super) const REQUEST_LOGPROBS_FALSE: u32 = 1 << 9;
 /// Request: the end user was called `safety_identifier`, not `user`.
 pub(super) const REQUEST_SAFETY_IDENTIFIER: u32 = 1 << 10;
+/// Request: reasoning was wished for by an object, `reasoning` or `thinking`, which stands in `extra` under a private name.
+pub(super) const REQUEST_REASONING_OBJECT: u32 = 1 << 11;
 
 /// Turn: `content` was a string.
 pub(super) const TURN_STRING: u8 = 1;

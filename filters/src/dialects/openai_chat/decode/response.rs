@@ -54,7 +54,7 @@ fn choice<'a>(wire: ChoiceWire<'a>, at: usize, seed: &str) -> Result<Choice<'a>,
     let mut turn = Turn::new(Role::Assistant, Vec::new());
     message::said(&mut message, &mut turn, &format!("choices[{at}].message"), &|n| stream::made_id(seed, at, n))?;
     let mut extra = wire.rest;
-    if let Some(value) = message.audio.filter(|value| audio(*value, &mut turn.blocks)) {
+    if let Some(value) = message.audio.filter(|value| audio(value, &mut turn.blocks)) {
         message.audio = None;
         extra.push(format!("{AUDIO_KEPT}audio"), wire::raw(value));
     }

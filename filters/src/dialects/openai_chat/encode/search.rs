@@ -35,3 +35,47 @@ pub(super) fn write(w: &mut Writer<'_>, request: &Request<'_>, cx: &mut Context<
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Dialect;
+    use crate::dialects::{Encoded, Target};
+    use crate::json::{Extra, Raw};
+
+    #[test]
+    fn wire_053_a_search_is_said_once_and_other_hosted_tools_are_losses() {
+        let tool = |name: &'static str, raw: &'static str| Tool {
+            name: name.into(),
+            description: None,
+            strict: None,
+            kind: ToolKind::Hosted { raw: Raw::parse(raw).unwrap() },
+            cache: None,
+            extra: Extra::default(),
+            form: 0,
+        };
+        // The one reader that is this folder's own reads tools of compatible servers: they stand for other dialects'.
+        let mut request = Request::new(Dialect::OpenAiChat, "m".into());
+        request.tools = vec![
+            tool("code_interpreter", "{}"),
+            tool("web_search", r#"{"search_context_size":"low","max_uses":2,"filters":{"allowed_domains":["a.xyz"]}}"#),
+            tool("web_search_preview", "{}"),
+        ];
+        let target = Target::new("m", false);
+        let mut cx = Context { target: &target, own: false, list: "input[]", encoded: Encoded::default() };
+        let mut out = Vec::new();
+        let mut w = Writer::new(&mut out);
+        w.object(|w| write(w, &request, &mut cx));
+        assert_eq!(out, br#"{"web_search_options":{"search_context_size":"low"}}"#);
+        let losses: Vec<&str> = cx.encoded.losses.iter().map(|loss| &*loss.field).collect();
+        assert_eq!(
+            losses,
+            [
+                "tools[].code_interpreter",
+                "tools[].web_search.max_uses",
+                "tools[].web_search.allowed_domains",
+                "tools[].web_search_preview"
+            ]
+        );
+    }
+}

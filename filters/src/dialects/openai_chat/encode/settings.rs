@@ -20,7 +20,9 @@ const TOP_LOGPROBS_MAX: u64 = 20;
 pub(super) fn write(w: &mut Writer<'_>, request: &Request<'_>, cx: &mut Context<'_>) {
     sampling(w, request, cx);
     limits(w, request, cx);
-    if let Some(config) = &request.reasoning {
+    // What stood in an object goes back in it, see `rest`.
+    let object = cx.own && request.form & form::REQUEST_REASONING_OBJECT != 0;
+    if let Some(config) = request.reasoning.as_ref().filter(|_| !object) {
         reasoning(w, request, config, cx);
     }
     logprobs(w, request, cx);

@@ -56,7 +56,9 @@ impl Out<'_, '_> {
         let mut list: Vec<DetailWire<'_>> = serde_json::from_str(details.get()).unwrap_or_default();
         if !text.is_empty() {
             self.words(state, Words::Reasoning, text);
-            list.iter_mut().for_each(|entry| drop(entry.words()));
+            for entry in &mut list {
+                drop(entry.words());
+            }
         }
         for mut entry in list {
             if let Some(words) = entry.words() {
