@@ -41,8 +41,7 @@ impl Lane {
             && !skim.has_carried_seal
             // The answer's form must be changed then, and a converted answer wants its request's notes.
             && needs.client_streams == needs.upstream_streams
-            && !(needs.quirks.max_tokens_name && skim.has_max_completion_tokens)
-            && (needs.quirks.developer_role || !skim.has_developer);
+            && takes(needs.quirks, skim);
         if same_bytes_serve { Lane::Splice } else { Lane::Convert }
     }
 
@@ -54,6 +53,15 @@ impl Lane {
             Lane::Refuse => "refuse",
         }
     }
+}
+
+/// Whether a provider with these quirks takes the client's own words. What the skim says of the inside of a body may be
+/// wrong in one way only: a word may stand in a text. Then the body is converted without need.
+fn takes(quirks: Quirks, skim: &Skim<'_>) -> bool {
+    (!quirks.max_tokens_name || !skim.has_max_completion_tokens)
+        && (quirks.developer_role || !skim.has_developer)
+        && (quirks.custom_tools || !skim.has_custom)
+        && (quirks.stream_usage || skim.stream_options.as_ref().is_none_or(|options| options.object.is_none()))
 }
 
 /// Why `upstream` cannot serve the request at all: it refers to what is stored at a provider of the client's dialect.
@@ -108,6 +116,32 @@ mod tests {
         assert_eq!(lane(chat, chat, r#"{"max_tokens":5}"#, needs), Lane::Splice);
         assert_eq!(lane(chat, chat, r#"{"max_completion_tokens":5}"#, needs), Lane::Convert);
         assert_eq!(lane(chat, chat, r#"{"messages":[{"role":"developer"}]}"#, needs), Lane::Convert);
+    }
+
+    #[test]
+    fn wire_054_what_a_quirk_forbids_does_not_pass_as_it_came() {
+        let chat = Dialect::OpenAiChat;
+        let bodies = [
+            r#"{"tools":[{"type":"custom","custom":{"name":"patch"}}]}"#,
+            r#"{"messages":[{"role":"assistant","tool_calls":[{"id":"a","type":"custom","custom":{"name":"p"}}]}]}"#,
+            r#"{"stream_options":{"include_usage":true}}"#,
+        ];
+        let takes_all = Quirks::default();
+        let takes_none = Quirks { custom_tools: false, stream_usage: false, ..Quirks::default() };
+        for body in bodies {
+            assert_eq!(lane(chat, chat, body, Needs { quirks: takes_all, ..Needs::default() }), Lane::Splice, "{body}");
+            assert_eq!(
+                lane(chat, chat, body, Needs { quirks: takes_none, ..Needs::default() }),
+                Lane::Convert,
+                "{body}"
+            );
+        }
+        // The word inside a text is written with escaped quotes, and the tools of other dialects are no concern of this.
+        let body = r#"{"messages":[{"role":"user","content":"say \"custom\""}],"stream_options":null}"#;
+        assert_eq!(lane(chat, chat, body, Needs { quirks: takes_none, ..Needs::default() }), Lane::Splice);
+        let responses = Dialect::OpenAiResponses;
+        let needs = Needs { quirks: takes_none, ..Needs::default() };
+        assert_eq!(lane(responses, responses, bodies[0], needs), Lane::Splice);
     }
 
     #[test]

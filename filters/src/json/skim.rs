@@ -67,6 +67,8 @@ pub struct Skim<'a> {
     pub has_max_completion_tokens: bool,
     /// OpenAI Chat: whether the role `developer` may occur.
     pub has_developer: bool,
+    /// OpenAI Chat: whether freeform tools, or calls of them, may occur.
+    pub has_custom: bool,
 }
 
 impl Skim<'_> {
@@ -86,6 +88,7 @@ impl Skim<'_> {
             has_carried_seal: self.has_carried_seal,
             has_max_completion_tokens: self.has_max_completion_tokens,
             has_developer: self.has_developer,
+            has_custom: self.has_custom,
         }
     }
 }
@@ -165,6 +168,7 @@ pub fn skim(client: Dialect, body: &[u8]) -> Result<Skim<'_>, SkimError> {
         has_carried_seal: Signature::is_carried_in(body),
         has_max_completion_tokens: is_chat && members.has("max_completion_tokens"),
         has_developer: is_chat && memchr::memmem::find(body, b"\"developer\"").is_some(),
+        has_custom: is_chat && memchr::memmem::find(body, b"\"custom\"").is_some(),
     })
 }
 

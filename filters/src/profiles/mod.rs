@@ -54,6 +54,8 @@ pub struct Profile {
     pub stop: Option<bool>,
     /// Whether it gives log probabilities.
     pub logprobs: Option<bool>,
+    /// Whether it searches the web when Chat's `web_search_options` ask for it.
+    pub chat_web_search: Option<bool>,
     /// Most alternatives (`n`, `candidateCount`).
     pub candidates_max: Option<u64>,
     /// Most tokens of an answer, reasoning included.
@@ -170,6 +172,7 @@ overlay!(
     penalties,
     stop,
     logprobs,
+    chat_web_search,
     candidates_max,
     output_tokens_max,
     context_tokens,

@@ -145,6 +145,18 @@ mod tests {
     }
 
     #[test]
+    fn wire_001_a_piece_may_end_anywhere() {
+        let text = "event: a\r\ndata: \u{e9}\u{1F600}\r\n\r\ndata: 2\r\n\r\n";
+        let whole = vec![("a".to_owned(), "\u{e9}\u{1F600}".to_owned()), (String::new(), "2".to_owned())];
+        for at in 0..=text.len() {
+            let (head, tail) = text.as_bytes().split_at(at);
+            assert_eq!(events(&[head, tail]), whole, "cut at {at}");
+        }
+        let bytes: Vec<&[u8]> = text.as_bytes().chunks(1).collect();
+        assert_eq!(events(&bytes), whole);
+    }
+
+    #[test]
     fn wire_002_line_ends_lf_crlf_and_cr() {
         for end in ["\n", "\r\n", "\r"] {
             let text = format!("event: a{end}data: 1{end}{end}");
@@ -184,7 +196,16 @@ mod tests {
     }
 
     #[test]
-    fn not_utf8_is_skipped_and_counted() {
+    fn wire_005_and_015_a_comment_completes_no_event_and_delays_none() {
+        let mut parser = Parser::default();
+        let mut found = 0;
+        parser.push(b": keep-alive\n\n: keep-alive\n\n", &mut |_| found += 1).unwrap();
+        parser.push(b"data: 1\n: keep-alive\n\n", &mut |_| found += 1).unwrap();
+        assert_eq!(found, 1);
+    }
+
+    #[test]
+    fn wire_011_what_is_not_utf8_is_skipped_and_counted() {
         let mut parser = Parser::default();
         parser.push(b"data: \xff\n\ndata: 1\n\n", &mut |event| assert_eq!(event.data, "1")).unwrap();
         assert_eq!(parser.malformed(), 1);

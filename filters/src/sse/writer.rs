@@ -26,3 +26,28 @@ pub fn comment(out: &mut Vec<u8>, text: &str) {
     out.extend(text.bytes().filter(|byte| !matches!(byte, b'\n' | b'\r')));
     out.extend_from_slice(b"\n\n");
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sse::{Parser, SseEvent};
+
+    #[test]
+    fn wire_007_an_event_has_its_name_and_data_on_one_line_each() {
+        let mut out = Vec::new();
+        event(&mut out, "message_stop", |out| out.extend_from_slice(b"{\"type\":\n \"message_stop\"}"));
+        event(&mut out, "", |out| out.extend_from_slice(b"[DONE]"));
+        assert_eq!(out, b"event: message_stop\ndata: {\"type\": \"message_stop\"}\n\ndata: [DONE]\n\n");
+    }
+
+    #[test]
+    fn wire_004_what_is_written_is_read_again_as_one_event() {
+        let mut out = Vec::new();
+        event(&mut out, "a", |out| out.extend_from_slice("{\r\n\"x\":\"\u{2028}\"\n}".as_bytes()));
+        comment(&mut out, "two\nlines");
+        let mut found = Vec::new();
+        let mut see = |event: SseEvent<'_>| found.push((event.name.to_owned(), event.data.to_owned()));
+        Parser::default().push(&out, &mut see).unwrap();
+        assert_eq!(found, [("a".to_owned(), "{\"x\":\"\u{2028}\"}".to_owned())]);
+    }
+}

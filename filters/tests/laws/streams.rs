@@ -124,3 +124,49 @@ proptest! {
         }
     }
 }
+
+/// Names and types of the events of a stream.
+fn names(to: Dialect, response: &Response<'_>) -> Vec<(String, Option<String>)> {
+    let mut found = Vec::new();
+    let mut see = |event: interlingua_filters::sse::SseEvent<'_>| {
+        let data: serde_json::Value = serde_json::from_str(event.data).unwrap_or_default();
+        found.push((event.name.to_owned(), data.get("type").and_then(|word| word.as_str()).map(str::to_owned)));
+    };
+    Parser::default().push(&streamed(to, response), &mut see).unwrap();
+    found
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(CASES))]
+
+    #[test]
+    fn wire_007_events_are_named_as_their_type_says(response in any_response()) {
+        for to in [Dialect::Anthropic, Dialect::OpenAiResponses] {
+            for (name, of_data) in names(to, &response) {
+                prop_assert_eq!(Some(name), of_data, "{:?}", to);
+            }
+        }
+        // Here clients tell events apart by their members, and some choke on names.
+        for to in [Dialect::OpenAiChat, Dialect::Gemini] {
+            prop_assert!(names(to, &response).iter().all(|(name, _)| name.is_empty()));
+        }
+    }
+
+    #[test]
+    fn wire_006_only_chat_says_done(response in any_response()) {
+        for to in Dialect::ALL {
+            let sent = streamed(to, &response);
+            prop_assert_eq!(sent.ends_with(b"data: [DONE]\n\n"), to == Dialect::OpenAiChat);
+        }
+    }
+
+    #[test]
+    fn wire_011_noise_between_events_changes_nothing(
+        (upstream, response) in dialect().prop_flat_map(|by| (Just(by), response(by))),
+        noise in proptest::sample::select(vec![": ping\n\n", "data: hello\n\n", "data: \u{1F600}\n\n", "id: 7\nretry: 9\n\n"]),
+    ) {
+        let sent = String::from_utf8(streamed(upstream, &response)).unwrap();
+        let noisy = sent.replace("\n\n", &format!("\n\n{noise}"));
+        prop_assert_eq!(format!("{:?}", decoded(upstream, &[noisy.as_bytes()])), format!("{:?}", decoded(upstream, &[sent.as_bytes()])));
+    }
+}

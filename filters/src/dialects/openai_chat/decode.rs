@@ -1,5 +1,6 @@
 //! Requests and answers to the IR.
 
+pub(super) mod details;
 mod message;
 mod part;
 mod response;
@@ -11,12 +12,13 @@ use super::form;
 use super::wire::{self, FormatWire, JsonSchemaWire, Later, RequestWire, Texts};
 use crate::Dialect;
 use crate::dialects::{DecodeError, Endpoint};
-use crate::ir::{Effort, OutputFormat, ReasoningConfig, Request, Sampling};
-use crate::json::{Extra, Raw, Str};
+use crate::ir::{Effort, LogprobsConfig, OutputFormat, ReasoningConfig, Request, Sampling};
+use crate::json::{Extra, Num, Raw, Str};
 
 pub(super) use part::thoughts;
 pub use response::decode_response;
-pub(super) use tools::arguments;
+pub(super) use response::{AUDIO_KEPT, AUDIO_MARK, DETAILS_KEPT};
+pub(super) use tools::{SEARCH_OPTIONS, arguments};
 
 /// Reads a request body.
 ///
@@ -37,6 +39,7 @@ pub fn decode_request<'a>(body: &'a [u8], endpoint: &Endpoint<'a>) -> Result<Req
     request.stream = wire.stream.or(endpoint.stream).unwrap_or(false);
     set(&mut request.form, form::REQUEST_STREAM_FALSE, wire.stream == Some(false));
     tools::read(&mut wire, &mut request)?;
+    settings(&mut wire, &mut request);
     request.sampling = Sampling {
         temperature: wire.temperature,
         top_p: wire.top_p,
@@ -47,7 +50,6 @@ pub fn decode_request<'a>(body: &'a [u8], endpoint: &Endpoint<'a>) -> Result<Req
     };
     request.parallel_tool_calls = wire.parallel_tool_calls;
     request.candidates = wire.n;
-    request.user = wire.user;
     match (wire.max_completion_tokens, wire.max_tokens) {
         (Some(cap), Some(old)) => {
             request.max_output_tokens = Some(cap);
@@ -73,10 +75,43 @@ pub fn decode_request<'a>(body: &'a [u8], endpoint: &Endpoint<'a>) -> Result<Req
     if let Some(word) = wire.reasoning_effort {
         effort(word, &mut request);
     }
+    if request.reasoning.is_none() {
+        reasoning_object(&mut request);
+    }
     if let Some(value) = wire.response_format {
         request.output_format = Some(output_format(value, &mut request.extra)?);
     }
     Ok(request)
+}
+
+/// Members that other dialects have in other words, beside the usual ones.
+fn settings<'a>(wire: &mut RequestWire<'a>, request: &mut Request<'a>) {
+    match (wire.user.take(), wire.safety_identifier.take()) {
+        (None, Some(user)) => {
+            request.user = Some(user);
+            request.form |= form::REQUEST_SAFETY_IDENTIFIER;
+        }
+        (user, other) => {
+            request.user = user;
+            if let Some(other) = other {
+                request.extra.push("safety_identifier", tools::quoted(&other));
+            }
+        }
+    }
+    request.service_tier = wire.service_tier.take();
+    request.metadata = wire.metadata.map(wire::raw);
+    request.prompt_cache_key = wire.prompt_cache_key.take();
+    request.verbosity = wire.verbosity.take();
+    request.store = wire.store;
+    match (wire.logprobs, wire.top_logprobs.take()) {
+        (Some(true), top) => request.logprobs = Some(LogprobsConfig { top }),
+        (off, top) => {
+            set(&mut request.form, form::REQUEST_LOGPROBS_FALSE, off == Some(false));
+            if let Some(top) = top {
+                request.extra.push("top_logprobs", top.as_raw().clone());
+            }
+        }
+    }
 }
 
 /// Whether the client of `request` asked for the usage chunk (`stream_options.include_usage`): what
@@ -114,6 +149,49 @@ fn effort<'a>(word: Str<'a>, request: &mut Request<'a>) {
             });
         }
         None => request.extra.push("reasoning_effort", Raw::from_value(&word.as_str()).unwrap_or(Raw::NULL)),
+    }
+}
+
+/// OpenRouter's `reasoning` and the `thinking` of Z.ai, DeepSeek and others: objects that say it in more words.
+fn reasoning_object(request: &mut Request<'_>) {
+    #[derive(Deserialize)]
+    struct Wish {
+        effort: Option<String>,
+        max_tokens: Option<u64>,
+        budget_tokens: Option<u64>,
+        enabled: Option<bool>,
+        exclude: Option<bool>,
+        #[serde(rename = "type")]
+        kind: Option<String>,
+    }
+    for (key, value) in &mut request.extra.0 {
+        if key != "reasoning" && key != "thinking" {
+            continue;
+        }
+        let Some(wish) = value.read::<Wish>() else { continue };
+        let effort = wish.effort.as_deref().and_then(Effort::parse);
+        let budget = wish.max_tokens.or(wish.budget_tokens);
+        let kind = match wish.kind.as_deref() {
+            Some("enabled" | "adaptive" | "auto") => Some(true),
+            Some("disabled") => Some(false),
+            _ => None,
+        };
+        let implied = (effort.is_some() || budget.is_some()).then_some(effort != Some(Effort::None));
+        let enabled = wish.enabled.or(kind).or(implied);
+        if enabled.is_none() && wish.exclude.is_none() {
+            continue;
+        }
+        request.reasoning = Some(ReasoningConfig {
+            effort,
+            budget: budget.map(Num::from),
+            enabled,
+            adaptive: wish.kind.as_deref() == Some("adaptive"),
+            visible: wish.exclude.map(|exclude| !exclude),
+            extra: Extra::default(),
+        });
+        *key = Str::from(format!("{}{key}", details::PRIVATE));
+        request.form |= form::REQUEST_REASONING_OBJECT;
+        return;
     }
 }
 

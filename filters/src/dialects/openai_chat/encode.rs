@@ -1,25 +1,27 @@
 //! The IR to request and answer bodies.
 
 mod foreign;
+mod foreign_answer;
 mod own;
 mod response;
+mod search;
+mod settings;
 mod tools;
 
+use super::decode::details::PRIVATE;
 use super::{form, media};
 use crate::Dialect;
 use crate::dialects::{EncodeError, Encoded, Target};
-use crate::ir::{Effort, LossKind, OutputFormat, ReasoningConfig, Request};
+use crate::ir::{LossKind, OutputFormat, Request};
 use crate::json::{Raw, Writer};
-use crate::repair::{names, openai};
+use crate::repair::names;
+use settings::cap_name;
 
+pub(super) use foreign_answer::{citations_of, logprobs_of, lose_opaque, sound, write_audio};
 pub use response::encode_response;
 
 /// Longest name of a tool or schema, in bytes.
 const NAME_BYTES_MAX: usize = 64;
-/// Longest `user`, in bytes.
-const USER_BYTES_MAX: usize = 64;
-/// Most stop sequences.
-const STOPS_MAX: usize = 4;
 
 /// What the parts of one encoding share.
 struct Context<'t> {
@@ -39,7 +41,26 @@ impl Context<'_> {
 
     /// The name that the provider gets for the client's `name`.
     fn tool_name<'n>(&self, name: &'n str) -> std::borrow::Cow<'n, str> {
-        if self.own { name.into() } else { names::tool_name(name, NAME_BYTES_MAX, names::is_plain) }
+        if self.own || !self.target.repairs.names {
+            return name.into();
+        }
+        names::tool_name(name, NAME_BYTES_MAX, names::is_plain)
+    }
+
+    /// The call id that the provider gets for the client's `id`.
+    fn call_id<'n>(&self, id: &'n str) -> std::borrow::Cow<'n, str> {
+        if self.target.repairs.names { names::call_id(id) } else { id.into() }
+    }
+
+    /// Whether what the client of another dialect wants is brought into the model's bounds. A client of this dialect is
+    /// told by the provider itself.
+    fn bounds(&self) -> bool {
+        !self.own && self.target.repairs.bounds
+    }
+
+    /// Whether the provider only resembles OpenAI: such servers answer members that are OpenAI's alone with an error.
+    fn resembles(&self) -> bool {
+        self.target.quirks.max_tokens_name
     }
 
     /// Whether a custom tool's calls go as a function's.
@@ -77,96 +98,14 @@ pub fn encode_request(request: &Request<'_>, target: &Target, out: &mut Vec<u8>)
             }
         });
         tools::write(w, request, &mut cx);
-        sampling(w, request, &mut cx);
-        limits(w, request, &mut cx);
-        if let Some(config) = &request.reasoning {
-            reasoning(w, request, config, &mut cx);
-        }
+        settings::write(w, request, &mut cx);
         if let Some(format) = &request.output_format {
             output_format(w, request, format, &mut cx);
         }
-        user(w, request, &mut cx);
         stream(w, request, &mut cx);
         rest(w, request, &mut cx);
     });
     Ok(cx.encoded)
-}
-
-fn sampling(w: &mut Writer<'_>, request: &Request<'_>, cx: &mut Context<'_>) {
-    let sampling = &request.sampling;
-    // Models that reason take only the defaults, unless they are told not to reason.
-    let reasons = request.reasoning.as_ref().and_then(|config| config.effort) != Some(Effort::None);
-    let refused = !cx.own && reasons && openai::refuses_sampling(&cx.target.model);
-    for (field, given, default) in [
-        ("temperature", &sampling.temperature, 1.0),
-        ("top_p", &sampling.top_p, 1.0),
-        ("presence_penalty", &sampling.presence_penalty, 0.0),
-        ("frequency_penalty", &sampling.frequency_penalty, 0.0),
-    ] {
-        if !refused {
-            w.opt_num(field, given.as_ref());
-        } else if given.as_ref().is_some_and(|number| (number.as_f64() - default).abs() > f64::EPSILON) {
-            cx.encoded.losses.add(field, LossKind::Dropped);
-        }
-    }
-    w.opt_num("seed", sampling.seed.as_ref());
-    w.opt_num("n", request.candidates.as_ref());
-    // Compatible servers take it; OpenAI does not. So only a client of this dialect gets it through.
-    if cx.own {
-        w.opt_num("top_k", sampling.top_k.as_ref());
-    } else if sampling.top_k.is_some() {
-        cx.encoded.losses.add("top_k", LossKind::Dropped);
-    }
-}
-
-/// Which name the token cap goes by.
-fn cap_name(request: &Request<'_>, cx: &Context<'_>) -> &'static str {
-    let written = cx.own && request.form & form::REQUEST_MAX_TOKENS != 0;
-    if cx.target.quirks.max_tokens_name || written { "max_tokens" } else { "max_completion_tokens" }
-}
-
-fn limits(w: &mut Writer<'_>, request: &Request<'_>, cx: &mut Context<'_>) {
-    w.opt_num(cap_name(request, cx), request.max_output_tokens.as_ref());
-    let said = |bit: u32| cx.own && request.form & bit != 0;
-    match request.stop.as_slice() {
-        [] if said(form::REQUEST_STOP_EMPTY) => w.key("stop").array(|_| {}),
-        [] => {}
-        _ if !cx.own && !openai::takes_stops(&cx.target.model) => {
-            cx.encoded.losses.add("stop_sequences", LossKind::Dropped);
-        }
-        [one] if said(form::REQUEST_STOP_STRING) => w.key("stop").str(one),
-        all => {
-            let take = if cx.own { all.len() } else { STOPS_MAX };
-            w.key("stop").array(|w| all.iter().take(take).for_each(|text| w.str(text)));
-            if all.len() > take {
-                cx.encoded.losses.add("stop_sequences", LossKind::Clamped);
-            }
-        }
-    }
-}
-
-fn reasoning(w: &mut Writer<'_>, request: &Request<'_>, config: &ReasoningConfig<'_>, cx: &mut Context<'_>) {
-    if !cx.own && openai::never_reasons(&cx.target.model) {
-        if config.enabled != Some(false) && config.effort != Some(Effort::None) {
-            cx.encoded.losses.add("reasoning", LossKind::Dropped);
-        }
-    } else if let Some(effort) = config.effort {
-        let word = match effort {
-            Effort::None if cx.own && request.form & form::REQUEST_EFFORT_ALT != 0 => "off",
-            Effort::Max if cx.own && request.form & form::REQUEST_EFFORT_ALT != 0 => "max",
-            other => other.as_openai(),
-        };
-        w.key("reasoning_effort").str(word);
-    } else if let Some(budget) = config.budget.as_ref().and_then(crate::json::Num::as_u64) {
-        w.key("reasoning_effort").str(Effort::from_budget(budget).as_openai());
-        cx.encoded.losses.add("reasoning.budget", LossKind::Approximated);
-    } else if config.enabled == Some(false) {
-        // `none` is refused by most models; leaving it out lets the model decide, which is not what was asked.
-        cx.encoded.losses.add("reasoning.enabled", LossKind::Dropped);
-    }
-    if !cx.own {
-        cx.encoded.losses.drop_extra("reasoning", &config.extra);
-    }
 }
 
 fn output_format(w: &mut Writer<'_>, request: &Request<'_>, format: &OutputFormat<'_>, cx: &mut Context<'_>) {
@@ -208,16 +147,6 @@ fn output_format(w: &mut Writer<'_>, request: &Request<'_>, format: &OutputForma
         }
         left(w, "response_format.");
     });
-}
-
-fn user(w: &mut Writer<'_>, request: &Request<'_>, cx: &mut Context<'_>) {
-    let Some(user) = &request.user else { return };
-    if cx.own || user.len() <= USER_BYTES_MAX {
-        return w.key("user").str(user);
-    }
-    // Stable, so that the provider still tells users apart.
-    w.key("user").str(&names::tool_name(user, USER_BYTES_MAX, names::is_plain));
-    cx.encoded.losses.add("user", LossKind::Approximated);
 }
 
 fn stream(w: &mut Writer<'_>, request: &Request<'_>, cx: &mut Context<'_>) {
@@ -264,7 +193,7 @@ fn rest(w: &mut Writer<'_>, request: &Request<'_>, cx: &mut Context<'_>) {
             key => key.starts_with("response_format.") || capped == Some(key),
         };
         if !written {
-            w.key(key).raw(value);
+            w.key(key.strip_prefix(PRIVATE).unwrap_or(key)).raw(value);
         }
     }
 }

@@ -18,6 +18,12 @@ pub(super) const REQUEST_EFFORT_ALT: u32 = 1 << 6;
 pub(super) const REQUEST_TOOLS_EMPTY: u32 = 1 << 7;
 /// Request: `functions` was an empty list.
 pub(super) const REQUEST_FUNCTIONS_EMPTY: u32 = 1 << 8;
+/// Request: `logprobs` was written although it was false.
+pub(super) const REQUEST_LOGPROBS_FALSE: u32 = 1 << 9;
+/// Request: the end user was called `safety_identifier`, not `user`.
+pub(super) const REQUEST_SAFETY_IDENTIFIER: u32 = 1 << 10;
+/// Request: reasoning was wished for by an object, `reasoning` or `thinking`, which stands in `extra` under a private name.
+pub(super) const REQUEST_REASONING_OBJECT: u32 = 1 << 11;
 
 /// Turn: `content` was a string.
 pub(super) const TURN_STRING: u8 = 1;
@@ -33,6 +39,8 @@ pub(super) const TURN_CACHE: u8 = 1 << 4;
 pub(super) const TURN_REASONING: u8 = 1 << 5;
 /// Turn: `tool_calls` was an empty list.
 pub(super) const TURN_CALLS_EMPTY: u8 = 1 << 6;
+/// Turn: thoughts were read from `reasoning_details`; what was written stands in `extra` under private names.
+pub(super) const TURN_DETAILS: u8 = 1 << 7;
 
 /// Block: a refusal or thoughts that stood as a part of `content`, not in a member of their own.
 pub(super) const BLOCK_PART: u8 = 1;
@@ -50,8 +58,12 @@ pub(super) const BLOCK_BARE_DATA: u8 = 1 << 5;
 pub(super) const BLOCK_IMAGES: u8 = 1 << 6;
 /// Block: an opaque entry of `tool_calls`, not of `content`.
 pub(super) const BLOCK_IN_CALLS: u8 = 1 << 7;
+/// Block, of a file: the part was Mistral's `document_url`. Files stand never in `tool_calls`, so the bit is free.
+pub(super) const BLOCK_DOCUMENT_URL: u8 = 1 << 7;
 
 /// Tool: it had no `type`.
 pub(super) const TOOL_NO_TYPE: u8 = 1;
 /// Tool: it stood in the legacy list `functions`.
 pub(super) const TOOL_LEGACY: u8 = 1 << 1;
+/// Tool: it was no tool but the member `web_search_options`.
+pub(super) const TOOL_SEARCH_OPTIONS: u8 = 1 << 2;

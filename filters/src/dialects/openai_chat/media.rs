@@ -169,6 +169,27 @@ fn write_image_url(w: &mut Writer<'_>, media: &Media<'_>, extra: &Extra<'_>, for
     });
 }
 
+/// Writes the address of a medium, as a data URL where its bytes are here.
+pub(super) fn write_url(w: &mut Writer<'_>, media: &Media<'_>) {
+    match (&media.source, &media.mime) {
+        (MediaSource::Base64(data), mime) => {
+            w.fmt(format_args!("data:{};base64,{data}", mime.as_deref().unwrap_or_default()));
+        }
+        (MediaSource::Url(text) | MediaSource::Text(text) | MediaSource::FileId(text), _) => w.str(text),
+    }
+}
+
+/// The MIME type of sound, from its first bytes.
+pub(super) fn sound_mime(data: &str) -> Option<&'static str> {
+    Some(match data.get(..4)? {
+        "UklG" => "audio/wav",
+        "SUQz" | "//sw" | "//uQ" | "//vQ" => "audio/mpeg",
+        "T2dn" => "audio/ogg",
+        "Zkxh" => "audio/flac",
+        _ => return None,
+    })
+}
+
 fn write_file(w: &mut Writer<'_>, media: &Media<'_>, extra: &Extra<'_>, form_bits: u8) {
     match &media.source {
         MediaSource::Base64(data) => {

@@ -12,6 +12,12 @@
 //!   names the member.
 //! - **`reasoning_content`** (DeepSeek, vLLM) and `reasoning` (OpenRouter, Groq) are one thing in two spellings. To a
 //!   provider they go only when it takes them back; to a client only when it is shown reasoning at all.
+//! - **`reasoning_details`** (OpenRouter) hold the seals of whoever thought; each entry's format tells whose. Blocks are
+//!   made of them, and the members stay in `extra` under a private name (NUL first), to be written again in their words.
+//!   `audio` of an answer goes the same way.
+//! - **`web_search_options`** is read as a hosted tool of that name, and written again as the member.
+//! - **A client of another dialect cannot know what the model takes**: its wishes are brought into the bounds of the
+//!   profile (`encode/settings.rs`). A client of this dialect gets what it wrote, and the provider's word on it.
 //! - **Members of nested objects** that have no field are kept in the nearest `extra` with the path before the name:
 //!   `function.strict`, `image_url.detail`, `response_format.json_schema.x`, `message.refusal` (of an answer).
 //! - **Streams of compatible servers are untidy**: calls without index, ids late, empty or repeated, finish reasons

@@ -1,11 +1,16 @@
 //! Laws and traps of this dialect.
 
+mod beside;
 mod corpus;
+mod details;
 mod errors;
 mod foreign;
+mod parts;
 mod requests;
 mod responses;
+mod settings;
 mod streams;
+mod traps;
 
 use std::collections::BTreeMap;
 

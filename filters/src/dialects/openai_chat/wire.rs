@@ -34,6 +34,15 @@ wire_object! {
         response_format: Later<'a> = "response_format",
         n: Num<'a> = "n",
         user: Str<'a> = "user",
+        safety_identifier: Str<'a> = "safety_identifier",
+        service_tier: Str<'a> = "service_tier",
+        metadata: Later<'a> = "metadata",
+        prompt_cache_key: Str<'a> = "prompt_cache_key",
+        verbosity: Str<'a> = "verbosity",
+        store: bool = "store",
+        logprobs: bool = "logprobs",
+        top_logprobs: Num<'a> = "top_logprobs",
+        web_search_options: Later<'a> = "web_search_options",
     }
 }
 
@@ -48,6 +57,8 @@ wire_object! {
         refusal: Later<'a> = "refusal",
         reasoning_content: Later<'a> = "reasoning_content",
         reasoning: Later<'a> = "reasoning",
+        reasoning_details: Later<'a> = "reasoning_details",
+        audio: Later<'a> = "audio",
         images: Later<'a> = "images",
         annotations: Later<'a> = "annotations",
         cache_control: Later<'a> = "cache_control",
@@ -63,6 +74,9 @@ wire_object! {
         file: Later<'a> = "file",
         refusal: Str<'a> = "refusal",
         thinking: Later<'a> = "thinking",
+        document_url: Later<'a> = "document_url",
+        document_name: Str<'a> = "document_name",
+        video_url: Later<'a> = "video_url",
         cache_control: Raw<'a> = "cache_control",
     }
 }
@@ -70,6 +84,13 @@ wire_object! {
 wire_object! {
     pub(super) struct ImageUrlWire<'a> {
         url: Str<'a> = "url",
+    }
+}
+
+wire_object! {
+    pub(super) struct SaidAudioWire<'a> {
+        data: Str<'a> = "data",
+        transcript: Str<'a> = "transcript",
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::details::{self, PRIVATE};
 use super::part::{images, part, reasoning};
 use super::tools::{arguments, quoted};
 use crate::Dialect;
@@ -74,7 +75,13 @@ pub(super) fn said<'a>(
         Some(_) => Some((&mut wire.reasoning_content, 0)),
         None => Some((&mut wire.reasoning, form::TURN_REASONING)),
     };
-    if let Some((slot, bit)) = spelled
+    let detailed = wire.reasoning_details.map(details::read).unwrap_or_default();
+    let mut seals = Vec::new();
+    if let Some(details::Thoughts { blocks, late }) = detailed {
+        turn.form |= form::TURN_DETAILS;
+        turn.blocks.extend(blocks);
+        seals = late;
+    } else if let Some((slot, bit)) = spelled
         && let Some(text) = slot.and_then(wire::string).filter(|text| !text.is_empty())
     {
         *slot = None;
@@ -119,18 +126,29 @@ pub(super) fn said<'a>(
             turn.blocks.push(Block { extra, form: form::BLOCK_LEGACY, ..Block::new(BlockKind::ToolUse(call)) });
         }
     }
+    details::attach(seals, &mut turn.blocks);
     Ok(())
 }
 
 /// Members that this role has no use for, with those that nobody knows.
 pub(super) fn leftover(wire: MessageWire<'_>) -> Extra<'_> {
     let mut extra = wire.rest;
+    // What blocks were made of is written again, but is no loss elsewhere.
+    let read = wire.reasoning_details.is_some_and(|value| details::read(value).is_some());
     for (key, value) in [
+        ("reasoning_content", wire.reasoning_content),
+        ("reasoning", wire.reasoning),
+        ("reasoning_details", wire.reasoning_details),
+    ] {
+        if let Some(value) = value {
+            extra.push(if read { format!("{PRIVATE}{key}") } else { key.to_owned() }, wire::raw(value));
+        }
+    }
+    for (key, value) in [
+        ("audio", wire.audio),
         ("tool_calls", wire.tool_calls),
         ("function_call", wire.function_call),
         ("refusal", wire.refusal),
-        ("reasoning_content", wire.reasoning_content),
-        ("reasoning", wire.reasoning),
         ("images", wire.images),
         ("annotations", wire.annotations),
         ("cache_control", wire.cache_control),

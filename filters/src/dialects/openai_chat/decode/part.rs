@@ -20,8 +20,14 @@ pub(super) fn part<'a>(value: Later<'a>, path: &str) -> Result<Block<'a>, Decode
         "input_audio" => wire.input_audio.is_some_and(|inner| inner.get().starts_with('{')),
         "thinking" => wire.thinking.is_some_and(|inner| inner.get().starts_with('[')),
         "file" | "refusal" => true,
+        "document_url" => wire.document_url.is_some_and(|inner| inner.get().starts_with('"')),
+        "video_url" => wire.video_url.is_some_and(|inner| inner.get().starts_with('{')),
         _ => false,
     };
+    // A member that belongs to another kind has no field of its own to come back from.
+    let strange = (wire.document_url.is_some() || wire.document_name.is_some()) && kind != "document_url"
+        || wire.video_url.is_some() && kind != "video_url";
+    let known = known && !strange;
     if !known {
         return Ok(opaque(value));
     }
@@ -43,6 +49,18 @@ pub(super) fn part<'a>(value: Later<'a>, path: &str) -> Result<Block<'a>, Decode
         }
         "input_audio" => match wire.input_audio {
             Some(inner) => BlockKind::Audio(audio(inner, &mut block.extra, path)?),
+            None => return Ok(opaque(value)),
+        },
+        "document_url" => match wire.document_url.and_then(wire::string) {
+            Some(url) => {
+                block.form |= form::BLOCK_DOCUMENT_URL;
+                let (mime, source) = media::from_url(url);
+                BlockKind::File(Media { mime, source, name: wire.document_name })
+            }
+            None => return Ok(opaque(value)),
+        },
+        "video_url" => match wire.video_url.and_then(video) {
+            Some(medium) => BlockKind::Video(medium),
             None => return Ok(opaque(value)),
         },
         "file" => {
@@ -88,6 +106,13 @@ fn image<'a>(inner: Later<'a>, extra: &mut Extra<'a>, bits: &mut u8, path: &str)
     };
     let (mime, source) = media::from_url(url);
     Ok(Media { mime, source, name: None })
+}
+
+/// A film (vLLM, Qwen, OpenRouter); `None` when it says more than its address.
+fn video(inner: Later<'_>) -> Option<Media<'_>> {
+    let inner: ImageUrlWire<'_> = serde_json::from_str(inner.get()).ok()?;
+    let (mime, source) = media::from_url(inner.url.filter(|_| inner.rest.is_empty())?);
+    Some(Media { mime, source, name: None })
 }
 
 fn audio<'a>(inner: Later<'a>, extra: &mut Extra<'a>, path: &str) -> Result<Media<'a>, DecodeError> {

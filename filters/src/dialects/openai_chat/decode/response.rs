@@ -1,12 +1,20 @@
 //! A provider's whole answer to the IR.
 
+use super::details::PRIVATE;
 use super::message;
 use crate::Dialect;
 use crate::dialects::DecodeError;
-use crate::dialects::openai_chat::wire::{self, ChoiceWire, MessageWire, ResponseWire};
-use crate::dialects::openai_chat::{decode_error, stop, stream, usage};
-use crate::ir::{BlockKind, Choice, Response, Role, StopReason, Turn};
+use crate::dialects::openai_chat::wire::{self, ChoiceWire, Later, MessageWire, ResponseWire, SaidAudioWire};
+use crate::dialects::openai_chat::{decode_error, media, stop, stream, usage};
+use crate::ir::{Block, BlockKind, Choice, Media, MediaSource, Response, Role, StopReason, Turn};
 use crate::json::{Extra, Raw, Str};
+
+/// Marks blocks that were read out of a message's `audio`.
+pub(in crate::dialects::openai_chat) const AUDIO_MARK: &str = "\0audio";
+/// Before the name `audio` of a message, which is kept to be written again.
+pub(in crate::dialects::openai_chat) const AUDIO_KEPT: &str = "\0answer.";
+/// Before the names of a message's members that thoughts were read out of, which are kept to be written again.
+pub(in crate::dialects::openai_chat) const DETAILS_KEPT: &str = "\0message.";
 
 /// Reads a provider's whole answer.
 ///
@@ -46,7 +54,14 @@ fn choice<'a>(wire: ChoiceWire<'a>, at: usize, seed: &str) -> Result<Choice<'a>,
     let mut turn = Turn::new(Role::Assistant, Vec::new());
     message::said(&mut message, &mut turn, &format!("choices[{at}].message"), &|n| stream::made_id(seed, at, n))?;
     let mut extra = wire.rest;
-    wire::nest("message.", message::leftover(message), &mut extra);
+    if let Some(value) = message.audio.filter(|value| audio(value, &mut turn.blocks)) {
+        message.audio = None;
+        extra.push(format!("{AUDIO_KEPT}audio"), wire::raw(value));
+    }
+    for (key, value) in message::leftover(message).0 {
+        let kept = key.strip_prefix(PRIVATE).map(|key| format!("{DETAILS_KEPT}{key}"));
+        extra.push(kept.unwrap_or_else(|| format!("message.{key}")), value);
+    }
     let index = wire.index.as_ref().and_then(crate::json::Num::as_u64).and_then(|index| u32::try_from(index).ok());
 
     let met = met_stop_sequence(&extra);
@@ -72,6 +87,24 @@ fn choice<'a>(wire: ChoiceWire<'a>, at: usize, seed: &str) -> Result<Choice<'a>,
         extra,
         form: turn.form,
     })
+}
+
+/// Reads sound that the model made, and what it says; false when it is no such thing.
+fn audio<'a>(value: Later<'a>, blocks: &mut Vec<Block<'a>>) -> bool {
+    let Ok(wire) = serde_json::from_str::<SaidAudioWire<'a>>(value.get()) else { return false };
+    let Some(data) = wire.data.filter(|data| !data.is_empty()) else { return false };
+    let mark = || {
+        let mut extra = Extra::default();
+        extra.push(AUDIO_MARK, Raw::TRUE);
+        extra
+    };
+    if let Some(text) = wire.transcript.filter(|text| !text.is_empty()) {
+        blocks.push(Block { extra: mark(), ..Block::text(text) });
+    }
+    let mime = media::sound_mime(&data).map(Str::from);
+    let medium = Media { mime, source: MediaSource::Base64(data), name: None };
+    blocks.push(Block { extra: mark(), ..Block::new(BlockKind::Audio(medium)) });
+    true
 }
 
 /// vLLM's `stop_reason`: the text that was met, or the number of a token.

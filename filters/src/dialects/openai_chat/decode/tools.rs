@@ -9,6 +9,9 @@ use crate::dialects::openai_chat::wire::{
 use crate::ir::{Request, Tool, ToolChoice, ToolKind};
 use crate::json::{Extra, Raw, Str};
 
+/// The member that asks for a search of the web. It is kept as a tool of this name, which other dialects have.
+pub(in crate::dialects::openai_chat) const SEARCH_OPTIONS: &str = "web_search_options";
+
 /// Moves the tools and the choice of `wire` to `request`.
 pub(super) fn read<'a>(wire: &mut RequestWire<'a>, request: &mut Request<'a>) -> Result<(), DecodeError> {
     debug_assert_eq!(request.origin, Dialect::OpenAiChat);
@@ -29,6 +32,17 @@ pub(super) fn read<'a>(wire: &mut RequestWire<'a>, request: &mut Request<'a>) ->
             let (tool, rest) = function(value, &path)?;
             request.tools.push(Tool { extra: rest, form: form::TOOL_LEGACY, ..tool });
         }
+    }
+    if let Some(options) = wire.web_search_options.take() {
+        request.tools.push(Tool {
+            name: Str::from(SEARCH_OPTIONS),
+            description: None,
+            strict: None,
+            kind: ToolKind::Hosted { raw: wire::raw(options) },
+            cache: None,
+            extra: Extra::default(),
+            form: form::TOOL_SEARCH_OPTIONS,
+        });
     }
     match (wire.tool_choice.take(), wire.function_call.take()) {
         (Some(value), legacy) => {

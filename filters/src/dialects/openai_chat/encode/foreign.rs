@@ -14,12 +14,13 @@ use crate::dialects::EncodeError;
 use crate::dialects::openai_chat::media::Carrier;
 use crate::ir::{Block, BlockKind, LossKind, Media, ReasoningBlock, Request, Role, ToolResult, ToolUse, Turn};
 use crate::json::{Extra, Raw, Str, Writer};
-use crate::repair::names;
 
 /// Says that a call was never answered.
 const NO_RESULT: &str = "No result was given for this call.";
 /// Says where the media of a result are.
 const RESULT_BELOW: &str = "The result is attached to the next user message.";
+/// Stands where a picture was that the model does not look at.
+const IMAGE_LEFT_OUT: &str = "[A picture was left out: there are more of them than this model looks at.]";
 
 /// One message of the rebuilt conversation.
 pub(super) enum Message<'m> {
@@ -45,7 +46,7 @@ pub(super) struct Call<'m> {
 
 /// A part of a message's content.
 pub(super) enum Part<'m> {
-    /// Text, never empty.
+    /// Text; empty only when empty parts are not repaired.
     Text(Cow<'m, str>),
     /// A medium.
     Media(Carrier, &'m Media<'m>),
@@ -67,10 +68,29 @@ pub(super) fn messages<'m>(request: &'m Request<'m>, cx: &mut Context<'_>) -> Re
         replies(&calls, between, &mut out, cx)?;
         rest = next;
     }
+    fewer_images(&mut out, cx);
     if out.is_empty() {
         return Err(EncodeError::at(cx.list, "nothing is left to say: send at least one message with text"));
     }
     Ok(out)
+}
+
+/// Takes out the oldest pictures when there are more than the model looks at, and says so in their places.
+fn fewer_images(messages: &mut [Message<'_>], cx: &mut Context<'_>) {
+    let Some(most) = cx.target.profile.images_max.filter(|_| cx.bounds()) else { return };
+    let mut images: Vec<&mut Part<'_>> = messages
+        .iter_mut()
+        .flat_map(|message| match message {
+            Message::Plain { parts, .. } => parts.as_mut_slice(),
+            Message::Assistant { .. } | Message::Tool { .. } => &mut [],
+        })
+        .filter(|part| matches!(part, Part::Media(Carrier::Image, _)))
+        .collect();
+    let over = images.len().saturating_sub(most as usize);
+    for part in images.iter_mut().take(over) {
+        **part = Part::Text(Cow::Borrowed(IMAGE_LEFT_OUT));
+        cx.lose(".content[].image", LossKind::Clamped);
+    }
 }
 
 /// Puts a run of assistant turns together; gives its calls as (id sent, the client's id).
@@ -86,15 +106,15 @@ fn assistant<'m>(run: &'m [Turn<'m>], out: &mut Vec<Message<'m>>, cx: &mut Conte
                     if citations.is_some() {
                         cx.lose(".content[].citations", LossKind::Dropped);
                     }
-                    push_text(&mut parts, Cow::Borrowed(text.as_str()));
+                    push_text(&mut parts, Cow::Borrowed(text.as_str()), cx);
                 }
                 BlockKind::Reasoning(thought) => reasoning(block, thought, &mut thoughts, cx),
                 BlockKind::Refusal { text } => refusal.push_str(text),
                 BlockKind::ToolUse(call) => {
                     let taken = |id: &str| calls.iter().any(|other| other.id == id);
-                    let mut id = names::call_id(&call.id).into_owned();
+                    let mut id = cx.call_id(&call.id).into_owned();
                     if taken(&id) {
-                        id = names::call_id(&format!("{}#{}", call.id, calls.len())).into_owned();
+                        id = cx.call_id(&format!("{}#{}", call.id, calls.len())).into_owned();
                     }
                     calls.push(Call { id, call });
                 }
@@ -157,6 +177,7 @@ fn replies<'m>(
                 let content = result_content(result, &mut attached, cx)?;
                 out.push(Message::Tool { id: id.clone(), content });
             }
+            None if !cx.target.repairs.orphans => {}
             None => {
                 cx.lose(".tool_calls[].result", LossKind::Approximated);
                 out.push(Message::Tool { id: id.clone(), content: NO_RESULT.to_owned() });
@@ -170,6 +191,11 @@ fn replies<'m>(
         for block in &turn.blocks {
             match &block.kind {
                 BlockKind::ToolResult(_) if used.next() == Some(true) => {}
+                BlockKind::ToolResult(result) if !cx.target.repairs.orphans => {
+                    lose_marks(block, cx);
+                    let content = result_content(result, &mut attached, cx)?;
+                    out.push(Message::Tool { id: cx.call_id(&result.id).into_owned(), content });
+                }
                 BlockKind::ToolResult(result) => {
                     lose_marks(block, cx);
                     orphan(result, &mut parts, cx)?;
@@ -249,7 +275,7 @@ fn orphan<'m>(result: &'m ToolResult<'m>, parts: &mut Vec<Part<'m>>, cx: &mut Co
 fn said<'m>(block: &'m Block<'m>, parts: &mut Vec<Part<'m>>, cx: &mut Context<'_>) -> Result<(), EncodeError> {
     lose_marks(block, cx);
     match &block.kind {
-        BlockKind::Text { text, .. } => push_text(parts, Cow::Borrowed(text.as_str())),
+        BlockKind::Text { text, .. } => push_text(parts, Cow::Borrowed(text.as_str()), cx),
         BlockKind::Image(image) => medium(Carrier::Image, image, parts, cx)?,
         BlockKind::Audio(sound) => medium(Carrier::Audio, sound, parts, cx)?,
         BlockKind::File(file) => medium(Carrier::File, file, parts, cx)?,
@@ -279,7 +305,7 @@ fn medium<'m>(
         if medium.name.is_some() {
             cx.lose(".content[].title", LossKind::Dropped);
         }
-        push_text(parts, text);
+        push_text(parts, text, cx);
         return Ok(());
     }
     if !media::can_carry(carrier, medium, false) {
@@ -294,8 +320,8 @@ fn medium<'m>(
     Ok(())
 }
 
-fn push_text<'m>(parts: &mut Vec<Part<'m>>, text: Cow<'m, str>) {
-    if !text.is_empty() {
+fn push_text<'m>(parts: &mut Vec<Part<'m>>, text: Cow<'m, str>, cx: &Context<'_>) {
+    if !text.is_empty() || !cx.target.repairs.empty_parts {
         parts.push(Part::Text(text));
     }
 }

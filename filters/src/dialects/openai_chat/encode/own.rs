@@ -3,6 +3,7 @@
 use super::tools::write_called;
 use super::{Context, form, media};
 use crate::Dialect;
+use crate::dialects::openai_chat::decode::details::PRIVATE;
 use crate::dialects::openai_chat::media::Carrier;
 use crate::ir::{Block, BlockKind, LossKind, Role, ToolResult, ToolUse, Turn};
 use crate::json::{Extra, Str, Writer};
@@ -31,12 +32,15 @@ pub(super) fn messages(w: &mut Writer<'_>, turns: &[Turn<'_>], cx: &mut Context<
             w.key("role").str(role);
             w.opt_str("name", turn.name.as_deref());
             message(w, &turn.blocks, turn.form, &show);
-            w.extra(&turn.extra);
+            if show.reasoning {
+                media::nested(w, PRIVATE, &turn.extra);
+            }
+            said(w, &turn.extra);
         });
         for block in &turn.blocks {
             match &block.kind {
                 BlockKind::Reasoning(_) if !show.reasoning => cx.lose(".reasoning_content", LossKind::Dropped),
-                BlockKind::Video(_) | BlockKind::ToolResult(_) => cx.lose(".content[]", LossKind::Dropped),
+                BlockKind::ToolResult(_) => cx.lose(".content[]", LossKind::Dropped),
                 BlockKind::Opaque { dialect, .. } if *dialect != Dialect::OpenAiChat => {
                     cx.lose(".content[]", LossKind::Dropped);
                 }
@@ -56,7 +60,14 @@ fn result(w: &mut Writer<'_>, turn: &Turn<'_>, answer: &ToolResult<'_>, cx: &Con
     w.opt_str("name", turn.name.as_deref());
     let show = Show { reasoning: false, wrap_custom: cx.wraps_custom() };
     message(w, &answer.content, turn.form, &show);
-    w.extra(&turn.extra);
+    said(w, &turn.extra);
+}
+
+/// Writes the members that the client wrote.
+fn said(w: &mut Writer<'_>, extra: &Extra<'_>) {
+    for (key, value) in extra.iter().filter(|(key, _)| !Extra::is_private(key)) {
+        w.key(key).raw(value);
+    }
 }
 
 /// What of a message its reader gets.
@@ -69,7 +80,7 @@ pub(super) struct Show {
 
 /// Writes all that `blocks` say, in the members that `bits` tell.
 pub(super) fn message(w: &mut Writer<'_>, blocks: &[Block<'_>], bits: u8, show: &Show) {
-    if show.reasoning {
+    if show.reasoning && bits & form::TURN_DETAILS == 0 {
         let key = if bits & form::TURN_REASONING != 0 { "reasoning" } else { "reasoning_content" };
         thoughts(w, key, blocks);
     }
@@ -126,12 +137,12 @@ pub(super) fn thoughts(w: &mut Writer<'_>, key: &str, blocks: &[Block<'_>]) {
 /// Whether a block stands in `content`.
 fn is_part(block: &Block<'_>, show: &Show) -> bool {
     match &block.kind {
-        BlockKind::Text { .. } | BlockKind::Audio(_) | BlockKind::File(_) => true,
+        BlockKind::Text { .. } | BlockKind::Audio(_) | BlockKind::File(_) | BlockKind::Video(_) => true,
         BlockKind::Image(_) => block.form & form::BLOCK_IMAGES == 0,
         BlockKind::Refusal { .. } => block.form & form::BLOCK_PART != 0,
         BlockKind::Reasoning(_) => block.form & form::BLOCK_PART != 0 && show.reasoning,
         BlockKind::Opaque { dialect, .. } => *dialect == Dialect::OpenAiChat && block.form & form::BLOCK_IN_CALLS == 0,
-        BlockKind::Video(_) | BlockKind::ToolUse(_) | BlockKind::ToolResult(_) => false,
+        BlockKind::ToolUse(_) | BlockKind::ToolResult(_) => false,
     }
 }
 
@@ -152,10 +163,21 @@ fn part(w: &mut Writer<'_>, block: &Block<'_>, marks: bool) {
         }),
         BlockKind::Image(medium) => media::write(w, Carrier::Image, medium, &extra, block.form),
         BlockKind::Audio(medium) => media::write(w, Carrier::Audio, medium, &extra, block.form),
+        BlockKind::File(medium) if block.form & form::BLOCK_DOCUMENT_URL != 0 => w.object(|w| {
+            w.key("type").str("document_url");
+            media::write_url(w.key("document_url"), medium);
+            w.opt_str("document_name", medium.name.as_deref());
+            w.extra(&extra);
+        }),
+        BlockKind::Video(medium) => w.object(|w| {
+            w.key("type").str("video_url");
+            w.key("video_url").object(|w| media::write_url(w.key("url"), medium));
+            w.extra(&extra);
+        }),
         BlockKind::File(medium) => media::write(w, Carrier::File, medium, &extra, block.form),
         BlockKind::Opaque { raw, .. } => w.raw(raw),
         // Not parts: `is_part` holds them back.
-        BlockKind::Video(_) | BlockKind::ToolUse(_) | BlockKind::ToolResult(_) => {}
+        BlockKind::ToolUse(_) | BlockKind::ToolResult(_) => {}
     }
 }
 

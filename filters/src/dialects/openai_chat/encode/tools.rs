@@ -2,7 +2,8 @@
 
 use serde::Deserialize;
 
-use super::{Context, form, media};
+use super::{Context, form, media, search};
+use crate::dialects::openai_chat::decode::SEARCH_OPTIONS;
 use crate::ir::{LossKind, Request, Tool, ToolChoice, ToolKind, ToolUse, ToolUseKind};
 use crate::json::{Extra, Raw, Writer};
 
@@ -18,10 +19,15 @@ pub(super) fn write(w: &mut Writer<'_>, request: &Request<'_>, cx: &mut Context<
     let own = cx.own;
     let is_legacy = |tool: &Tool<'_>| own && tool.form & form::TOOL_LEGACY != 0;
 
-    // What another dialect's hosted tools were is said once; they never reach Chat.
-    let sayable = |tool: &&Tool<'_>| own || !matches!(tool.kind, ToolKind::Hosted { .. });
-    for tool in request.tools.iter().filter(|tool| !sayable(tool)) {
-        cx.encoded.losses.add(format!("tools[].{}", tool.name), LossKind::Dropped);
+    let is_options = |tool: &&Tool<'_>| own && tool.form & form::TOOL_SEARCH_OPTIONS != 0;
+    let sayable = |tool: &&Tool<'_>| !is_options(tool) && (own || !search::is_hosted(tool));
+    for tool in request.tools.iter().filter(is_options) {
+        if let ToolKind::Hosted { raw } = &tool.kind {
+            w.key(SEARCH_OPTIONS).raw(raw);
+        }
+    }
+    if !own {
+        search::write(w, request, cx);
     }
     let mut tools = request.tools.iter().filter(sayable).filter(|tool| !is_legacy(tool)).peekable();
     let any_tool = request.tools.iter().any(|tool| sayable(&tool));
@@ -164,6 +170,11 @@ fn write_choice(w: &mut Writer<'_>, request: &Request<'_>, choice: &ToolChoice<'
         ToolChoice::Auto => w.key("tool_choice").str("auto"),
         ToolChoice::None => w.key("tool_choice").str("none"),
         ToolChoice::Required => w.key("tool_choice").str("required"),
+        ToolChoice::Named(name)
+            if !cx.own && request.tools.iter().any(|tool| search::is_hosted(tool) && tool.name == *name) =>
+        {
+            cx.encoded.losses.add("tool_choice", LossKind::Dropped);
+        }
         ToolChoice::Named(name) => named(w.key("tool_choice"), name, cx),
         ToolChoice::Among { names, required } => w.key("tool_choice").object(|w| {
             w.key("type").str("allowed_tools");

@@ -131,6 +131,11 @@ impl Calls {
         )
     }
 
+    /// The block of the call `id`, once it has begun.
+    pub(super) fn block_of(&self, id: &str) -> Option<u32> {
+        self.list.iter().find(|call| call.id == id)?.block
+    }
+
     /// Whether a call has begun.
     pub(super) fn any_begun(&self) -> bool {
         self.list.iter().any(|call| call.block.is_some())

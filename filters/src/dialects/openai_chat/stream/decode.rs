@@ -1,5 +1,6 @@
 //! A provider's chunks to events.
 
+mod beside;
 mod chunk;
 
 use std::collections::BTreeMap;
@@ -8,12 +9,11 @@ use chunk::{CallDelta, Called, Chunk, ChunkChoice, ChunkDelta, Said};
 
 use super::calls::{Call, Calls, Piece, Step};
 use super::made_id;
-use crate::Dialect;
 use crate::dialects::openai_chat::wire::{self, Later, PartWire};
 use crate::dialects::openai_chat::{decode, error, media, stop, usage};
 use crate::ir::stream::{BlockStart, Delta, Event, Guard, Sink, damaged};
 use crate::ir::{Media, StopReason, ToolUseKind};
-use crate::json::Str;
+use crate::json::{Raw, Str};
 use crate::sse::SseEvent;
 
 /// Choices of one answer; OpenAI's own bound of `n` is 128.
@@ -39,6 +39,10 @@ struct State {
     /// The open block of words, and what they are.
     words: Option<(Words, u32)>,
     calls: Calls,
+    /// Annotations that came while no text was open.
+    notes: Vec<Raw<'static>>,
+    /// Sound so far.
+    sound: Vec<u8>,
     refused: bool,
     finished: bool,
 }
@@ -167,6 +171,9 @@ impl Out<'_, '_> {
         if let Some(delta) = said.delta {
             self.delta(state, delta);
         }
+        if let Some(logprobs) = said.logprobs {
+            self.logprobs(state, logprobs);
+        }
         let Some(word) = said.finish_reason.filter(|word| !word.is_empty()) else { return };
         let met = said.stop_reason.and_then(wire::string);
         // OpenRouter says it twice; the first counts.
@@ -176,11 +183,15 @@ impl Out<'_, '_> {
     }
 
     fn delta(&mut self, state: &mut State, delta: ChunkDelta<'_>) {
-        match (delta.reasoning_content, delta.reasoning) {
-            (Some(Said::Text(text)), _) if !text.is_empty() => self.words(state, Words::Reasoning, text),
+        let text = match (delta.reasoning_content, delta.reasoning) {
+            (Some(Said::Text(text)), _) if !text.is_empty() => text,
             // Two names, one text, when a server writes both.
-            (_, Some(Said::Text(text))) => self.words(state, Words::Reasoning, text),
-            _ => {}
+            (_, Some(Said::Text(text))) => text,
+            _ => Str::default(),
+        };
+        match delta.reasoning_details {
+            Some(details) => self.details(state, details, text),
+            None => self.words(state, Words::Reasoning, text),
         }
         match delta.content {
             Some(Said::Text(text)) => self.words(state, Words::Text, text),
@@ -190,11 +201,9 @@ impl Out<'_, '_> {
         if let Some(Said::Text(text)) = delta.refusal {
             self.words(state, Words::Refusal, text);
         }
-        if let Some((Words::Text, index)) = state.words {
-            for note in delta.annotations.into_iter().flatten() {
-                let delta = Delta::Citation { dialect: Dialect::OpenAiChat, raw: wire::raw(note) };
-                self.push(Event::Delta { index, delta });
-            }
+        self.notes(state, delta.annotations.into_iter().flatten());
+        if let Some(audio) = delta.audio {
+            self.sound(state, audio);
         }
         for image in delta.images.into_iter().flatten().filter_map(|part| part.image_url) {
             self.close(state);
@@ -240,6 +249,9 @@ impl Out<'_, '_> {
             }
         };
         self.push(Event::Delta { index, delta: Delta::Text(text) });
+        if kind == Words::Text && !state.notes.is_empty() {
+            self.kept_notes(state, index);
+        }
     }
 
     /// Closes the block of words. Calls stay open until the choice ends: their deltas may interleave.
@@ -298,6 +310,7 @@ impl Out<'_, '_> {
     }
 
     fn finish(&mut self, state: &mut State, said: StopReason, met: Option<Str<'_>>) {
+        self.leave(state);
         self.close(state);
         let (seed, choice) = (self.seed, self.choice as usize);
         for call in state.calls.late(|n| made_id(seed, choice, n)) {

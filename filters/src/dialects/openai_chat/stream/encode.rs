@@ -1,13 +1,13 @@
 //! Events to chunks for a client of Chat.
 
+mod beside;
+
 use std::collections::BTreeMap;
 
-use crate::Dialect;
-use crate::dialects::openai_chat::media::{self, Carrier};
-use crate::dialects::openai_chat::{error, stop, usage};
+use crate::dialects::openai_chat::{encode, error, stop, usage};
 use crate::ir::stream::{BlockStart, Delta, Event};
-use crate::ir::{Losses, ReplyContext, StopReason, ToolUseKind, Usage};
-use crate::json::{Extra, Raw, Str, Writer};
+use crate::ir::{LossKind, Losses, ReplyContext, StopReason, ToolUseKind, Usage};
+use crate::json::{Str, Writer};
 use crate::sse;
 
 /// Encoder of a client's stream.
@@ -35,6 +35,8 @@ struct State {
     calls: u32,
     annotations: u64,
     images: u64,
+    /// Characters of content so far: annotations say places in it.
+    characters: usize,
     refused: bool,
     /// Whether a reasoning block was shown: the next one begins a new paragraph.
     reasoned: bool,
@@ -45,12 +47,22 @@ struct State {
 struct Block {
     choice: u32,
     kind: Kind,
+    /// Characters of the choice's content before the block's own.
+    offset: usize,
+    /// The block's text so far, as far as readers of other dialects' citations may want it.
+    text: String,
 }
 
 #[derive(Debug)]
 enum Kind {
     Words(&'static str),
-    Call { index: u32, kind: ToolUseKind, empty: bool },
+    Call {
+        index: u32,
+        kind: ToolUseKind,
+        empty: bool,
+    },
+    /// Thoughts that the client does not see.
+    Unshown,
     Silent,
 }
 
@@ -133,26 +145,24 @@ impl StreamEncoder {
                 Kind::Call { index: call, kind, empty: true }
             }
             BlockStart::Image(medium) => {
-                if media::can_carry(Carrier::Image, &medium, true) {
-                    let state = self.state(choice, out);
-                    let mut extra = Extra::default();
-                    // The SDK's accumulator wants an index in every list entry (wire 146).
-                    extra.push("index", Raw::from_value(&state.images).unwrap_or(Raw::NULL));
-                    state.images += 1;
-                    self.delta_chunk(choice, out, |w| {
-                        w.key("images").array(|w| media::write(w, Carrier::Image, &medium, &extra, 0));
-                    });
-                }
+                self.medium(choice, &medium, out);
                 Kind::Silent
             }
-            BlockStart::Reasoning { .. } | BlockStart::Opaque { .. } => Kind::Silent,
+            // Hidden thoughts have no words.
+            BlockStart::Reasoning { redacted: true, .. } => Kind::Silent,
+            BlockStart::Reasoning { redacted: false, .. } => Kind::Unshown,
+            BlockStart::Opaque { dialect, raw } => {
+                encode::lose_opaque(&raw, dialect, &mut self.losses);
+                Kind::Silent
+            }
         };
         if matches!(kind, Kind::Words("reasoning_content"))
             && std::mem::replace(&mut self.state(choice, out).reasoned, true)
         {
             self.delta_chunk(choice, out, |w| w.key("reasoning_content").str("\n\n"));
         }
-        self.blocks.insert(index, Block { choice, kind });
+        let offset = self.choices.get(&choice).map_or(0, |state| state.characters);
+        self.blocks.insert(index, Block { choice, kind, offset, text: String::new() });
     }
 
     fn call_start(&mut self, choice: u32, call: u32, id: &str, name: &str, kind: ToolUseKind, out: &mut Vec<u8>) {
@@ -180,12 +190,19 @@ impl StreamEncoder {
             (Kind::Words(key), Delta::Text(text)) if !text.is_empty() => {
                 let key = *key;
                 self.delta_chunk(choice, out, |w| w.key(key).str(&text));
+                if key == "content" {
+                    self.count(index, &text);
+                }
             }
             (Kind::Words("reasoning_content"), Delta::NextPart) => {
                 self.delta_chunk(choice, out, |w| w.key("reasoning_content").str("\n\n"));
             }
-            (Kind::Words("content"), Delta::Citation { dialect: Dialect::OpenAiChat, raw }) => {
-                self.annotation(choice, &raw, out);
+            (Kind::Unshown, Delta::Text(text)) if !text.is_empty() => {
+                self.losses.add("reasoning_content", LossKind::Dropped);
+            }
+            (Kind::Words("content"), Delta::Citation { dialect, raw }) => self.citation(index, dialect, &raw, out),
+            (Kind::Words("content" | "refusal"), Delta::Logprobs { dialect, raw }) => {
+                self.logprobs(choice, dialect, &raw, out);
             }
             (Kind::Call { index, kind, empty }, Delta::Input(text)) if !text.is_empty() => {
                 *empty = false;
@@ -208,18 +225,6 @@ impl StreamEncoder {
         });
     }
 
-    fn annotation(&mut self, choice: u32, raw: &Raw<'_>, out: &mut Vec<u8>) {
-        let Some(mut members) = raw.read::<BTreeMap<String, Raw<'_>>>() else { return };
-        let state = self.state(choice, out);
-        members.entry("index".to_owned()).or_insert_with(|| Raw::from_value(&state.annotations).unwrap_or(Raw::NULL));
-        state.annotations += 1;
-        self.delta_chunk(choice, out, |w| {
-            w.key("annotations").array(|w| {
-                w.object(|w| members.iter().for_each(|(key, value)| w.key(key).raw(value)));
-            });
-        });
-    }
-
     fn block_stop(&mut self, index: u32, out: &mut Vec<u8>) {
         let Some(block) = self.blocks.remove(&index) else { return };
         // wire 157: arguments are JSON also when there are none.
@@ -234,7 +239,7 @@ impl StreamEncoder {
         if let Some(note) = note.filter(|note| stop == StopReason::Refusal && !refused && !note.is_empty()) {
             self.delta_chunk(choice, out, |w| w.key("refusal").str(note));
         }
-        self.chunk(choice, out, |w| w.object(|_| {}), Some(stop::word(stop, called)));
+        self.chunk(choice, out, |w| w.key("delta").object(|_| {}), Some(stop::word(stop, called)));
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
@@ -266,17 +271,18 @@ impl StreamEncoder {
 
     fn delta_chunk(&mut self, choice: u32, out: &mut Vec<u8>, members: impl FnOnce(&mut Writer<'_>)) {
         self.state(choice, out);
-        self.chunk(choice, out, |w| w.object(members), None);
+        self.chunk(choice, out, |w| w.key("delta").object(members), None);
     }
 
-    fn chunk(&mut self, choice: u32, out: &mut Vec<u8>, delta: impl FnOnce(&mut Writer<'_>), finish: Option<&str>) {
+    /// Writes a chunk of one choice; `members` are the choice's, but for its index and finish reason.
+    fn chunk(&mut self, choice: u32, out: &mut Vec<u8>, members: impl FnOnce(&mut Writer<'_>), finish: Option<&str>) {
         self.start(None);
         sse::event(out, "", |out| {
             out.extend_from_slice(&self.head);
             out.extend_from_slice(b"\"choices\":[");
             Writer::new(out).object(|w| {
                 w.key("index").u64(u64::from(choice));
-                delta(w.key("delta"));
+                members(w);
                 match finish {
                     Some(word) => w.key("finish_reason").str(word),
                     None => w.key("finish_reason").null(),

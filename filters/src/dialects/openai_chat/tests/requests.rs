@@ -57,6 +57,7 @@ fn the_conversation_is_read() {
             "Some(\"application/pdf\") base64 JVBERi0=",
             "None id file-abc",
             "None base64 JVBERi0=",
+            "None url https://example.org/a.pdf",
         ]
     );
     assert!(matches!(&request.tools[4].kind, ToolKind::Hosted { .. }));

@@ -37,6 +37,8 @@ pub(super) struct ChunkChoice<'a> {
     pub delta: Option<ChunkDelta<'a>>,
     #[serde(borrow, default)]
     pub finish_reason: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    pub logprobs: Option<Later<'a>>,
     /// vLLM: the stop sequence that was met, or the number of a token.
     #[serde(borrow, default)]
     pub stop_reason: Option<Later<'a>>,
@@ -56,6 +58,11 @@ pub(super) struct ChunkDelta<'a> {
     pub reasoning_content: Option<Said<'a>>,
     #[serde(borrow, default)]
     pub reasoning: Option<Said<'a>>,
+    /// OpenRouter.
+    #[serde(borrow, default)]
+    pub reasoning_details: Option<Later<'a>>,
+    #[serde(borrow, default)]
+    pub audio: Option<Later<'a>>,
     #[serde(borrow, default)]
     pub refusal: Option<Said<'a>>,
     #[serde(borrow, default)]
