@@ -16,6 +16,7 @@
 //! - Any JSON object has no native form: it is asked for by a line in `system`. A schema goes into
 //!   `output_config.format`.
 
+mod answer;
 mod blocks;
 mod decode;
 mod encode;
