@@ -95,7 +95,12 @@ impl Answer {
         let Some(raw) = citations.filter(|raw| !matches!(raw.get(), "null" | "[]" | "{}")) else {
             return text_block(text, &[], self.origin, w);
         };
-        let cited = usable(read_citations(self.origin, raw, text), self.origin, &mut self.losses);
+        self.cited_text(text, read_citations(self.origin, raw, text), is_sealed, w);
+    }
+
+    /// Text with these citations.
+    pub(super) fn cited_text(&mut self, text: &str, cited: Vec<Citation<'_>>, is_sealed: bool, w: &mut Writer<'_>) {
+        let cited = usable(cited, self.origin, &mut self.losses);
         let pieces = if is_sealed { Vec::new() } else { pieces(text, &cited) };
         if pieces.is_empty() {
             if cited.iter().any(|citation| is_partial(citation, text)) {

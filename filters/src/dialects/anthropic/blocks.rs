@@ -122,7 +122,9 @@ fn document_of_parts<'a>(raw: &'a RawValue, at: At<'_>, blocks: &mut Vec<Block<'
         first.cache = wire.cache.map(CacheMark);
         first.extra = wire.rest;
         first.extra.push(WHOLE, keep(raw));
-        rest.iter_mut().for_each(|part| part.form |= block_form::SHADOW);
+        for part in rest {
+            part.form |= block_form::SHADOW;
+        }
     }
     let any = !parts.is_empty();
     blocks.append(&mut parts);

@@ -5,7 +5,7 @@ use crate::dialects::anthropic::{answer, notes, own};
 use crate::dialects::read_citations;
 use crate::ir::LossKind::{Approximated, Dropped};
 use crate::ir::stream::{BlockStart, Delta};
-use crate::ir::{Losses, Signature, ToolUseKind};
+use crate::ir::{Citation, Losses, Signature, ToolUseKind};
 use crate::json::{Raw, Writer};
 use crate::sse;
 use crate::wire_object;
@@ -101,17 +101,27 @@ impl Open {
                     w.key("citation").raw(&raw);
                 });
             }
-            Delta::Citation { dialect, raw } => self.cite(dialect, &raw, next, losses, out),
+            Delta::Citation { dialect, raw } => {
+                let cited = read_citations(dialect, &raw, &self.said);
+                self.cite(dialect, cited, next, losses, out);
+            }
             Delta::Logprobs { dialect, .. } => losses.add(answer::logprobs_path(dialect), Dropped),
         }
     }
 
     /// Citations of another dialect. What was written is one block by now, so they are of the whole of it.
-    fn cite(&mut self, dialect: Dialect, raw: &Raw<'_>, next: &mut u32, losses: &mut Losses, out: &mut Vec<u8>) {
+    fn cite(
+        &mut self,
+        dialect: Dialect,
+        cited: Vec<Citation<'_>>,
+        next: &mut u32,
+        losses: &mut Losses,
+        out: &mut Vec<u8>,
+    ) {
         if !matches!(self.kind, Kind::Text) {
             return losses.add(answer::citations_path(dialect), Dropped);
         }
-        for citation in answer::usable(read_citations(dialect, raw, &self.said), dialect, losses) {
+        for citation in answer::usable(cited, dialect, losses) {
             if answer::is_partial(&citation, &self.said) {
                 losses.add(answer::citations_path(dialect), Approximated);
             }
@@ -285,4 +295,27 @@ fn whole(raw: &Raw<'_>, next: &mut u32, out: &mut Vec<u8>) {
     }
     stop(*next, out);
     *next = next.saturating_add(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_citations_are_written_behind_the_text() {
+        let (mut next, mut losses, mut out) = (0, Losses::default(), Vec::new());
+        let mut open = Open::begin(BlockStart::Text, &mut next, &mut losses, &mut out);
+        open.grow(Delta::Text("It rains.".into()), &mut next, &mut losses, &mut out);
+        let page = Citation { url: Some("https://a.example/".into()), span: Some((3, 8)), ..Citation::default() };
+        let file = Citation { file_id: Some("file_1".into()), ..Citation::default() };
+        open.cite(Dialect::OpenAiChat, vec![page, file], &mut next, &mut losses, &mut out);
+        open.end(&mut next, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let at = |part: &str| text.find(part).unwrap();
+        assert!(at("text_delta") < at("citations_delta") && at("citations_delta") < at("content_block_stop"));
+        assert!(text.contains(r#""url":"https://a.example/""#) && !text.contains("file_1"));
+        let lost: Vec<_> = losses.iter().map(|loss| (loss.kind, loss.field.as_ref())).collect();
+        let path = "choices[].message.annotations";
+        assert_eq!(lost, [(Dropped, path), (Approximated, path)]);
+    }
 }
