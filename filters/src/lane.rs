@@ -39,6 +39,8 @@ impl Lane {
         let same_bytes_serve = client == upstream
             // A seal of another provider is dropped by the decoder; this provider would answer it with an error.
             && !skim.has_carried_seal
+            // So is a thought that nobody sealed, but for providers that seal none.
+            && (!skim.has_empty_seal || needs.quirks.reasoning_content)
             // The answer's form must be changed then, and a converted answer wants its request's notes.
             && needs.client_streams == needs.upstream_streams
             && takes(needs.quirks, skim);

@@ -106,7 +106,8 @@ pub struct Quirks {
     pub stream_usage: bool,
     /// OpenAI Chat: the role `developer` is understood; else it is sent as `system`.
     pub developer_role: bool,
-    /// OpenAI Chat: `reasoning_content` of earlier answers is taken back (DeepSeek, vLLM).
+    /// OpenAI Chat: `reasoning_content` of earlier answers is taken back (DeepSeek, vLLM). Anthropic: so are thoughts
+    /// without a seal (compatible servers that seal nothing).
     pub reasoning_content: bool,
     /// OpenAI Chat: tools of the type `custom` are understood; else they are wrapped as functions with one string field
     /// `input` (most compatible servers know functions only).

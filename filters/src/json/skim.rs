@@ -63,6 +63,8 @@ pub struct Skim<'a> {
     pub prefix_hash: u64,
     /// Whether a seal of another provider stands in the body, wrapped by [`Signature::carried`].
     pub has_carried_seal: bool,
+    /// Anthropic: whether a thought with an empty seal may stand in the body.
+    pub has_empty_seal: bool,
     /// OpenAI Chat: whether the cap of tokens is called `max_completion_tokens`.
     pub has_max_completion_tokens: bool,
     /// OpenAI Chat: whether the role `developer` may occur.
@@ -86,6 +88,7 @@ impl Skim<'_> {
             cached_content: self.cached_content.map(Str::into_owned),
             prefix_hash: self.prefix_hash,
             has_carried_seal: self.has_carried_seal,
+            has_empty_seal: self.has_empty_seal,
             has_max_completion_tokens: self.has_max_completion_tokens,
             has_developer: self.has_developer,
             has_custom: self.has_custom,
@@ -166,9 +169,19 @@ pub fn skim(client: Dialect, body: &[u8]) -> Result<Skim<'_>, SkimError> {
         cached_content: members.id("cachedContent").or_else(|| members.id("cached_content")),
         prefix_hash: prefix::hash(&members),
         has_carried_seal: Signature::is_carried_in(body),
+        has_empty_seal: client == Dialect::Anthropic && has_empty_seal(body),
         has_max_completion_tokens: is_chat && members.has("max_completion_tokens"),
         has_developer: is_chat && memchr::memmem::find(body, b"\"developer\"").is_some(),
         has_custom: is_chat && memchr::memmem::find(body, b"\"custom\"").is_some(),
+    })
+}
+
+/// As the common JSON writers write it; inside a string its quotes would be escaped.
+fn has_empty_seal(body: &[u8]) -> bool {
+    let finder = memchr::memmem::Finder::new(b"\"signature\":");
+    finder.find_iter(body).any(|at| {
+        let value = body.get(at + finder.needle().len()..).unwrap_or_default();
+        value.starts_with(b"\"\"") || value.starts_with(b" \"\"")
     })
 }
 

@@ -74,6 +74,8 @@ pub struct Profile {
     pub mixed_tools: Option<bool>,
     /// Whether a JSON form of the answer and tools may come together (Gemini 3, not 2.5).
     pub json_with_tools: Option<bool>,
+    /// Whether it takes a JSON Schema of its answer; where not, it is given as a tool that must be called.
+    pub json_schema: Option<bool>,
 }
 
 /// One entry of the data: what is known of the models whose names match.
@@ -182,6 +184,7 @@ overlay!(
     sealed_calls,
     mixed_tools,
     json_with_tools,
+    json_schema,
 );
 
 #[cfg(test)]

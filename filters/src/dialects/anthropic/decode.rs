@@ -4,7 +4,7 @@ use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
-use super::blocks::{block, blocks};
+use super::blocks::{add, blocks};
 use super::wire::{
     FormatWire, MessageWire, MetadataWire, OutputConfigWire, RequestWire, Tag, ThinkingConfigWire, ToolChoiceWire,
     ToolWire, keep, object_of, read, read_opt, request_form, required, tool_form, turn_form,
@@ -64,6 +64,14 @@ pub fn decode_request<'a>(body: &'a [u8], endpoint: &Endpoint<'a>) -> Result<Req
             request.extra.push("metadata", object_of(&metadata.rest));
         }
         request.user = metadata.user_id;
+    }
+    if let Some(raw) = wire.service_tier {
+        match read::<Str<'a>>(raw, "service_tier")?.as_str() {
+            "auto" => request.service_tier = Some("auto".into()),
+            "standard_only" => request.service_tier = Some("default".into()),
+            // A tier of a later version.
+            _ => request.extra.push("service_tier", keep(raw)),
+        }
     }
     if let Some(raw) = wire.thinking {
         thinking(raw, &mut request)?;
@@ -276,7 +284,11 @@ fn output_format<'a>(raw: &'a RawValue, param: &str) -> Result<OutputFormat<'a>,
     })
 }
 
-/// One block of an answer.
-pub(super) fn answer_block(raw: &RawValue, index: usize) -> Result<Block<'_>, DecodeError> {
-    block(raw, Role::Assistant, &|field| format!("content.{index}{field}"))
+/// Adds one block of an answer.
+pub(super) fn answer_block<'a>(
+    raw: &'a RawValue,
+    index: usize,
+    blocks: &mut Vec<Block<'a>>,
+) -> Result<(), DecodeError> {
+    add(raw, Role::Assistant, &|field| format!("content.{index}{field}"), blocks)
 }

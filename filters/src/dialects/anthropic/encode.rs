@@ -6,9 +6,13 @@
 
 mod arrange;
 mod foreign;
+mod format;
 mod items;
+mod marks;
 mod media;
 mod own_request;
+mod pictures;
+mod sampling;
 mod thinking;
 mod tools;
 mod words;
@@ -27,4 +31,14 @@ pub fn encode_request(request: &Request<'_>, target: &Target, out: &mut Vec<u8>)
         return Ok(own_request::encode(request, target, out));
     }
     foreign::encode(request, target, out)
+}
+
+/// The provider's word for a tier in OpenAI's words: it may use reserved capacity (`auto`), or must not. The others
+/// (`flex`, `priority`) are no wishes that it takes.
+fn tier(word: &str) -> Option<&'static str> {
+    match word {
+        "auto" => Some("auto"),
+        "default" => Some("standard_only"),
+        _ => None,
+    }
 }

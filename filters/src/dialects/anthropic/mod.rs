@@ -10,12 +10,18 @@
 //! - Server tools, their calls and results are opaque: they must never look like calls of the client's tools.
 //! - A foreign seal travels in the slots for seals: `signature`, and `data` of `redacted_thinking`. Gemini also seals
 //!   text and calls; such a seal goes into a `redacted_thinking` block behind them, and back onto them when the client
-//!   sends it again.
+//!   sends it again. Thoughts and citations that other providers left unsealed bear the gateway's mark in those slots, so
+//!   that they are known, and taken out, before a provider of this dialect sees them.
+//! - A citation is of a whole text block. So a whole answer's text is cut where the citations of another provider begin
+//!   and end; a stream's cannot be any more.
+//! - Documents in parts, results of the client's own search and uploads to containers are read as documents and
+//!   pictures for other dialects, and kept whole for this one.
 //! - A refusal's explanation stands in `stop_details`. It is read as a refusal block for other dialects, and written
 //!   once only for this one.
 //! - Any JSON object has no native form: it is asked for by a line in `system`. A schema goes into
-//!   `output_config.format`.
+//!   `output_config.format`, or into a tool that must be called where the model does not know that.
 
+mod answer;
 mod blocks;
 mod decode;
 mod encode;

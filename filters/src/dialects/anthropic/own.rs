@@ -1,16 +1,20 @@
 //! Blocks of this dialect, written as they came.
 
-use super::wire::block_form;
+use std::borrow::Cow;
+
+use super::notes;
+use super::wire::{WHOLE, block_form};
 use crate::Dialect;
-use crate::ir::{Block, BlockKind, CacheMark, Media, MediaSource, ToolResult, ToolUse, ToolUseKind};
-use crate::json::{Raw, Writer};
+use crate::ir::{Block, BlockKind, CacheMark, Media, MediaSource, Signature, ToolResult, ToolUse, ToolUseKind};
+use crate::json::{Raw, Str, Writer};
 use crate::repair::names;
 
-/// Whether a provider of this dialect takes the block: thoughts only with its own seal. A thought without a seal was
-/// made elsewhere, or lost its seal on the way; the provider refuses it either way.
-pub(super) fn is_sendable(block: &Block<'_>) -> bool {
+/// Whether a provider of this dialect takes the block: thoughts only with its own seal, or without any where the
+/// provider is one of those that seal nothing (`unsealed`). Anthropic refuses a thought that was made elsewhere, or lost
+/// its seal on the way.
+pub(super) fn is_sendable(block: &Block<'_>, unsealed: bool) -> bool {
     match &block.kind {
-        BlockKind::Reasoning(_) => is_sealed(block),
+        BlockKind::Reasoning(_) => is_sealed(block) || (unsealed && is_unsealed(block)),
         BlockKind::Opaque { dialect, .. } => *dialect == Dialect::Anthropic,
         _ => true,
     }
@@ -22,9 +26,35 @@ pub(super) fn is_sealed(block: &Block<'_>) -> bool {
     matches!(block.kind, BlockKind::Reasoning(_)) && seal.is_some_and(|seal| !seal.is_empty())
 }
 
+/// Whether the block is a thought in words that nobody sealed.
+pub(super) fn is_unsealed(block: &Block<'_>) -> bool {
+    let seal = block.signature.as_ref();
+    matches!(&block.kind, BlockKind::Reasoning(thought) if !thought.redacted)
+        && seal.is_none_or(|seal| seal.value.is_empty())
+}
+
+/// What stands in the slot of a thought that nobody sealed. An empty seal would pass unread to a provider of this
+/// dialect later, which refuses it; the gateway's own mark is known, and the thought taken out.
+pub(super) fn unsealed<'a>() -> Str<'a> {
+    Signature { issuer: Dialect::OpenAiChat, value: Str::from("") }.carried(Dialect::Anthropic).into_owned()
+}
+
+/// Whether the block is written by itself: not when another one tells what it says.
+pub(super) fn is_written(block: &Block<'_>) -> bool {
+    block.form & (block_form::STOP_DETAILS | block_form::SHADOW) == 0
+}
+
+/// Whether the block holds citations that the gateway wrote for another provider.
+pub(super) fn has_foreign_citations(block: &Block<'_>) -> bool {
+    matches!(&block.kind, BlockKind::Text { citations: Some(raw), .. } if notes::without_foreign(raw).is_some())
+}
+
 /// Writes a block that this dialect wrote.
 pub(super) fn block(block: &Block<'_>, w: &mut Writer<'_>) {
     if let BlockKind::Opaque { raw, .. } = &block.kind {
+        return w.raw(raw);
+    }
+    if let Some(raw) = block.extra.get(WHOLE) {
         return w.raw(raw);
     }
     w.object(|w| {
@@ -32,15 +62,15 @@ pub(super) fn block(block: &Block<'_>, w: &mut Writer<'_>) {
             BlockKind::Text { text, citations } => {
                 w.key("type").str("text");
                 w.key("text").str(text);
-                w.opt_raw("citations", citations.as_ref());
+                write_citations(citations.as_ref(), w);
             }
             BlockKind::Refusal { text } => {
                 w.key("type").str("text");
                 w.key("text").str(text);
             }
-            BlockKind::Image(medium) => media("image", medium, block, w),
+            BlockKind::Image(medium) => media("image", medium, w),
             BlockKind::Audio(medium) | BlockKind::Video(medium) | BlockKind::File(medium) => {
-                media("document", medium, block, w);
+                media("document", medium, w);
             }
             BlockKind::ToolUse(call) => {
                 w.key("type").str("tool_use");
@@ -48,6 +78,9 @@ pub(super) fn block(block: &Block<'_>, w: &mut Writer<'_>) {
                 w.key("name").str(&call.name);
                 w.key("input");
                 input(call, true, w);
+                if block.form & block_form::DIRECT != 0 {
+                    w.key("caller").object(|w| w.key("type").str("direct"));
+                }
             }
             BlockKind::ToolResult(result) => tool_result(result, block.form, w),
             BlockKind::Reasoning(reasoning) => {
@@ -69,8 +102,16 @@ pub(super) fn block(block: &Block<'_>, w: &mut Writer<'_>) {
     });
 }
 
+fn write_citations(citations: Option<&Raw<'_>>, w: &mut Writer<'_>) {
+    match citations.and_then(notes::without_foreign) {
+        None => w.opt_raw("citations", citations),
+        Some(own) if own.is_empty() => {}
+        Some(own) => w.key("citations").array(|w| own.iter().for_each(|raw| w.raw(raw))),
+    }
+}
+
 /// The id as this dialect takes it; every id that a provider of this dialect made stays.
-pub(super) fn call_id(id: &str) -> std::borrow::Cow<'_, str> {
+pub(super) fn call_id(id: &str) -> Cow<'_, str> {
     if !id.is_empty() && id.bytes().all(names::is_plain) { id.into() } else { names::call_id(id) }
 }
 
@@ -98,30 +139,28 @@ pub(super) fn input(call: &ToolUse<'_>, keep: bool, w: &mut Writer<'_>) -> bool 
     }
 }
 
-fn media(kind: &str, medium: &Media<'_>, block: &Block<'_>, w: &mut Writer<'_>) {
+fn media(kind: &str, medium: &Media<'_>, w: &mut Writer<'_>) {
     w.key("type").str(kind);
-    if block.extra.get("source").is_none() {
-        w.key("source").object(|w| match &medium.source {
-            MediaSource::Base64(data) => {
-                w.key("type").str("base64");
-                w.opt_str("media_type", medium.mime.as_deref());
-                w.key("data").str(data);
-            }
-            MediaSource::Text(data) => {
-                w.key("type").str("text");
-                w.opt_str("media_type", medium.mime.as_deref());
-                w.key("data").str(data);
-            }
-            MediaSource::Url(url) => {
-                w.key("type").str("url");
-                w.key("url").str(url);
-            }
-            MediaSource::FileId(id) => {
-                w.key("type").str("file");
-                w.key("file_id").str(id);
-            }
-        });
-    }
+    w.key("source").object(|w| match &medium.source {
+        MediaSource::Base64(data) => {
+            w.key("type").str("base64");
+            w.opt_str("media_type", medium.mime.as_deref());
+            w.key("data").str(data);
+        }
+        MediaSource::Text(data) => {
+            w.key("type").str("text");
+            w.opt_str("media_type", medium.mime.as_deref());
+            w.key("data").str(data);
+        }
+        MediaSource::Url(url) => {
+            w.key("type").str("url");
+            w.key("url").str(url);
+        }
+        MediaSource::FileId(id) => {
+            w.key("type").str("file");
+            w.key("file_id").str(id);
+        }
+    });
     w.opt_str("title", medium.name.as_deref());
 }
 
@@ -141,15 +180,15 @@ fn tool_result(result: &ToolResult<'_>, form: u8, w: &mut Writer<'_>) {
 /// Thoughts that came in parts, as one text.
 pub(super) trait JoinParts {
     /// The parts with an empty line between them.
-    fn join_parts(&self) -> std::borrow::Cow<'_, str>;
+    fn join_parts(&self) -> Cow<'_, str>;
 }
 
-impl JoinParts for Vec<crate::json::Str<'_>> {
-    fn join_parts(&self) -> std::borrow::Cow<'_, str> {
+impl JoinParts for Vec<Str<'_>> {
+    fn join_parts(&self) -> Cow<'_, str> {
         match self.as_slice() {
             [] => "".into(),
             [one] => one.as_str().into(),
-            parts => parts.iter().map(crate::json::Str::as_str).collect::<Vec<_>>().join("\n\n").into(),
+            parts => parts.iter().map(Str::as_str).collect::<Vec<_>>().join("\n\n").into(),
         }
     }
 }

@@ -1,11 +1,15 @@
 //! Laws and traps of this dialect.
 
+mod content;
 mod convert;
 mod corpus;
 mod errors;
 mod generated;
 mod identity;
+mod notes;
 mod streams;
+mod switches;
+mod traps;
 
 use serde_json::Value;
 
@@ -71,6 +75,20 @@ fn encoded_for(request: &Request<'_>, model: &str) -> (Value, Encoded) {
 
 fn lost(encoded: &Encoded) -> Vec<String> {
     encoded.losses.iter().map(|loss| format!("{} {}", loss.kind.name(), loss.field)).collect()
+}
+
+/// The body read and written for a provider of another dialect.
+fn told(body: &Value, upstream: Dialect) -> (String, Encoded) {
+    let body = body.to_string();
+    let request = decode_request(body.as_bytes(), &Endpoint::default()).unwrap();
+    let mut out = Vec::new();
+    let encoded = crate::dialects::encode_request(upstream, &request, &Target::new("m", false), &mut out).unwrap();
+    (String::from_utf8(out).unwrap(), encoded)
+}
+
+/// The dialects but this one.
+fn others() -> impl Iterator<Item = Dialect> {
+    Dialect::ALL.into_iter().filter(|dialect| *dialect != Dialect::Anthropic)
 }
 
 fn context() -> ReplyContext {

@@ -69,12 +69,10 @@ pub(super) fn encode(usage: Option<&Usage<'_>>, own: bool, w: &mut Writer<'_>) {
         w.key("input_tokens").u64(usage.uncached);
         w.key("cache_creation_input_tokens").u64(written);
         w.key("cache_read_input_tokens").u64(usage.cache_read);
-        if written > 0 {
-            w.key("cache_creation").object(|w| {
-                w.key("ephemeral_5m_input_tokens").u64(usage.cache_write_5m);
-                w.key("ephemeral_1h_input_tokens").u64(usage.cache_write_1h);
-            });
-        }
+        w.key("cache_creation").object(|w| {
+            w.key("ephemeral_5m_input_tokens").u64(usage.cache_write_5m);
+            w.key("ephemeral_1h_input_tokens").u64(usage.cache_write_1h);
+        });
         w.key("output_tokens").u64(usage.output.saturating_add(usage.reasoning));
         if usage.reasoning > 0 {
             w.key("output_tokens_details").object(|w| w.key("thinking_tokens").u64(usage.reasoning));

@@ -9,6 +9,9 @@ use crate::dialects::DecodeError;
 use crate::json::{Extra, Num, Raw, Str, Writer};
 use crate::wire_object;
 
+/// Private member of a block: the block as it came, where its fields say only what other dialects can take of it.
+pub(super) const WHOLE: &str = "\0whole";
+
 /// Spelling bits of [`Request::form`](crate::ir::Request::form).
 pub(super) mod request_form {
     /// `stream` was written.
@@ -41,6 +44,10 @@ pub(super) mod block_form {
     pub(in super::super) const EMPTY_SEAL: u8 = 1 << 2;
     /// A refusal's words stood in `stop_details`, which travels by itself.
     pub(in super::super) const STOP_DETAILS: u8 = 1 << 3;
+    /// A part of the block before it, told to other dialects only: that block holds the whole ([`WHOLE`](super::WHOLE)).
+    pub(in super::super) const SHADOW: u8 = 1 << 4;
+    /// A call had `"caller":{"type":"direct"}`, which is the default.
+    pub(in super::super) const DIRECT: u8 = 1 << 5;
 }
 
 /// Spelling bits of [`Tool::form`](crate::ir::Tool::form).
@@ -75,6 +82,7 @@ wire_object! {
         thinking: &'a RawValue = "thinking",
         output_config: &'a RawValue = "output_config",
         output_format: &'a RawValue = "output_format",
+        service_tier: &'a RawValue = "service_tier",
     }
 }
 
@@ -102,6 +110,18 @@ wire_object! {
         kind: Str<'a> = "type",
         source: &'a RawValue = "source",
         title: Str<'a> = "title",
+        cache: Raw<'a> = "cache_control",
+    }
+}
+
+wire_object! {
+    /// `{"type":"search_result"}` and `{"type":"container_upload"}`.
+    pub(super) struct SourcedWire<'a> {
+        kind: Str<'a> = "type",
+        source: Str<'a> = "source",
+        title: Str<'a> = "title",
+        content: &'a RawValue = "content",
+        file_id: Str<'a> = "file_id",
         cache: Raw<'a> = "cache_control",
     }
 }

@@ -4,14 +4,15 @@
 use std::collections::{HashMap, HashSet, VecDeque};
 
 pub(super) use super::items::{Item, Message};
-use super::items::{mark, sent_name};
+use super::items::{Mark, mark, sent_name};
 use super::media::{Medium, Unsayable};
 use super::words::Words;
 use crate::Dialect;
-use crate::dialects::EncodeError;
 use crate::dialects::anthropic::own;
+use crate::dialects::{EncodeError, Target};
 use crate::ir::LossKind::{Approximated, Dropped};
-use crate::ir::{Block, BlockKind, Losses, ReplyNotes, Role, ToolResult, Turn};
+use crate::ir::{Block, BlockKind, Losses, Media, MediaSource, ReplyNotes, Role, ToolResult, Turn};
+use crate::repair::Repairs;
 
 /// What the model is told of a call that was never answered.
 const UNANSWERED: &str = "The tool call was not answered.";
@@ -21,25 +22,35 @@ const OPENING: &str = "(The conversation begins with the assistant.)";
 /// What planning a conversation collects.
 pub(super) struct Arranger<'r, 'n> {
     pub(super) words: Words,
+    repairs: Repairs,
+    /// Whether the provider takes thoughts that nobody sealed.
+    unsealed: bool,
+    /// Whether the next item begins a message of its own.
+    fresh: bool,
     pub(super) losses: &'n mut Losses,
     pub(super) notes: &'n mut ReplyNotes,
     messages: Vec<Message<'r>>,
 }
 
 impl<'r, 'n> Arranger<'r, 'n> {
-    pub(super) fn new(words: Words, losses: &'n mut Losses, notes: &'n mut ReplyNotes) -> Self {
-        Arranger { words, losses, notes, messages: Vec::new() }
+    pub(super) fn new(words: Words, target: &Target, losses: &'n mut Losses, notes: &'n mut ReplyNotes) -> Self {
+        let (repairs, unsealed) = (target.repairs, target.quirks.reasoning_content);
+        Arranger { words, repairs, unsealed, fresh: false, losses, notes, messages: Vec::new() }
     }
 
     /// The messages of `turns`, which hold no leading system turns.
     pub(super) fn arrange(mut self, turns: &'r [Turn<'r>]) -> Result<Vec<Message<'r>>, EncodeError> {
         for turn in turns {
             self.turn_members(turn);
+            self.fresh = !self.repairs.turns;
             for block in &turn.blocks {
                 self.block(turn.role, block)?;
             }
         }
         let mut messages = self.pair();
+        if !self.repairs.turns {
+            return Ok(messages);
+        }
         if messages.first().is_some_and(|message| message.assistant) {
             self.losses.add(self.words.turn(), Approximated);
             messages.insert(0, Message { assistant: false, items: vec![Item::said(OPENING)] });
@@ -56,7 +67,7 @@ impl<'r, 'n> Arranger<'r, 'n> {
             for block in &turn.blocks {
                 self.losses.drop_extra(&self.words.block(""), &block.extra);
                 match &block.kind {
-                    BlockKind::Text { text, .. } if text.trim().is_empty() => {}
+                    BlockKind::Text { text, .. } if self.is_nothing(text) => {}
                     BlockKind::Text { text, .. } => {
                         items.push(Item::Text { text: text.as_str().into(), cache: mark(block.cache.as_ref()) });
                     }
@@ -76,7 +87,16 @@ impl<'r, 'n> Arranger<'r, 'n> {
 
     /// Adds an item to the last message, or to a new one when the other side speaks.
     fn push(&mut self, assistant: bool, item: Item<'r>) {
-        push(&mut self.messages, assistant, item);
+        push(&mut self.messages, assistant, &mut self.fresh, item);
+    }
+
+    /// Whether the text is left out: blank text says nothing, and the provider refuses it.
+    fn is_nothing(&self, text: &str) -> bool {
+        self.repairs.empty_parts && text.trim().is_empty()
+    }
+
+    fn call_id(&self, id: &str) -> String {
+        if self.repairs.names { own::call_id(id).into_owned() } else { id.to_owned() }
     }
 
     fn block(&mut self, role: Role, block: &'r Block<'r>) -> Result<(), EncodeError> {
@@ -88,8 +108,7 @@ impl<'r, 'n> Arranger<'r, 'n> {
                 if citations.as_ref().is_some_and(|list| !matches!(list.get(), "null" | "[]")) {
                     self.losses.add(self.words.block("annotations"), Dropped);
                 }
-                // Blank text says nothing, and the provider refuses it.
-                if !text.trim().is_empty() {
+                if !self.is_nothing(text) {
                     if role.is_system() {
                         self.losses.add(format!("{}.role", self.words.turn()), Approximated);
                     }
@@ -98,7 +117,7 @@ impl<'r, 'n> Arranger<'r, 'n> {
             }
             BlockKind::Refusal { text } => {
                 self.losses.add(self.words.block("refusal"), Approximated);
-                if !text.trim().is_empty() {
+                if !self.is_nothing(text) {
                     self.push(true, Item::Text { text: text.as_str().into(), cache });
                 }
             }
@@ -109,22 +128,20 @@ impl<'r, 'n> Arranger<'r, 'n> {
             }
             BlockKind::Video(_) => self.medium(assistant, Err("the target sees no video: send pictures"), block)?,
             BlockKind::ToolUse(call) => {
-                let name = sent_name(&call.name, self.notes);
+                let name = sent_name(&call.name, self.repairs, self.notes);
                 if own::input(call, false, &mut crate::json::Writer::new(&mut Vec::new()))
                     && call.kind == crate::ir::ToolUseKind::Function
                 {
                     self.losses.add(self.words.arguments(), Approximated);
                 }
-                self.push(
-                    true,
-                    Item::Call { of: &call.id, id: own::call_id(&call.id).into_owned(), name, call, cache },
-                );
+                let id = self.call_id(&call.id);
+                self.push(true, Item::Call { of: &call.id, id, name, call, cache });
             }
             BlockKind::ToolResult(result) => {
-                let item = self.result(result, cache);
+                let item = self.result(result, cache)?;
                 self.push(false, item);
             }
-            BlockKind::Reasoning(_) if own::is_sealed(block) => self.push(true, Item::Thought(block)),
+            BlockKind::Reasoning(_) if own::is_sendable(block, self.unsealed) => self.push(true, Item::Thought(block)),
             BlockKind::Reasoning(_) => self.losses.add(self.words.block("reasoning"), Dropped),
             BlockKind::Opaque { dialect: Dialect::Anthropic, raw } => self.push(assistant, Item::Own(raw)),
             BlockKind::Opaque { .. } => self.losses.add(self.words.block(""), Dropped),
@@ -152,14 +169,14 @@ impl<'r, 'n> Arranger<'r, 'n> {
         }
     }
 
-    fn result(&mut self, result: &'r ToolResult<'r>, cache: super::items::Mark<'r>) -> Item<'r> {
+    fn result(&mut self, result: &'r ToolResult<'r>, cache: Mark<'r>) -> Result<Item<'r>, EncodeError> {
         let mut content = Vec::new();
         for block in &result.content {
             self.losses.drop_extra(&self.words.block(""), &block.extra);
             let cache = mark(block.cache.as_ref());
             let medium = match &block.kind {
                 BlockKind::Text { text, .. } => {
-                    if !text.trim().is_empty() {
+                    if !self.is_nothing(text) {
                         content.push(Item::Text { text: text.as_str().into(), cache });
                     }
                     continue;
@@ -168,13 +185,16 @@ impl<'r, 'n> Arranger<'r, 'n> {
                     content.push(Item::Own(raw));
                     continue;
                 }
-                BlockKind::Image(media) => Medium::image(media).ok(),
-                BlockKind::File(media) => Medium::document(media).ok(),
+                BlockKind::Image(media) => Some((media, Medium::image(media))),
+                BlockKind::File(media) => Some((media, Medium::document(media))),
                 _ => None,
             };
             match medium {
-                Some(medium) => content.push(Item::Medium { medium, cache }),
-                None => self.losses.add(self.words.block(""), Dropped),
+                Some((_, Ok(medium))) => content.push(Item::Medium { medium, cache }),
+                Some((Media { source: MediaSource::FileId(_), .. }, Err(reason))) => {
+                    return Err(EncodeError::at(self.words.block("tool_result"), reason));
+                }
+                _ => self.losses.add(self.words.block(""), Dropped),
             }
         }
         let is_error = result.is_error == Some(true);
@@ -182,7 +202,7 @@ impl<'r, 'n> Arranger<'r, 'n> {
             // An error without a word is refused.
             content.push(Item::said("The tool failed."));
         }
-        Item::Result { of: &result.id, id: own::call_id(&result.id).into_owned(), content, is_error, cache }
+        Ok(Item::Result { of: &result.id, id: self.call_id(&result.id), content, is_error, cache })
     }
 
     /// Puts every call's answer at the start of the next message: its own wherever it stood behind the call, else an
@@ -207,34 +227,37 @@ impl<'r, 'n> Arranger<'r, 'n> {
             else {
                 continue;
             };
+            let mut fresh = !self.repairs.turns;
             for answer in answers.drain(..) {
-                push(&mut paired, false, answer);
+                push(&mut paired, false, &mut fresh, answer);
             }
+            fresh = !self.repairs.turns;
             for item in row.into_iter().flatten() {
                 match item {
                     Item::Call { of, id, name, call, cache } => {
-                        let id = unique(id, &mut used);
-                        answers.push(self.answer(of, &id, m, &mut waiting, &mut slots));
-                        push(&mut paired, assistant, Item::Call { of, id, name, call, cache });
+                        let id = if self.repairs.names { unique(id, &mut used) } else { id };
+                        answers.extend(self.answer(of, &id, m, &mut waiting, &mut slots));
+                        push(&mut paired, assistant, &mut fresh, Item::Call { of, id, name, call, cache });
                     }
-                    Item::Result { of, content, .. } => {
+                    Item::Result { of, content, .. } if self.repairs.orphans => {
                         self.losses.add(self.words.block("tool_result"), Approximated);
-                        push(&mut paired, assistant, Item::said(format!("Result of the tool call {of}:")));
+                        push(&mut paired, assistant, &mut fresh, Item::said(format!("Result of the tool call {of}:")));
                         for item in content {
-                            push(&mut paired, assistant, item);
+                            push(&mut paired, assistant, &mut fresh, item);
                         }
                     }
-                    item => push(&mut paired, assistant, item),
+                    item => push(&mut paired, assistant, &mut fresh, item),
                 }
             }
         }
+        let mut fresh = !self.repairs.turns;
         for answer in answers {
-            push(&mut paired, false, answer);
+            push(&mut paired, false, &mut fresh, answer);
         }
         paired
     }
 
-    /// The answer to a call in message `m`: the first one behind it that no other call took.
+    /// The answer to a call in message `m`: the first one behind it that no other call took, else an error.
     fn answer(
         &mut self,
         of: &'r str,
@@ -242,7 +265,7 @@ impl<'r, 'n> Arranger<'r, 'n> {
         m: usize,
         waiting: &mut HashMap<&'r str, VecDeque<(usize, usize)>>,
         slots: &mut [(bool, Vec<Option<Item<'r>>>)],
-    ) -> Item<'r> {
+    ) -> Option<Item<'r>> {
         let queue = waiting.get_mut(of);
         let found = queue.and_then(|queue| {
             while queue.front().is_some_and(|(at, _)| *at <= m) {
@@ -252,15 +275,21 @@ impl<'r, 'n> Arranger<'r, 'n> {
             slots.get_mut(at)?.1.get_mut(i)?.take()
         });
         if let Some(Item::Result { content, is_error, cache, .. }) = found {
-            return Item::Result { of, id: sent.to_owned(), content, is_error, cache };
+            return Some(Item::Result { of, id: sent.to_owned(), content, is_error, cache });
+        }
+        if !self.repairs.orphans {
+            return None;
         }
         self.losses.add(self.words.block("tool_result"), Approximated);
-        Item::Result { of, id: sent.to_owned(), content: vec![Item::said(UNANSWERED)], is_error: true, cache: None }
+        let content = vec![Item::said(UNANSWERED)];
+        Some(Item::Result { of, id: sent.to_owned(), content, is_error: true, cache: None })
     }
 }
 
-fn push<'r>(messages: &mut Vec<Message<'r>>, assistant: bool, item: Item<'r>) {
-    match messages.last_mut().filter(|message| message.assistant == assistant) {
+/// Adds an item to the last message, or to a new one when it is `fresh` or the other side speaks.
+fn push<'r>(messages: &mut Vec<Message<'r>>, assistant: bool, fresh: &mut bool, item: Item<'r>) {
+    let alone = std::mem::take(fresh);
+    match messages.last_mut().filter(|message| !alone && message.assistant == assistant) {
         Some(message) => message.items.push(item),
         None => messages.push(Message { assistant, items: vec![item] }),
     }

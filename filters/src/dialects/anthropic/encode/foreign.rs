@@ -1,22 +1,22 @@
 //! Requests of other dialects.
 
 use super::arrange::{Arranger, Item, Message};
-use super::thinking::{Generation, Plan};
-use super::tools::{Toolbox, answer_schema};
+use super::format::{self, Format};
+use super::sampling::Sampling;
+use super::thinking::Plan;
+use super::tools::Toolbox;
 use super::words::Words;
+use super::{marks, pictures};
 use crate::dialects::{EncodeError, Encoded, Target};
-use crate::ir::LossKind::{Approximated, Clamped, Dropped};
-use crate::ir::{Losses, OutputFormat, ReplyNotes, Request};
-use crate::json::{Num, Raw, Writer};
-
-/// Marks of the prompt cache that one request may hold.
-const CACHE_MARKS_MAX: usize = 4;
+use crate::ir::LossKind::{Approximated, Dropped};
+use crate::ir::{Losses, ReplyNotes, Request};
+use crate::json::Writer;
 
 /// Longest `metadata.user_id`, in characters.
 const USER_ID_MAX: usize = 256;
 
-/// What a request for any JSON object becomes: there is no native form of it.
-const JSON_ONLY: &str = "Answer with one valid JSON object and nothing else.";
+/// What the user says where a conversation ends with the model's words, and the model does not go on with them.
+const GO_ON: &str = "Continue.";
 
 /// Writes the request in this dialect's words.
 pub(super) fn encode(request: &Request<'_>, target: &Target, out: &mut Vec<u8>) -> Result<Encoded, EncodeError> {
@@ -24,7 +24,7 @@ pub(super) fn encode(request: &Request<'_>, target: &Target, out: &mut Vec<u8>) 
     let (mut losses, mut notes) = (Losses::default(), ReplyNotes::default());
     losses.drop_extra("", &request.extra);
     let (leading, rest) = request.split_system();
-    let mut arranger = Arranger::new(words, &mut losses, &mut notes);
+    let mut arranger = Arranger::new(words, target, &mut losses, &mut notes);
     let mut system = arranger.system(leading);
     let mut messages = arranger.arrange(rest)?;
     if messages.is_empty() {
@@ -35,13 +35,30 @@ pub(super) fn encode(request: &Request<'_>, target: &Target, out: &mut Vec<u8>) 
         losses.add(format!("{}.role", words.turn()), Approximated);
         messages.push(Message { assistant: false, items: std::mem::take(&mut system) });
     }
+    let begun = messages.last().is_some_and(|message| message.assistant);
+    if begun && target.profile.prefill == Some(false) && target.repairs.turns {
+        losses.add(words.turn(), Approximated);
+        messages.push(Message { assistant: false, items: vec![Item::said(GO_ON)] });
+    }
     let plan = Plan::of(request, target, &messages, words, &mut losses);
-    let mut toolbox = Toolbox::of(request, &messages, plan.on(), &mut losses, &mut notes);
-    let format = format(request, words, &mut system, &mut losses);
-    trim_marks(&mut toolbox, &mut system, &mut messages, &mut losses);
+    let mut toolbox = Toolbox::of(request, target, &messages, plan.on(), &mut losses, &mut notes);
+    let format = format::plan(request, target, plan.on(), &mut toolbox, &mut losses, &mut notes);
+    let format = match format {
+        Format::Unsaid => None,
+        Format::Native(schema) => Some(schema),
+        Format::Said(line) => {
+            system.push(Item::said(line));
+            None
+        }
+    };
+    if target.repairs.bounds {
+        pictures::limit(&mut messages, target.profile.images_max, words, &mut losses);
+        marks::settle(&mut toolbox, &mut system, &mut messages, &mut losses);
+    }
     let sampling = Sampling::of(request, target, plan.on(), words, &mut losses);
-    let stops = stops(request, words, &mut losses);
-    let user = user(request, &mut losses);
+    let stops = stops(request, target, words, &mut losses);
+    let user = user(request, target, &mut losses);
+    let tier = unsaid(request, words, &mut losses);
     Writer::new(out).object(|w| {
         w.key("model").str(&target.model);
         w.key("max_tokens").num(&plan.max_tokens);
@@ -55,6 +72,7 @@ pub(super) fn encode(request: &Request<'_>, target: &Target, out: &mut Vec<u8>) 
         if !stops.is_empty() {
             w.key("stop_sequences").array(|w| stops.iter().for_each(|stop| w.str(stop)));
         }
+        w.opt_str("service_tier", tier);
         if let Some(user) = user {
             w.key("metadata").object(|w| w.key("user_id").str(user));
         }
@@ -92,158 +110,40 @@ fn write_message(message: &Message<'_>, w: &mut Writer<'_>) {
     });
 }
 
-/// The schema to write; any JSON object is asked for in words.
-fn format<'r>(
-    request: &'r Request<'r>,
-    words: Words,
-    system: &mut Vec<Item<'r>>,
-    losses: &mut Losses,
-) -> Option<Raw<'r>> {
-    match request.output_format.as_ref()? {
-        OutputFormat::Text => None,
-        OutputFormat::JsonObject => {
-            losses.add(words.format(), Approximated);
-            system.push(Item::said(JSON_ONLY));
-            None
-        }
-        OutputFormat::JsonSchema { description, schema, .. } => {
-            if description.is_some() {
-                losses.add(format!("{}.description", words.format()), Dropped);
-            }
-            Some(answer_schema(schema, words, losses))
-        }
-        OutputFormat::Opaque(_) => {
-            losses.add(words.format(), Dropped);
-            None
-        }
+/// Counts what this dialect has no words for; gives the tier of processing, for which it has.
+fn unsaid(request: &Request<'_>, words: Words, losses: &mut Losses) -> Option<&'static str> {
+    let said = [
+        (request.metadata.is_some(), words.metadata()),
+        (request.prompt_cache_key.is_some(), "prompt_cache_key"),
+        (request.verbosity.is_some(), words.verbosity()),
+        // The provider keeps no answers.
+        (request.store == Some(true), "store"),
+        (request.logprobs.is_some(), words.logprobs()),
+    ];
+    for (_, name) in said.into_iter().filter(|(said, _)| *said) {
+        losses.add(name, Dropped);
     }
+    let word = request.service_tier.as_deref()?;
+    let tier = super::tier(word);
+    if tier.is_none() {
+        losses.add("service_tier", Dropped);
+    }
+    tier
 }
 
-/// Keeps the first marks of tools and system, which hold longest, and of the messages the last ones.
-fn trim_marks(toolbox: &mut Toolbox<'_>, system: &mut [Item<'_>], messages: &mut [Message<'_>], losses: &mut Losses) {
-    let mut left = CACHE_MARKS_MAX;
-    let mut dropped = false;
-    let mut keep = |set: bool| {
-        let kept = set && left > 0;
-        left -= usize::from(kept);
-        dropped |= set && !kept;
-        kept
-    };
-    for mark in toolbox.tools.iter_mut().filter_map(|tool| tool.mark()) {
-        *mark = mark.take().filter(|_| keep(true));
-    }
-    for mark in system.iter_mut().filter_map(Item::mark) {
-        *mark = mark.take().filter(|_| keep(true));
-    }
-    for item in messages.iter_mut().rev().flat_map(|message| message.items.iter_mut().rev()) {
-        if let Some(mark) = item.mark() {
-            *mark = mark.take().filter(|_| keep(true));
-        }
-        if let Item::Result { content, .. } = item {
-            for mark in content.iter_mut().rev().filter_map(Item::mark) {
-                *mark = mark.take().filter(|_| keep(true));
-            }
-        }
-    }
-    if dropped {
-        losses.add("cache_control", Dropped);
-    }
-}
-
-/// Sampling numbers as the model takes them.
-#[derive(Debug, Default)]
-struct Sampling<'r> {
-    temperature: Option<Num<'r>>,
-    top_p: Option<Num<'r>>,
-    top_k: Option<u64>,
-}
-
-impl<'r> Sampling<'r> {
-    fn of(request: &'r Request<'r>, target: &Target, thinks: bool, words: Words, losses: &mut Losses) -> Self {
-        let asked = &request.sampling;
-        let temperature = words.sampling("temperature", "generationConfig.temperature");
-        let top_p = words.sampling("top_p", "generationConfig.topP");
-        let top_k = words.sampling("top_k", "generationConfig.topK");
-        for (value, name) in [
-            (&asked.presence_penalty, words.sampling("presence_penalty", "generationConfig.presencePenalty")),
-            (&asked.frequency_penalty, words.sampling("frequency_penalty", "generationConfig.frequencyPenalty")),
-        ] {
-            if value.as_ref().is_some_and(|value| value.as_f64() != 0.0) {
-                losses.add(name, Dropped);
-            }
-        }
-        if asked.seed.is_some() {
-            losses.add(words.sampling("seed", "generationConfig.seed"), Dropped);
-        }
-        if request.candidates.as_ref().is_some_and(|n| n.as_u64() != Some(1)) {
-            losses.add(words.candidates(), Dropped);
-        }
-        if Generation::refuses_sampling(&target.model) {
-            for (value, name) in [(&asked.temperature, temperature), (&asked.top_p, top_p), (&asked.top_k, top_k)] {
-                // One is the default of the first two.
-                if value.as_ref().is_some_and(|value| name == top_k || (value.as_f64() - 1.0).abs() > f64::EPSILON) {
-                    losses.add(name, Dropped);
-                }
-            }
-            return Sampling::default();
-        }
-        let mut sent = Sampling {
-            temperature: asked.temperature.as_ref().map(|value| unit(value, temperature, losses)),
-            top_p: asked.top_p.as_ref().map(|value| unit(value, top_p, losses)),
-            top_k: asked.top_k.as_ref().and_then(Num::as_u64),
-        };
-        if asked.top_k.is_some() && sent.top_k.is_none() {
-            losses.add(top_k, Dropped);
-        }
-        if thinks {
-            if sent.temperature.take().is_some_and(|value| (value.as_f64() - 1.0).abs() > f64::EPSILON) {
-                losses.add(temperature, Dropped);
-            }
-            if sent.top_k.take().is_some() {
-                losses.add(top_k, Dropped);
-            }
-            if sent.top_p.take_if(|value| value.as_f64() < 0.95).is_some() {
-                losses.add(top_p, Dropped);
-            }
-        }
-        // Newer models refuse both at once; the temperature is what clients mean more often.
-        if sent.temperature.is_some() && sent.top_p.take().is_some_and(|value| value.as_f64() < 1.0) {
-            losses.add(top_p, Dropped);
-        }
-        sent
-    }
-
-    fn write(&self, w: &mut Writer<'_>) {
-        w.opt_num("temperature", self.temperature.as_ref());
-        w.opt_num("top_p", self.top_p.as_ref());
-        if let Some(top_k) = self.top_k {
-            w.key("top_k").u64(top_k);
-        }
-    }
-}
-
-/// The number, brought between 0 and 1.
-fn unit<'r>(value: &'r Num<'r>, name: &'static str, losses: &mut Losses) -> Num<'r> {
-    let number = value.as_f64();
-    if (0.0..=1.0).contains(&number) {
-        return value.clone();
-    }
-    losses.add(name, Clamped);
-    Num::from(u64::from(number > 1.0))
-}
-
-fn stops<'r>(request: &'r Request<'r>, words: Words, losses: &mut Losses) -> Vec<&'r str> {
-    let (blank, said): (Vec<&str>, Vec<&str>) =
-        request.stop.iter().map(crate::json::Str::as_str).partition(|stop| stop.trim().is_empty());
-    if !blank.is_empty() {
+fn stops<'r>(request: &'r Request<'r>, target: &Target, words: Words, losses: &mut Losses) -> Vec<&'r str> {
+    let bounds = target.repairs.bounds;
+    let refused = |stop: &&str| bounds && (stop.trim().is_empty() || target.profile.stop == Some(false));
+    let (refused, said): (Vec<&str>, Vec<&str>) = request.stop.iter().map(crate::json::Str::as_str).partition(refused);
+    if !refused.is_empty() {
         losses.add(words.stop(), Dropped);
     }
     said
 }
 
-fn user<'r>(request: &'r Request<'r>, losses: &mut Losses) -> Option<&'r str> {
+fn user<'r>(request: &'r Request<'r>, target: &Target, losses: &mut Losses) -> Option<&'r str> {
     let user = request.user.as_deref().filter(|user| !user.is_empty())?;
-    if user.chars().count() > USER_ID_MAX {
+    if target.repairs.bounds && user.chars().count() > USER_ID_MAX {
         losses.add("user", Dropped);
         return None;
     }

@@ -7,7 +7,7 @@ use crate::Dialect;
 use crate::dialects::anthropic::own::{self, JoinParts as _};
 use crate::ir::{Block, BlockKind, CacheMark, ReplyNotes, ToolUse};
 use crate::json::{Raw, Writer};
-use crate::repair::names;
+use crate::repair::{Repairs, names};
 
 /// Longest tool name, in bytes.
 const NAME_MAX: usize = 128;
@@ -49,7 +49,7 @@ pub(in super::super) enum Item<'r> {
         is_error: bool,
         cache: Mark<'r>,
     },
-    /// A thought with this dialect's own seal.
+    /// A thought with this dialect's own seal, or without any for a provider that seals none.
     Thought(&'r Block<'r>),
     /// A part that this dialect alone knows.
     Own(&'r Raw<'r>),
@@ -67,6 +67,10 @@ impl<'r> Item<'r> {
 
     pub(super) fn is_result(&self) -> bool {
         matches!(self, Item::Result { .. })
+    }
+
+    pub(super) fn is_picture(&self) -> bool {
+        matches!(self, Item::Medium { medium, .. } if medium.is_picture())
     }
 
     pub(super) fn is_sealed_thought(&self) -> bool {
@@ -144,7 +148,10 @@ pub(super) fn mark<'r>(cache: Option<&'r CacheMark<'r>>) -> Mark<'r> {
 }
 
 /// The tool's name as the target takes it; a changed one is noted for the answer.
-pub(super) fn sent_name(name: &str, notes: &mut ReplyNotes) -> String {
+pub(super) fn sent_name(name: &str, repairs: Repairs, notes: &mut ReplyNotes) -> String {
+    if !repairs.names {
+        return name.to_owned();
+    }
     let sent = names::tool_name(name, NAME_MAX, names::is_plain);
     if sent != name && !notes.tool_names.iter().any(|(known, _)| *known == sent) {
         notes.tool_names.push((sent.clone().into_owned(), name.to_owned()));

@@ -68,6 +68,10 @@ impl<'r> Medium<'r> {
         Ok(Medium { kind: "document", source, title: media.name.as_deref() })
     }
 
+    pub(super) fn is_picture(&self) -> bool {
+        self.kind == "image"
+    }
+
     /// Writes `type`, `source` and `title`.
     pub(super) fn write(&self, w: &mut Writer<'_>) {
         w.key("type").str(self.kind);

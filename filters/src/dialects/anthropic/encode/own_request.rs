@@ -2,9 +2,7 @@
 
 use super::thinking;
 use crate::dialects::anthropic::own;
-use crate::dialects::anthropic::wire::{
-    MetadataWire, OutputConfigWire, block_form, request_form, tool_form, turn_form,
-};
+use crate::dialects::anthropic::wire::{MetadataWire, OutputConfigWire, request_form, tool_form, turn_form};
 use crate::dialects::{Encoded, Target};
 use crate::ir::LossKind::{Approximated, Dropped};
 use crate::ir::{
@@ -16,11 +14,19 @@ use crate::json::{Extra, Raw, Writer};
 /// Writes the request as it came, without the thoughts that the provider cannot read.
 pub(super) fn encode(request: &Request<'_>, target: &Target, out: &mut Vec<u8>) -> Encoded {
     let mut losses = Losses::default();
-    let unreadable = request.turns.iter().flat_map(|turn| &turn.blocks).any(|block| !own::is_sendable(block));
+    let unsealed = target.quirks.reasoning_content;
+    let said = || request.turns.iter().flat_map(|turn| &turn.blocks);
+    let unreadable = said().any(|block| !own::is_sendable(block, unsealed));
     if unreadable {
         losses.add("messages[].content[].thinking", Dropped);
     }
-    let calm = unreadable && wants_thoughts(request) && !thinking::is_open_loop_sealed(&request.turns);
+    if said().any(own::has_foreign_citations) {
+        losses.add("messages[].content[].citations", Dropped);
+    }
+    let calm = unreadable
+        && target.repairs.tool_loops
+        && wants_thoughts(request)
+        && !thinking::is_open_loop_sealed(&request.turns);
     if calm {
         losses.add("thinking", Dropped);
     }
@@ -32,8 +38,8 @@ pub(super) fn encode(request: &Request<'_>, target: &Target, out: &mut Vec<u8>) 
         }
         let at = request.turns.iter().position(|turn| !in_system(turn)).unwrap_or(request.turns.len());
         let (system, messages) = request.turns.split_at(at);
-        write_system(system, w);
-        w.key("messages").array(|w| messages.iter().for_each(|turn| message(turn, w)));
+        write_system(system, unsealed, w);
+        w.key("messages").array(|w| messages.iter().for_each(|turn| message(turn, unsealed, w)));
         if !request.tools.is_empty() || request.form & request_form::NO_TOOLS != 0 {
             w.key("tools").array(|w| request.tools.iter().for_each(|tool| write_tool(tool, w)));
         }
@@ -51,6 +57,7 @@ pub(super) fn encode(request: &Request<'_>, target: &Target, out: &mut Vec<u8>) 
             write_thinking(config, w);
         }
         output(request, w);
+        w.opt_str("service_tier", request.service_tier.as_deref().and_then(super::tier));
         for (key, value) in request.extra.iter().filter(|(key, _)| !matches!(*key, "metadata" | "output_config")) {
             // Editing thoughts away is refused when there is no thinking.
             if calm && key == "context_management" && value.get().contains("clear_thinking") {
@@ -80,21 +87,21 @@ fn in_system(turn: &Turn<'_>) -> bool {
     turn.role.is_system() && turn.form & turn_form::MESSAGE == 0
 }
 
-fn write_system(turns: &[Turn<'_>], w: &mut Writer<'_>) {
+fn write_system(turns: &[Turn<'_>], unsealed: bool, w: &mut Writer<'_>) {
     match turns {
         [] => {}
         [turn] => {
             w.key("system");
-            content(turn, w);
+            content(turn, unsealed, w);
         }
         // Decoding gives one at most; a caller may have put its own before it.
-        turns => w.key("system").array(|w| turns.iter().for_each(|turn| blocks(turn, w))),
+        turns => w.key("system").array(|w| turns.iter().for_each(|turn| blocks(turn, unsealed, w))),
     }
 }
 
-fn message(turn: &Turn<'_>, w: &mut Writer<'_>) {
+fn message(turn: &Turn<'_>, unsealed: bool, w: &mut Writer<'_>) {
     // A turn of which nothing can be sent is no message; the protocol takes two of one role in a row.
-    if !turn.blocks.is_empty() && !turn.blocks.iter().any(own::is_sendable) {
+    if !turn.blocks.is_empty() && !turn.blocks.iter().any(|block| own::is_sendable(block, unsealed)) {
         return;
     }
     w.object(|w| {
@@ -104,20 +111,20 @@ fn message(turn: &Turn<'_>, w: &mut Writer<'_>) {
             Role::System | Role::Developer => "system",
         });
         w.key("content");
-        content(turn, w);
+        content(turn, unsealed, w);
         w.extra(&turn.extra);
     });
 }
 
-fn content(turn: &Turn<'_>, w: &mut Writer<'_>) {
+fn content(turn: &Turn<'_>, unsealed: bool, w: &mut Writer<'_>) {
     match turn.blocks.as_slice() {
         [Block { kind: BlockKind::Text { text, .. }, .. }] if turn.form & turn_form::STRING != 0 => w.str(text),
-        _ => w.array(|w| blocks(turn, w)),
+        _ => w.array(|w| blocks(turn, unsealed, w)),
     }
 }
 
-fn blocks(turn: &Turn<'_>, w: &mut Writer<'_>) {
-    let sent = |block: &&Block<'_>| own::is_sendable(block) && block.form & block_form::STOP_DETAILS == 0;
+fn blocks(turn: &Turn<'_>, unsealed: bool, w: &mut Writer<'_>) {
+    let sent = |block: &&Block<'_>| own::is_sendable(block, unsealed) && own::is_written(block);
     turn.blocks.iter().filter(sent).for_each(|block| own::block(block, w));
 }
 

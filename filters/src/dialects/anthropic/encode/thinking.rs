@@ -1,8 +1,8 @@
 //! How the target shall think, and what thinking forbids.
 //!
-//! Models up to 4.5 take a budget of tokens (`enabled`), later ones choose it themselves (`adaptive`) and take an effort
-//! in words; from 4.7 on they refuse a budget, and sampling numbers too. Names that say no version (compatible servers)
-//! are taken for the budget kind, which is the older and the wider known one.
+//! What the model takes is in its profile: a budget of tokens (`enabled`), or a choice of its own (`adaptive`) with an
+//! effort in words, or no thinking at all. A model that nothing is known of is taken for the budget kind, which is the
+//! older and the wider known one.
 //!
 //! With a budget the assistant's turn of an open tool loop must begin with its own sealed thought. When the loop was
 //! made elsewhere there is none, and inventing one is refused: thinking is off for that request.
@@ -14,37 +14,10 @@ use crate::dialects::anthropic::own;
 use crate::ir::LossKind::{Approximated, Clamped, Dropped};
 use crate::ir::{BlockKind, Effort, Losses, ReasoningConfig, Request, Role, Turn};
 use crate::json::{Num, Writer};
+use crate::profiles::ThinkingControl;
 
-/// Smallest budget that the provider takes, in tokens.
+/// Smallest budget that the provider takes, in tokens, where the profile does not say.
 const BUDGET_MIN: u64 = 1_024;
-
-/// What a model's name tells of its rules.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Generation(u32, u32);
-
-impl Generation {
-    /// Major and minor version of a name such as `claude-opus-4-8` or `claude-3-7-sonnet-20250219`.
-    pub(super) fn of(model: &str) -> Option<Self> {
-        let model = model.to_ascii_lowercase();
-        let (_, name) = model.split_once("claude-")?;
-        // Dates have eight digits, versions one or two.
-        let mut numbers = name
-            .split(['-', '.', '@'])
-            .skip_while(|part| part.parse::<u8>().is_err())
-            .map_while(|part| part.parse::<u8>().ok().filter(|_| part.len() <= 2));
-        Some(Generation(numbers.next()?.into(), numbers.next().unwrap_or(0).into()))
-    }
-
-    /// Whether the model chooses its budget itself.
-    fn is_adaptive(model: &str) -> bool {
-        Self::of(model).is_some_and(|version| version >= Generation(4, 6))
-    }
-
-    /// Whether the model refuses `temperature`, `top_p` and `top_k`.
-    pub(super) fn refuses_sampling(model: &str) -> bool {
-        Self::of(model).is_some_and(|version| version >= Generation(4, 7))
-    }
-}
 
 /// The `thinking` member to write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,25 +47,22 @@ impl<'r> Plan<'r> {
         words: Words,
         losses: &mut Losses,
     ) -> Self {
-        let default = target.quirks.default_max_output_tokens.max(1);
-        let cap = request.max_output_tokens.clone();
-        let mut plan = Plan { thinking: Thinking::Unsaid, effort: None, max_tokens: Num::from(default) };
+        let mut plan = Plan { thinking: Thinking::Unsaid, effort: None, max_tokens: Num::from(0) };
         if let Some(config) = &request.reasoning {
             losses.drop_extra(words.reasoning(), &config.extra);
             plan.ask(config, target, words, losses);
         }
-        if matches!(plan.thinking, Thinking::Budget(_)) && has_unsealed_loop(messages) {
+        if matches!(plan.thinking, Thinking::Budget(_)) && target.repairs.tool_loops && has_unsealed_loop(messages) {
             losses.add(words.reasoning(), Dropped);
             plan.thinking = Thinking::Disabled;
         }
-        let on = matches!(plan.thinking, Thinking::Budget(_) | Thinking::Adaptive { .. });
-        if on && messages.last().is_some_and(|message| message.assistant) {
+        if plan.on() && target.repairs.turns && messages.last().is_some_and(|message| message.assistant) {
             // An answer that was begun for the model cannot be gone on with while thinking.
             losses.add(words.reasoning(), Dropped);
             plan.thinking = Thinking::Disabled;
             plan.effort = None;
         }
-        plan.fit(cap, default, words, losses);
+        plan.fit(request.max_output_tokens.as_ref(), target, words, losses);
         plan
     }
 
@@ -102,22 +72,42 @@ impl<'r> Plan<'r> {
     }
 
     fn ask(&mut self, config: &ReasoningConfig<'_>, target: &Target, words: Words, losses: &mut Losses) {
+        let (profile, bounds) = (&target.profile, target.repairs.bounds);
         let budget = config.budget.as_ref();
         let tokens = budget.and_then(Num::as_u64);
         let dynamic = config.adaptive || budget.and_then(Num::as_i64).is_some_and(|tokens| tokens < 0);
-        if config.enabled == Some(false) || config.effort == Some(Effort::None) || tokens == Some(0) {
-            self.thinking = Thinking::Disabled;
-            return;
-        }
-        if config.effort.is_none() && config.enabled != Some(true) && tokens.is_none() && !dynamic {
+        let off = config.enabled == Some(false) || config.effort == Some(Effort::None) || tokens == Some(0);
+        if !off && config.effort.is_none() && config.enabled != Some(true) && tokens.is_none() && !dynamic {
             // Only how to show it was said.
             return;
         }
-        if Generation::is_adaptive(&target.model) {
+        let adaptive = match profile.thinking {
+            Some(ThinkingControl::None) if bounds => {
+                if !off {
+                    losses.add(words.reasoning(), Dropped);
+                }
+                return;
+            }
+            control => control == Some(ThinkingControl::Adaptive),
+        };
+        if off && profile.thinking_off == Some(false) && bounds {
+            // The least that the model can do.
+            losses.add(words.reasoning(), Clamped);
+            self.effort = effort_word(profile.effort_min.unwrap_or(Effort::Low)).filter(|_| adaptive);
+            self.thinking = if adaptive { Thinking::Adaptive { shown: None } } else { Thinking::Budget(0) };
+        } else if off {
+            self.thinking = Thinking::Disabled;
+        } else if adaptive {
             if config.effort.is_none() && tokens.is_some() || config.effort == Some(Effort::Minimal) {
                 losses.add(words.reasoning(), Approximated);
             }
-            let effort = config.effort.or_else(|| tokens.map(Effort::from_budget));
+            let effort = config.effort.or_else(|| tokens.map(Effort::from_budget)).map(|asked| {
+                let most = asked.min(profile.effort_max.unwrap_or(asked));
+                if most != asked && bounds {
+                    losses.add(words.reasoning(), Clamped);
+                }
+                if bounds { most } else { asked }
+            });
             self.effort = effort.and_then(effort_word);
             self.thinking = Thinking::Adaptive { shown: config.visible };
         } else {
@@ -126,36 +116,43 @@ impl<'r> Plan<'r> {
         }
     }
 
-    /// Makes the cap hold the budget: the client's cap stays and the budget shrinks; without one the cap grows.
-    fn fit(&mut self, cap: Option<Num<'r>>, default: u64, words: Words, losses: &mut Losses) {
-        let room = cap.as_ref().map(|cap| cap.as_u64().unwrap_or(default));
-        if let Thinking::Budget(asked) = self.thinking {
-            let budget = asked.max(BUDGET_MIN);
-            let fitted = match room {
-                Some(room) if room <= BUDGET_MIN => None,
-                // Half of it for the thoughts leaves half for the answer.
-                Some(room) if budget >= room => Some((room / 2).max(BUDGET_MIN)),
-                _ => Some(budget),
-            };
-            match fitted {
-                Some(budget) => {
-                    if budget != asked {
-                        losses.add(words.reasoning(), Clamped);
-                    }
-                    self.thinking = Thinking::Budget(budget);
-                    if room.is_none() && budget >= default {
-                        self.max_tokens = Num::from(budget.saturating_add(default));
-                    }
-                }
-                None => {
-                    losses.add(words.reasoning(), Dropped);
-                    self.thinking = Thinking::Disabled;
-                }
-            }
+    /// Makes the cap fit the model, and the budget the cap: the client's cap stays and the budget shrinks; without one
+    /// the cap grows. The default cap is not the model's own, since cap and prompt together must fit into the context.
+    fn fit(&mut self, cap: Option<&'r Num<'r>>, target: &Target, words: Words, losses: &mut Losses) {
+        let (profile, bounds) = (&target.profile, target.repairs.bounds);
+        let ceiling = profile.output_tokens_max.filter(|_| bounds).unwrap_or(u64::MAX).max(1);
+        let default = target.quirks.default_max_output_tokens.clamp(1, ceiling);
+        let room = cap.map(|cap| cap.as_u64().unwrap_or(default).min(ceiling));
+        // Whole numbers written as `4096.0` are refused.
+        self.max_tokens = match cap {
+            None => Num::from(default),
+            Some(cap) => cap.as_u64().map_or_else(|| cap.clone(), |cap| Num::from(cap.min(ceiling))),
+        };
+        if cap.and_then(Num::as_u64).is_some_and(|cap| cap > ceiling) {
+            losses.add(words.cap(), Clamped);
         }
-        if let Some(cap) = cap {
-            // Whole numbers written as `4096.0` are refused.
-            self.max_tokens = cap.as_u64().map_or(cap, Num::from);
+        let Thinking::Budget(asked) = self.thinking else { return };
+        let least = profile.thinking_budget_min.unwrap_or(BUDGET_MIN);
+        let most = profile.thinking_budget_max.unwrap_or(u64::MAX).max(least);
+        let budget = if bounds { asked.clamp(least, most) } else { asked };
+        let within = room.unwrap_or(ceiling);
+        let fitted = match budget {
+            budget if !bounds => budget,
+            _ if within <= least => {
+                losses.add(words.reasoning(), Dropped);
+                self.thinking = Thinking::Disabled;
+                return;
+            }
+            // Half of it for the thoughts leaves half for the answer.
+            budget if budget >= within => (within / 2).max(least),
+            budget => budget,
+        };
+        if fitted != asked {
+            losses.add(words.reasoning(), Clamped);
+        }
+        self.thinking = Thinking::Budget(fitted);
+        if room.is_none() && fitted >= default {
+            self.max_tokens = Num::from(fitted.saturating_add(default).min(ceiling));
         }
     }
 

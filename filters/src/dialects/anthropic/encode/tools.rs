@@ -7,18 +7,26 @@ use serde_json::{Map, Value, json};
 use super::items::{Item, Mark, Message, mark, sent_name};
 use super::words::Words;
 use crate::Dialect;
+use crate::dialects::anthropic::notes;
+use crate::dialects::{Target, read_web_search};
 use crate::ir::LossKind::{Approximated, Dropped};
-use crate::ir::{Losses, ReplyNotes, Request, Tool, ToolChoice, ToolKind};
+use crate::ir::{Losses, ReplyNotes, Request, Tool, ToolChoice, ToolKind, WebSearch};
 use crate::json::{Raw, Writer};
+use crate::repair::Repairs;
 
 /// Deepest schema that is walked, in levels; below it a schema stays as it is.
 const SCHEMA_DEPTH_MAX: usize = 64;
+
+/// Name of the tool whose arguments are the answer.
+const ANSWER_TOOL: &str = "json_answer";
+/// What it does.
+const ANSWER_TOOL_SAYS: &str = "Gives the final answer to the user.";
 
 /// One of the body's `tools`.
 #[derive(Debug)]
 pub(super) enum Sent<'r> {
     Function { name: String, description: Option<Cow<'r, str>>, schema: Raw<'r>, strict: bool, cache: Mark<'r> },
-    WebSearch,
+    WebSearch(WebSearch<'r>),
 }
 
 /// The body's `tools` and `tool_choice`.
@@ -27,54 +35,70 @@ pub(super) struct Toolbox<'r> {
     pub(super) tools: Vec<Sent<'r>>,
     choice: Option<(&'static str, Option<String>)>,
     serial: bool,
+    repairs: Repairs,
 }
 
 impl<'r> Toolbox<'r> {
     pub(super) fn of(
         request: &'r Request<'r>,
+        target: &Target,
         messages: &[Message<'_>],
         thinks: bool,
         losses: &mut Losses,
-        notes: &mut ReplyNotes,
+        undo: &mut ReplyNotes,
     ) -> Self {
         let words = Words(request.origin);
-        let mut toolbox = Toolbox::default();
+        let mut toolbox = Toolbox { repairs: target.repairs, ..Toolbox::default() };
         for tool in request.tools.iter().filter(|tool| is_allowed(tool, request.tool_choice.as_ref())) {
-            toolbox.add(tool, words, losses, notes);
+            toolbox.add(tool, words, losses, undo);
         }
-        toolbox.choose(request, thinks, words, losses, notes);
+        toolbox.choose(request, thinks, words, losses, undo);
         if toolbox.tools.is_empty() {
             toolbox.declare_used(messages);
         }
         toolbox
     }
 
-    fn add(&mut self, tool: &'r Tool<'r>, words: Words, losses: &mut Losses, notes: &mut ReplyNotes) {
+    fn add(&mut self, tool: &'r Tool<'r>, words: Words, losses: &mut Losses, undo: &mut ReplyNotes) {
         losses.drop_extra("tools[]", &tool.extra);
-        let cache = mark(tool.cache.as_ref());
+        let (cache, repairs) = (mark(tool.cache.as_ref()), self.repairs);
         let description = tool.description.as_deref().filter(|text| !text.is_empty()).map(Cow::Borrowed);
         let sent = match &tool.kind {
             ToolKind::Function { parameters } => Sent::Function {
-                name: sent_name(&tool.name, notes),
+                name: sent_name(&tool.name, repairs, undo),
                 description,
-                schema: input_schema(parameters.as_ref(), words, losses),
-                strict: is_strict(tool, parameters.as_ref(), losses),
+                schema: match parameters {
+                    Some(schema) if !repairs.schemas => schema.reborrow(),
+                    parameters => input_schema(parameters.as_ref(), words, losses),
+                },
+                strict: if repairs.schemas {
+                    is_strict(tool, parameters.as_ref(), losses)
+                } else {
+                    tool.strict == Some(true)
+                },
                 cache,
             },
             ToolKind::Custom { format } => {
-                let name = sent_name(&tool.name, notes);
-                notes.wrapped_custom.push(name.clone());
+                let name = sent_name(&tool.name, repairs, undo);
+                undo.wrapped_custom.push(name.clone());
                 if format.is_some() {
                     losses.add("tools[].format", Approximated);
                 }
                 let description = custom_description(description, format.as_ref());
                 Sent::Function { name, description, schema: wrapped_schema(), strict: false, cache }
             }
-            ToolKind::Hosted { .. } if is_web_search(&tool.name) => {
-                losses.add(format!("tools[].{}", tool.name), Approximated);
-                Sent::WebSearch
-            }
-            ToolKind::Hosted { .. } => return losses.add(format!("tools[].{}", tool.name), Dropped),
+            ToolKind::Hosted { .. } => match web_search(tool, words.0) {
+                Some(search) => {
+                    if search.context_size.is_some() {
+                        losses.add("tools[].search_context_size", Dropped);
+                    }
+                    if !search.allowed_domains.is_empty() && !search.blocked_domains.is_empty() {
+                        losses.add("tools[].blocked_domains", Dropped);
+                    }
+                    Sent::WebSearch(search)
+                }
+                None => return losses.add(format!("tools[].{}", tool.name), Dropped),
+            },
         };
         // The provider refuses two tools of one name.
         if self.tools.iter().any(|known| known.name() == sent.name()) {
@@ -89,14 +113,14 @@ impl<'r> Toolbox<'r> {
         thinks: bool,
         words: Words,
         losses: &mut Losses,
-        notes: &mut ReplyNotes,
+        undo: &mut ReplyNotes,
     ) {
         let choice = match &request.tool_choice {
             None => None,
             Some(ToolChoice::Auto) => Some(("auto", None)),
             Some(ToolChoice::None) => Some(("none", None)),
             Some(ToolChoice::Required) => Some(("any", None)),
-            Some(ToolChoice::Named(name)) => Some(("tool", Some(sent_name(name, notes)))),
+            Some(ToolChoice::Named(name)) => Some(("tool", Some(sent_name(name, self.repairs, undo)))),
             // The others are not sent at all, which says the same.
             Some(ToolChoice::Among { required, .. }) => {
                 losses.add(words.tool_choice(), Approximated);
@@ -115,11 +139,36 @@ impl<'r> Toolbox<'r> {
             return;
         }
         self.choice = choice;
-        if forced && thinks {
+        if forced && thinks && self.repairs.bounds {
             losses.add(words.tool_choice(), Approximated);
             self.choice = Some(("auto", None));
         }
         self.serial = request.parallel_tool_calls == Some(false);
+    }
+
+    /// Declares a tool whose arguments are the answer itself, and makes the model call it, or another of the client's;
+    /// gives its name. Not where the client forces a call of its own, nor for a schema of no object.
+    pub(super) fn answer_tool(&mut self, schema: &'r Raw<'r>, description: Option<&str>) -> Option<String> {
+        let is_object = schema.to_value().get("type").and_then(Value::as_str) == Some("object");
+        if !is_object || matches!(self.choice, Some(("tool", _))) {
+            return None;
+        }
+        let mut name = ANSWER_TOOL.to_owned();
+        // Ends within as many rounds as there are tools.
+        while self.tools.iter().any(|tool| tool.name() == name) {
+            name.push('_');
+        }
+        let others = !self.tools.is_empty() && !matches!(self.choice, Some(("none", _)));
+        self.choice = Some(if others { ("any", None) } else { ("tool", Some(name.clone())) });
+        let said = description.map(|text| format!("{ANSWER_TOOL_SAYS} {text}"));
+        self.tools.push(Sent::Function {
+            name: name.clone(),
+            description: Some(said.map_or(Cow::Borrowed(ANSWER_TOOL_SAYS), Cow::Owned)),
+            schema: schema.reborrow(),
+            strict: false,
+            cache: None,
+        });
+        Some(name)
     }
 
     /// A history with calls needs tools even when no more calls are wanted: the names alone are declared, and barred.
@@ -163,7 +212,7 @@ impl<'r> Sent<'r> {
     fn name(&self) -> &str {
         match self {
             Sent::Function { name, .. } => name,
-            Sent::WebSearch => "web_search",
+            Sent::WebSearch(_) => "web_search",
         }
     }
 
@@ -171,17 +220,14 @@ impl<'r> Sent<'r> {
     pub(super) fn mark(&mut self) -> Option<&mut Mark<'r>> {
         match self {
             Sent::Function { cache, .. } => Some(cache),
-            Sent::WebSearch => None,
+            Sent::WebSearch(_) => None,
         }
     }
 
     fn write(&self, w: &mut Writer<'_>) {
-        w.object(|w| match self {
-            Sent::WebSearch => {
-                w.key("type").str("web_search_20250305");
-                w.key("name").str("web_search");
-            }
-            Sent::Function { name, description, schema, strict, cache } => {
+        match self {
+            Sent::WebSearch(search) => notes::write_web_search(search, w),
+            Sent::Function { name, description, schema, strict, cache } => w.object(|w| {
                 w.key("name").str(name);
                 w.opt_str("description", description.as_deref());
                 w.key("input_schema").raw(schema);
@@ -189,8 +235,8 @@ impl<'r> Sent<'r> {
                     w.key("strict").bool(true);
                 }
                 w.opt_raw("cache_control", *cache);
-            }
-        });
+            }),
+        }
     }
 }
 
@@ -201,9 +247,12 @@ fn is_allowed(tool: &Tool<'_>, choice: Option<&ToolChoice<'_>>) -> bool {
     }
 }
 
-/// OpenAI's and Gemini's names of web search.
-fn is_web_search(name: &str) -> bool {
-    name.starts_with("web_search") || matches!(name, "googleSearch" | "google_search" | "googleSearchRetrieval")
+/// The tool as a web search, when it is one.
+fn web_search<'r>(tool: &'r Tool<'r>, origin: Dialect) -> Option<WebSearch<'r>> {
+    // Names that say it without being read: a search that nothing more is known of is one all the same.
+    let named = tool.name.starts_with("web_search")
+        || matches!(tool.name.as_str(), "googleSearch" | "google_search" | "googleSearchRetrieval");
+    read_web_search(origin, tool).or_else(|| named.then(WebSearch::default))
 }
 
 fn custom_description<'r>(description: Option<Cow<'r, str>>, format: Option<&Raw<'_>>) -> Option<Cow<'r, str>> {

@@ -46,6 +46,35 @@ impl Words {
         }
     }
 
+    /// The cap of the answer.
+    pub(super) fn cap(self) -> &'static str {
+        match self.0 {
+            Dialect::OpenAiChat => "max_completion_tokens",
+            Dialect::OpenAiResponses => "max_output_tokens",
+            Dialect::Anthropic => "max_tokens",
+            Dialect::Gemini => "generationConfig.maxOutputTokens",
+        }
+    }
+
+    /// The wish for log probabilities.
+    pub(super) fn logprobs(self) -> &'static str {
+        match self.0 {
+            Dialect::Gemini => "generationConfig.responseLogprobs",
+            Dialect::OpenAiResponses => "top_logprobs",
+            _ => "logprobs",
+        }
+    }
+
+    /// How much to say.
+    pub(super) fn verbosity(self) -> &'static str {
+        if self.0 == Dialect::OpenAiResponses { "text.verbosity" } else { "verbosity" }
+    }
+
+    /// Labels for the operator's books.
+    pub(super) fn metadata(self) -> &'static str {
+        if self.0 == Dialect::Gemini { "labels" } else { "metadata" }
+    }
+
     /// The form of the answer.
     pub(super) fn format(self) -> &'static str {
         match self.0 {

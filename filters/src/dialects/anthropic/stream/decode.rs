@@ -16,6 +16,9 @@ use crate::wire_object;
 /// Blocks open at a time; the protocol has one. More are dropped.
 const BLOCKS_OPEN_MAX: usize = 64;
 
+/// Citations held of one block; more are dropped.
+const CITATIONS_HELD_MAX: usize = 1_024;
+
 wire_object! {
     struct Frame<'a> {
         kind: Str<'a> = "type",
@@ -80,8 +83,9 @@ pub struct StreamDecoder {
 
 #[derive(Debug)]
 enum OpenBlock {
-    /// Passed on as it comes.
-    Live { index: u32 },
+    /// Passed on as it comes, but for the citations: they come before the text, and other dialects say behind it which
+    /// part of it they are of.
+    Live { index: u32, cited: Vec<Raw<'static>> },
     /// A call whose input may stand whole in its start, as some compatible servers write it.
     Call { index: u32, whole: Option<String> },
     /// Held until complete: its members and the pieces of its input.
@@ -216,17 +220,15 @@ impl StreamDecoder {
         for text in [wire.text, wire.thinking].into_iter().flatten().filter(|text| !text.is_empty()) {
             push(Delta::Text(text));
         }
-        for raw in wire.citations.as_ref().and_then(Raw::read::<Vec<Raw<'_>>>).unwrap_or_default() {
-            push(Delta::Citation { dialect: Dialect::Anthropic, raw });
-        }
         for seal in [wire.signature, wire.data].into_iter().flatten().filter(|seal| !seal.is_empty()) {
             push(Delta::Signature(Signature::from_slot(Dialect::Anthropic, seal)));
         }
-        Some(OpenBlock::Live { index })
+        let cited = wire.citations.as_ref().and_then(Raw::read::<Vec<Raw<'_>>>).unwrap_or_default();
+        Some(OpenBlock::Live { index, cited: cited.into_iter().map(Raw::into_owned).collect() })
     }
 
     fn delta(&mut self, frame: &mut Frame<'_>, sink: &mut Sink<'_>) {
-        let Some(delta) = frame.delta.take() else { return };
+        let Some(mut delta) = frame.delta.take() else { return };
         let index = match self.open.get_mut(&frame.index.unwrap_or(0)) {
             None => return,
             Some(OpenBlock::Held { members, input }) => return grow_held(members, input, delta),
@@ -236,7 +238,12 @@ impl StreamDecoder {
                 *whole = None;
                 return self.guard.push(Event::Delta { index: *index, delta: Delta::Input(piece) }, sink);
             }
-            Some(OpenBlock::Live { index }) => *index,
+            Some(OpenBlock::Live { index, cited }) => {
+                if let Some(raw) = delta.citation.take().filter(|_| cited.len() < CITATIONS_HELD_MAX) {
+                    cited.push(raw.into_owned());
+                }
+                *index
+            }
         };
         let delta = match delta.kind.as_deref() {
             Some("text_delta") => delta.text.map(Delta::Text),
@@ -245,7 +252,6 @@ impl StreamDecoder {
                 .signature
                 .filter(|seal| !seal.is_empty())
                 .map(|seal| Delta::Signature(Signature::from_slot(Dialect::Anthropic, seal))),
-            Some("citations_delta") => delta.citation.map(|raw| Delta::Citation { dialect: Dialect::Anthropic, raw }),
             _ => None,
         };
         if let Some(delta) = delta {
@@ -256,7 +262,13 @@ impl StreamDecoder {
     fn block_stop(&mut self, at: u64, sink: &mut Sink<'_>) {
         match self.open.remove(&at) {
             None => {}
-            Some(OpenBlock::Live { index }) => self.guard.push(Event::BlockStop { index }, sink),
+            Some(OpenBlock::Live { index, cited }) => {
+                for raw in cited {
+                    let delta = Delta::Citation { dialect: Dialect::Anthropic, raw };
+                    self.guard.push(Event::Delta { index, delta }, sink);
+                }
+                self.guard.push(Event::BlockStop { index }, sink);
+            }
             Some(OpenBlock::Call { index, whole }) => {
                 if let Some(input) = whole {
                     self.guard.push(Event::Delta { index, delta: Delta::Input(Str::from(input)) }, sink);

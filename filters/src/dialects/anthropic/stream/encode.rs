@@ -3,7 +3,7 @@
 use super::open::Open;
 use crate::dialects::anthropic::{error, stop, usage};
 use crate::ir::stream::{BlockStart, Event, OneOpen};
-use crate::ir::{ApiError, Losses, ReplyContext, StopReason, Usage};
+use crate::ir::{ApiError, LossKind, Losses, ReplyContext, StopReason, Usage};
 use crate::json::Writer;
 use crate::sse;
 
@@ -60,6 +60,10 @@ impl StreamEncoder {
     /// Writes what one guarded event says. After `End` or `Error` the terminal is written, and nothing after it.
     pub fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
         let state = &mut self.state;
+        if matches!(event, Event::BlockStart { choice: 1.., .. }) {
+            // The protocol has one answer.
+            state.losses.add("choices[]", LossKind::Dropped);
+        }
         self.order.push(event, &mut |event| state.event(event, out));
     }
 
@@ -91,11 +95,11 @@ impl State {
                 self.begin(out);
                 self.close(out);
                 self.called |= matches!(block, BlockStart::ToolUse { .. });
-                self.open = Some(Open::begin(block, &mut self.next, out));
+                self.open = Some(Open::begin(block, &mut self.next, &mut self.losses, out));
             }
             Event::Delta { delta, .. } => {
                 if let Some(open) = &mut self.open {
-                    open.grow(delta, &mut self.next, out);
+                    open.grow(delta, &mut self.next, &mut self.losses, out);
                 }
             }
             Event::BlockStop { .. } => self.close(out),

@@ -1,8 +1,11 @@
 //! The block that is being written.
 
 use crate::Dialect;
+use crate::dialects::anthropic::{answer, notes, own};
+use crate::dialects::read_citations;
+use crate::ir::LossKind::{Approximated, Dropped};
 use crate::ir::stream::{BlockStart, Delta};
-use crate::ir::{Signature, ToolUseKind};
+use crate::ir::{Citation, Losses, Signature, ToolUseKind};
 use crate::json::{Raw, Writer};
 use crate::sse;
 use crate::wire_object;
@@ -13,6 +16,9 @@ wire_object! {
         input: Raw<'a> = "input",
     }
 }
+
+/// Bytes kept of a block's text, in which citations are looked up.
+const TEXT_BYTES_MAX: usize = 1 << 20;
 
 /// What kind of block is open on the client's side.
 #[derive(Debug)]
@@ -38,12 +44,21 @@ pub(super) struct Open {
     next_part: bool,
     /// Its seal, for the slot of this dialect.
     seal: Option<Signature<'static>>,
+    /// Its text so far.
+    said: String,
 }
 
 impl Open {
     /// Opens a block; `next` is the number of the next block and grows with each one begun.
-    pub(super) fn begin(block: BlockStart<'_>, next: &mut u32, out: &mut Vec<u8>) -> Self {
-        let mut open = Open { kind: Kind::Silent, begun: false, any_input: false, next_part: false, seal: None };
+    pub(super) fn begin(block: BlockStart<'_>, next: &mut u32, losses: &mut Losses, out: &mut Vec<u8>) -> Self {
+        let mut open = Open {
+            kind: Kind::Silent,
+            begun: false,
+            any_input: false,
+            next_part: false,
+            seal: None,
+            said: String::new(),
+        };
         match block {
             BlockStart::Text | BlockStart::Refusal => open.kind = Kind::Text,
             BlockStart::Reasoning { redacted: true, .. } => open.kind = Kind::Redacted,
@@ -61,18 +76,19 @@ impl Open {
                 });
             }
             BlockStart::Image(medium) => {
-                let note = super::super::response::medium_note(medium.mime.as_deref());
+                losses.add(answer::medium_kind(&medium), Dropped);
+                let note = answer::medium_note(medium.mime.as_deref());
                 open.kind = Kind::Text;
                 open.text(&note, next, out);
             }
             BlockStart::Opaque { dialect: Dialect::Anthropic, raw } => whole(&raw, next, out),
-            BlockStart::Opaque { .. } => {}
+            BlockStart::Opaque { dialect, raw } => losses.add(answer::opaque_path(dialect, &raw), Dropped),
         }
         open
     }
 
     /// Adds to the block.
-    pub(super) fn grow(&mut self, delta: Delta<'_>, next: &mut u32, out: &mut Vec<u8>) {
+    pub(super) fn grow(&mut self, delta: Delta<'_>, next: &mut u32, losses: &mut Losses, out: &mut Vec<u8>) {
         match delta {
             Delta::Text(text) => self.text(&text, next, out),
             Delta::NextPart => self.next_part = self.begun,
@@ -85,7 +101,36 @@ impl Open {
                     w.key("citation").raw(&raw);
                 });
             }
-            Delta::Citation { .. } | Delta::Logprobs { .. } => {}
+            Delta::Citation { dialect, raw } => {
+                let cited = read_citations(dialect, &raw, &self.said);
+                self.cite(dialect, cited, next, losses, out);
+            }
+            Delta::Logprobs { dialect, .. } => losses.add(answer::logprobs_path(dialect), Dropped),
+        }
+    }
+
+    /// Citations of another dialect. What was written is one block by now, so they are of the whole of it.
+    fn cite(
+        &mut self,
+        dialect: Dialect,
+        cited: Vec<Citation<'_>>,
+        next: &mut u32,
+        losses: &mut Losses,
+        out: &mut Vec<u8>,
+    ) {
+        if !matches!(self.kind, Kind::Text) {
+            return losses.add(answer::citations_path(dialect), Dropped);
+        }
+        for citation in answer::usable(cited, dialect, losses) {
+            if answer::is_partial(&citation, &self.said) {
+                losses.add(answer::citations_path(dialect), Approximated);
+            }
+            self.ensure_begun(next, out);
+            super::encode::delta(*next, out, |w| {
+                w.key("type").str("citations_delta");
+                w.key("citation");
+                notes::write_citation(&citation, dialect, w);
+            });
         }
     }
 
@@ -93,11 +138,13 @@ impl Open {
     pub(super) fn end(mut self, next: &mut u32, out: &mut Vec<u8>) {
         match self.kind {
             Kind::Thinking => {
-                if let Some(seal) = self.seal.take() {
+                let seal = self.seal.take();
+                if seal.is_some() || self.begun {
                     self.ensure_begun(next, out);
+                    let slot = seal.as_ref().map_or_else(own::unsealed, |seal| seal.carried(Dialect::Anthropic));
                     super::encode::delta(*next, out, |w| {
                         w.key("type").str("signature_delta");
-                        w.key("signature").str(&seal.carried(Dialect::Anthropic));
+                        w.key("signature").str(&slot);
                     });
                 }
             }
@@ -130,6 +177,9 @@ impl Open {
             return;
         }
         self.ensure_begun(next, out);
+        if matches!(self.kind, Kind::Text) && self.said.len() < TEXT_BYTES_MAX {
+            self.said.push_str(text);
+        }
         let gap = std::mem::take(&mut self.next_part);
         super::encode::delta(*next, out, |w| {
             w.key("type").str(kind);
@@ -245,4 +295,27 @@ fn whole(raw: &Raw<'_>, next: &mut u32, out: &mut Vec<u8>) {
     }
     stop(*next, out);
     *next = next.saturating_add(1);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn foreign_citations_are_written_behind_the_text() {
+        let (mut next, mut losses, mut out) = (0, Losses::default(), Vec::new());
+        let mut open = Open::begin(BlockStart::Text, &mut next, &mut losses, &mut out);
+        open.grow(Delta::Text("It rains.".into()), &mut next, &mut losses, &mut out);
+        let page = Citation { url: Some("https://a.example/".into()), span: Some((3, 8)), ..Citation::default() };
+        let file = Citation { file_id: Some("file_1".into()), ..Citation::default() };
+        open.cite(Dialect::OpenAiChat, vec![page, file], &mut next, &mut losses, &mut out);
+        open.end(&mut next, &mut out);
+        let text = String::from_utf8(out).unwrap();
+        let at = |part: &str| text.find(part).unwrap();
+        assert!(at("text_delta") < at("citations_delta") && at("citations_delta") < at("content_block_stop"));
+        assert!(text.contains(r#""url":"https://a.example/""#) && !text.contains("file_1"));
+        let lost: Vec<_> = losses.iter().map(|loss| (loss.kind, loss.field.as_ref())).collect();
+        let path = "choices[].message.annotations";
+        assert_eq!(lost, [(Dropped, path), (Approximated, path)]);
+    }
 }

@@ -7,7 +7,7 @@ use crate::ir::{
 };
 use crate::json::{Extra, Num, Raw};
 
-fn call<'a>(id: &'a str, input: &'a str) -> Block<'a> {
+pub(super) fn call<'a>(id: &'a str, input: &'a str) -> Block<'a> {
     Block::new(BlockKind::ToolUse(ToolUse {
         id: id.into(),
         name: "get".into(),
@@ -16,7 +16,7 @@ fn call<'a>(id: &'a str, input: &'a str) -> Block<'a> {
     }))
 }
 
-fn result<'a>(id: &'a str, text: &'a str) -> Block<'a> {
+pub(super) fn result<'a>(id: &'a str, text: &'a str) -> Block<'a> {
     let content = vec![Block::text(text)];
     Block::new(BlockKind::ToolResult(ToolResult {
         id: id.into(),
@@ -27,14 +27,14 @@ fn result<'a>(id: &'a str, text: &'a str) -> Block<'a> {
     }))
 }
 
-fn thought(issuer: Dialect) -> Block<'static> {
+pub(super) fn thought(issuer: Dialect) -> Block<'static> {
     let mut block =
         Block::new(BlockKind::Reasoning(ReasoningBlock { text: vec!["hm".into()], redacted: false, id: None }));
     block.signature = Some(Signature { issuer, value: "seal".into() });
     block
 }
 
-fn function<'a>(name: &'a str, schema: Option<&'a str>) -> Tool<'a> {
+pub(super) fn function<'a>(name: &'a str, schema: Option<&'a str>) -> Tool<'a> {
     let parameters = schema.map(|text| Raw::parse(text).unwrap());
     Tool {
         name: name.into(),
@@ -47,7 +47,7 @@ fn function<'a>(name: &'a str, schema: Option<&'a str>) -> Tool<'a> {
     }
 }
 
-fn question<'a>() -> Request<'a> {
+pub(super) fn question<'a>() -> Request<'a> {
     chat(vec![said(Role::User, "x")])
 }
 
@@ -225,7 +225,7 @@ fn lessons_031_only_own_seals_are_sent() {
     assert_eq!(lost(&encoded), ["dropped messages[].content[].reasoning"]);
 }
 
-fn with_effort<'a>(effort: Effort) -> Request<'a> {
+pub(super) fn with_effort<'a>(effort: Effort) -> Request<'a> {
     let mut request = question();
     request.reasoning = Some(ReasoningConfig { effort: Some(effort), ..Default::default() });
     request

@@ -138,7 +138,7 @@ impl Seen {
 
 /// The data of every event, after checks that every client makes: names equal types, indexes contiguous, one block open
 /// at a time, one terminal.
-fn strict(bytes: &[u8]) -> Vec<Value> {
+pub(super) fn strict(bytes: &[u8]) -> Vec<Value> {
     let (mut parser, mut list) = (Parser::default(), Vec::new());
     parser
         .push(bytes, &mut |event| {
@@ -172,23 +172,23 @@ fn strict(bytes: &[u8]) -> Vec<Value> {
     list
 }
 
-fn start(index: u32, block: BlockStart<'static>) -> Event<'static> {
+pub(super) fn start(index: u32, block: BlockStart<'static>) -> Event<'static> {
     Event::BlockStart { index, choice: 0, block }
 }
 
-fn call(index: u32, id: &'static str, kind: ToolUseKind) -> Event<'static> {
+pub(super) fn call(index: u32, id: &'static str, kind: ToolUseKind) -> Event<'static> {
     start(index, BlockStart::ToolUse { id: id.into(), name: "f".into(), kind })
 }
 
-fn delta(index: u32, delta: Delta<'static>) -> Event<'static> {
+pub(super) fn delta(index: u32, delta: Delta<'static>) -> Event<'static> {
     Event::Delta { index, delta }
 }
 
-fn finish(stop: StopReason) -> [Event<'static>; 2] {
+pub(super) fn finish(stop: StopReason) -> [Event<'static>; 2] {
     [Event::Finish { choice: 0, stop, stop_sequence: None, note: None }, Event::End]
 }
 
-fn begun() -> Event<'static> {
+pub(super) fn begun() -> Event<'static> {
     Event::Start { id: None, model: None }
 }
 
@@ -319,7 +319,8 @@ fn wire_029_usage_at_the_end_is_cumulative_and_whole() {
     assert_eq!(last["delta"], json!({"stop_reason":"stop_sequence","stop_sequence":"E"}));
     assert_eq!(
         last["usage"],
-        json!({"input_tokens":5,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,"output_tokens":2})
+        json!({"input_tokens":5,"cache_creation_input_tokens":0,"cache_read_input_tokens":4,
+            "cache_creation":{"ephemeral_5m_input_tokens":0,"ephemeral_1h_input_tokens":0},"output_tokens":2})
     );
 }
 
