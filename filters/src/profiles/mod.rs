@@ -68,6 +68,8 @@ pub struct Profile {
     pub sealed_calls: Option<bool>,
     /// Whether tools of the client and of the provider may come together (Gemini 3, not 2.5).
     pub mixed_tools: Option<bool>,
+    /// Whether pictures and documents may stand in the result of a tool (Gemini 3 `functionResponse.parts`).
+    pub result_media: Option<bool>,
     /// Whether a JSON form of the answer and tools may come together (Gemini 3, not 2.5).
     pub json_with_tools: Option<bool>,
 }
@@ -175,6 +177,7 @@ overlay!(
     prefill,
     sealed_calls,
     mixed_tools,
+    result_media,
     json_with_tools,
 );
 
