@@ -95,7 +95,9 @@ pub(super) fn own(w: &mut Writer<'_>, choice: &Choice<'_>) {
             remember(&mut members, entry.rest);
         }
     }
-    members.iter().for_each(|(key, value)| w.key(key).raw(value));
+    for (key, value) in &members {
+        w.key(key).raw(value);
+    }
 }
 
 /// Keeps what an entry of citations tells; a later one of the same name knows more, as streams repeat it.

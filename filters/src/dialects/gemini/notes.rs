@@ -89,10 +89,8 @@ wire_object! {
 
 /// Reads the citations of a text block: the whole list, or one element.
 pub fn read_citations<'a>(raw: &'a Raw<'_>, text: &str) -> Vec<Citation<'a>> {
-    let entries: Vec<EntryWire<'a>> = match raw.is_array() {
-        true => raw.read().unwrap_or_default(),
-        false => raw.read().into_iter().collect(),
-    };
+    let entries: Vec<EntryWire<'a>> =
+        if raw.is_array() { raw.read().unwrap_or_default() } else { raw.read().into_iter().collect() };
     let mut found = Vec::new();
     for entry in entries {
         let part = entry.part.as_ref().and_then(Num::as_u64);
