@@ -116,6 +116,8 @@ pub struct Quirks {
     pub json_schema: bool,
     /// Gemini: ids are sent with calls and results.
     pub call_ids: bool,
+    /// Gemini: the provider is Vertex AI, which knows `labels` and `excludeDomains`, and no `serviceTier`.
+    pub vertex: bool,
     /// Cap of output tokens to ask for when the client named none and the dialect needs one.
     pub default_max_output_tokens: u64,
 }
@@ -130,6 +132,7 @@ impl Default for Quirks {
             custom_tools: true,
             json_schema: true,
             call_ids: false,
+            vertex: false,
             default_max_output_tokens: 16_384,
         }
     }

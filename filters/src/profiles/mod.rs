@@ -72,6 +72,8 @@ pub struct Profile {
     pub sealed_calls: Option<bool>,
     /// Whether tools of the client and of the provider may come together (Gemini 3, not 2.5).
     pub mixed_tools: Option<bool>,
+    /// Whether pictures and documents may stand in the result of a tool (Gemini 3 `functionResponse.parts`).
+    pub result_media: Option<bool>,
     /// Whether a JSON form of the answer and tools may come together (Gemini 3, not 2.5).
     pub json_with_tools: Option<bool>,
     /// Whether it takes a JSON Schema of its answer; where not, it is given as a tool that must be called.
@@ -183,6 +185,7 @@ overlay!(
     prefill,
     sealed_calls,
     mixed_tools,
+    result_media,
     json_with_tools,
     json_schema,
 );

@@ -16,6 +16,7 @@ use serde_json::{Map, Value, json};
 
 use crate::json::Raw;
 use flat::Flat;
+pub(crate) use flat::percent_decoded;
 
 pub use standard::standard;
 

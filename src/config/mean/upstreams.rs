@@ -188,6 +188,7 @@ impl Mean<'_> {
         set(&mut quirks.custom_tools, raw.custom_tools);
         set(&mut quirks.json_schema, raw.json_schema);
         set(&mut quirks.call_ids, raw.call_ids);
+        set(&mut quirks.vertex, raw.vertex);
         if let Some(tokens) = raw.default_max_output_tokens {
             let bounds = (1, OUTPUT_TOKENS_MAX);
             quirks.default_max_output_tokens = self.number(at, "default_max_output_tokens", tokens, bounds);

@@ -143,6 +143,8 @@ pub struct Quirks {
     pub json_schema: Option<bool>,
     /// gemini: ids are sent with calls and results. Default: false.
     pub call_ids: Option<bool>,
+    /// gemini: the provider is Vertex AI, which knows `labels` and no `serviceTier`. Default: false.
+    pub vertex: Option<bool>,
     /// Cap of output tokens to ask for when the client named none and the dialect needs one. In tokens. Default: 16384.
     pub default_max_output_tokens: Option<u64>,
 }

@@ -3,7 +3,7 @@
 use super::wire::{CallingWire, GenerationWire, ThinkingWire, ToolConfigWire};
 use super::{form, nested, tools};
 use crate::dialects::DecodeError;
-use crate::ir::{Effort, OutputFormat, ReasoningConfig, Request, ToolChoice};
+use crate::ir::{Effort, LogprobsConfig, OutputFormat, ReasoningConfig, Request, ToolChoice};
 use crate::json::{Extra, Raw, Str, Writer};
 
 /// Where leftovers of these objects stand in `Request::extra`.
@@ -25,6 +25,7 @@ pub(super) fn decode_generation<'a>(mut wire: GenerationWire<'a>, request: &mut 
     request.max_output_tokens = wire.max_output_tokens.take();
     request.candidates = wire.candidates.take();
     nested::keep(&mut request.extra, GENERATION, std::mem::take(&mut wire.rest));
+    logprobs(&mut wire, request);
     if let Some(stop) = wire.stop.take() {
         if stop.is_empty() {
             let key = form::spell(wire.snake, form::STOP_SNAKE, "stopSequences", "stop_sequences");
@@ -38,6 +39,25 @@ pub(super) fn decode_generation<'a>(mut wire: GenerationWire<'a>, request: &mut 
         request.reasoning = Some(reasoning(thinking, &mut request.form));
     }
     output_format(wire, request);
+}
+
+/// A number of alternatives without the wish itself means nothing to the IR, and stays as it is.
+fn logprobs<'a>(wire: &mut GenerationWire<'a>, request: &mut Request<'a>) {
+    let top = wire.logprobs.take();
+    match wire.wants_logprobs {
+        Some(true) => request.logprobs = Some(LogprobsConfig { top }),
+        wanted => {
+            let key = form::spell(wire.snake, form::LOGPROBS_SNAKE, "responseLogprobs", "response_logprobs");
+            let mut rest = Extra::default();
+            if wanted.is_some() {
+                rest.push(key, Raw::FALSE);
+            }
+            if let Some(top) = top {
+                rest.push("logprobs", top.as_raw().clone());
+            }
+            nested::keep(&mut request.extra, GENERATION, rest);
+        }
+    }
 }
 
 fn reasoning<'a>(wire: ThinkingWire<'a>, bits: &mut u32) -> ReasoningConfig<'a> {
@@ -143,6 +163,3 @@ pub(super) fn decode_tool_config<'a>(wire: ToolConfigWire<'a>, request: &mut Req
     request.tool_choice = Some(choice);
     Ok(())
 }
-
-/// Stop sequences that Gemini takes.
-pub(super) const STOP_MAX: usize = 5;

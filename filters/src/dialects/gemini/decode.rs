@@ -3,7 +3,7 @@
 use std::collections::HashSet;
 
 use super::wire::{ContentWire, PartWire, RequestWire};
-use super::{config, form, locate, nested, part, thoughts, tools};
+use super::{books, config, form, locate, nested, part, thoughts, tools};
 use crate::dialects::{DecodeError, Endpoint};
 use crate::ir::{Block, BlockKind, Request, Role, Turn};
 use crate::json::{Extra, Raw, Str};
@@ -21,6 +21,7 @@ pub fn decode_request<'a>(body: &'a [u8], endpoint: &Endpoint<'a>) -> Result<Req
     let mut request = Request::new(Dialect::Gemini, model);
     request.stream = endpoint.stream.unwrap_or_default();
     request.form = wire.snake;
+    books::decode(wire.labels, wire.tier, &mut request);
     nested::keep_own(&mut request.extra, wire.rest);
     if let Some(system) = wire.system {
         request.turns.push(system_turn(system)?);

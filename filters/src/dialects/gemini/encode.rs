@@ -1,11 +1,11 @@
 //! The IR to a `generateContent` body.
 
 use super::write::is_part;
-use super::{config, encode_config, foreign, form, nested, tools};
+use super::{books, encode_config, foreign, form, nested, tools};
 use crate::Dialect;
 use crate::dialects::{EncodeError, Encoded, Target};
 use crate::ir::{Block, BlockKind, LossKind, Request, Role, Turn};
-use crate::json::{Str, Writer};
+use crate::json::Writer;
 
 /// Writes a request for `target` at the end of `out`.
 ///
@@ -24,18 +24,12 @@ pub fn encode_request(request: &Request<'_>, target: &Target, out: &mut Vec<u8>)
             None => own_turns(w, request, target, &mut encoded),
         }
         tools::encode(w, request, target, &mut encoded);
-        encode_config::tool_config(w, request, &mut encoded);
+        encode_config::tool_config(w, request, target, &mut encoded);
         encode_config::generation(w, request, target, &mut encoded);
         if own {
             own_rest(w, request, target);
         } else {
-            encoded.losses.drop_extra("", &request.extra);
-            if request.user.is_some() {
-                encoded.losses.add("user", LossKind::Dropped);
-            }
-            if request.parallel_tool_calls == Some(false) {
-                encoded.losses.add("parallel_tool_calls", LossKind::Dropped);
-            }
+            books::foreign(w, request, target, &mut encoded.losses);
         }
     });
     Ok(encoded)
@@ -49,6 +43,7 @@ fn own_rest(w: &mut Writer<'_>, request: &Request<'_>, target: &Target) {
         let bare = target.model.strip_prefix("models/").unwrap_or(&target.model);
         w.key("model").str(&format!("{prefix}{bare}"));
     }
+    books::own(w, request);
     nested::write_own(w, &extra);
 }
 
@@ -116,7 +111,7 @@ fn own_parts<'t, 'a>(
     target: &Target,
     encoded: &mut Encoded,
 ) -> Vec<(&'t Block<'a>, Option<&'t str>)> {
-    let mut sentinel = foreign::Sentinel::new(&target.model);
+    let mut sentinel = foreign::Sentinel::new(target);
     let mut parts = Vec::with_capacity(turn.blocks.len());
     for block in &turn.blocks {
         let own_seal = block.signature.as_ref().and_then(|seal| seal.for_provider(Dialect::Gemini));
@@ -134,13 +129,4 @@ fn own_parts<'t, 'a>(
         }
     }
     parts
-}
-
-/// The stop sequences that fit, and whether some did not.
-pub(super) fn stops<'r, 'a>(request: &'r Request<'a>) -> (&'r [Str<'a>], bool) {
-    let stop = request.stop.as_slice();
-    match stop.split_at_checked(config::STOP_MAX) {
-        Some((first, rest)) => (first, !rest.is_empty()),
-        None => (stop, false),
-    }
 }

@@ -1,27 +1,27 @@
 //! Conversations of other dialects under Gemini's rules: a user turn first, sides alternate, every call has its
 //! result, in order, in the very next turn.
 
-use super::family::Family;
 use super::tools;
 use super::write::{Style, is_part, is_result_part, joined, mime_of, result_text, text_part};
 use crate::Dialect;
 use crate::dialects::{EncodeError, Encoded, Target};
 use crate::ir::{Block, BlockKind, LossKind, Losses, Media, MediaSource, Request, Role, ToolResult, ToolUse, Turn};
 use crate::json::{Extra, Raw, Writer};
+use crate::repair::Repairs;
 use crate::repair::turns::sides;
 
 /// What Google documents for calls that another model made (ai.google.dev/gemini-api/docs/thought-signatures).
 const SENTINEL: &str = "skip_thought_signature_validator";
 
-/// Puts the sentinel where a Gemini 3 model asks for a seal: on the first call of a turn.
+/// Puts the sentinel where the model asks for a seal (Gemini 3): on the first call of a turn.
 pub(super) struct Sentinel {
     wanted: bool,
 }
 
 impl Sentinel {
     /// For one turn of the model.
-    pub(super) fn new(model: &str) -> Self {
-        Sentinel { wanted: Family::of(model) == Family::Three }
+    pub(super) fn new(target: &Target) -> Self {
+        Sentinel { wanted: target.profile.sealed_calls == Some(true) }
     }
 
     /// The seal of a block: its own, or the sentinel.
@@ -62,11 +62,11 @@ impl Contents {
         });
     }
 
-    /// Adds parts to the last turn when it is of the same side, else a turn. No parts add nothing.
-    fn push(&mut self, role: &'static str, parts: Vec<u8>) {
+    /// Adds parts to the last turn when it is of the same side and turns are merged, else a turn. No parts add nothing.
+    fn push(&mut self, role: &'static str, parts: Vec<u8>, merge: bool) {
         match self.contents.last_mut() {
             _ if parts.is_empty() => {}
-            Some(last) if last.role == role => {
+            Some(last) if merge && last.role == role => {
                 last.parts.push(b',');
                 last.parts.extend_from_slice(&parts);
             }
@@ -93,21 +93,30 @@ pub(super) fn contents(request: &Request<'_>, target: &Target, encoded: &mut Enc
     let (system, turns) = request.split_system();
     let mut build = Build {
         style: tools::style(request, target),
-        model: &target.model,
+        target,
+        repairs: target.repairs,
         losses: &mut encoded.losses,
         contents: Contents { system: Vec::new(), contents: Vec::new() },
         open: Vec::new(),
+        images_left_out: images_beyond(request, target),
     };
     let mut text = Vec::new();
     for turn in system {
         build.turn_losses(turn);
         build.system_text(turn, &mut text);
     }
-    let groups: Vec<&[Turn<'_>]> = sides(turns).collect();
-    // System turns in the middle are user text, so they belong to the user's side.
-    for group in groups.chunk_by(|left, right| is_model(left) == is_model(right)) {
-        let turns = group.iter().flat_map(|turns| turns.iter());
-        if group.first().is_some_and(|turns| is_model(turns)) { build.model(turns)? } else { build.user(turns)? }
+    if target.repairs.turns {
+        let groups: Vec<&[Turn<'_>]> = sides(turns).collect();
+        // System turns in the middle are user text, so they belong to the user's side.
+        for group in groups.chunk_by(|left, right| is_model(left) == is_model(right)) {
+            let turns = group.iter().flat_map(|turns| turns.iter());
+            if group.first().is_some_and(|turns| is_model(turns)) { build.model(turns)? } else { build.user(turns)? }
+        }
+    } else {
+        for turn in turns {
+            let one = std::slice::from_ref(turn);
+            if is_model(one) { build.model(one.iter())? } else { build.user_in_place(turn)? }
+        }
     }
     build.answer_open();
     let Build { mut contents, losses, .. } = build;
@@ -115,11 +124,11 @@ pub(super) fn contents(request: &Request<'_>, target: &Target, encoded: &mut Enc
     if contents.contents.is_empty() && !contents.system.is_empty() {
         losses.add("messages[].role", LossKind::Approximated);
         let parts = std::mem::take(&mut contents.system);
-        contents.push("user", parts);
+        contents.push("user", parts, true);
     }
     match contents.contents.first() {
         None => Err(EncodeError::at("messages", "the conversation is empty: send at least one message with text")),
-        Some(first) if first.role == "model" => {
+        Some(first) if first.role == "model" && target.repairs.turns => {
             losses.add("messages", LossKind::Approximated);
             let parts = br#"{"text":" "}"#.to_vec();
             contents.contents.insert(0, Content { role: "user", parts });
@@ -129,17 +138,35 @@ pub(super) fn contents(request: &Request<'_>, target: &Target, encoded: &mut Enc
     }
 }
 
+/// Pictures more than the model takes: the oldest are left out.
+fn images_beyond(request: &Request<'_>, target: &Target) -> u32 {
+    let Some(max) = target.profile.images_max.filter(|_| target.repairs.bounds) else { return 0 };
+    fn count(blocks: &[Block<'_>]) -> u32 {
+        let one = |block: &Block<'_>| match &block.kind {
+            BlockKind::Image(_) => 1,
+            BlockKind::ToolResult(result) => count(&result.content),
+            _ => 0,
+        };
+        blocks.iter().map(one).fold(0, u32::saturating_add)
+    }
+    let all = request.turns.iter().map(|turn| count(&turn.blocks)).fold(0, u32::saturating_add);
+    all.saturating_sub(max)
+}
+
 fn is_model(turns: &[Turn<'_>]) -> bool {
     turns.first().is_some_and(|turn| turn.role == Role::Assistant)
 }
 
 struct Build<'b, 'l> {
     style: Style,
-    model: &'b str,
+    target: &'b Target,
+    repairs: Repairs,
     losses: &'l mut Losses,
     contents: Contents,
     /// Calls of the last model turn that wait for their results: id and name.
     open: Vec<(String, String)>,
+    /// Pictures that are still to be left out.
+    images_left_out: u32,
 }
 
 impl Build<'_, '_> {
@@ -164,7 +191,7 @@ impl Build<'_, '_> {
         for block in &turn.blocks {
             self.block_losses(block);
             match &block.kind {
-                BlockKind::Text { text, .. } if text.is_empty() => {}
+                BlockKind::Text { text, .. } if text.is_empty() && self.repairs.empty_parts => {}
                 BlockKind::Text { text, .. } => add(parts, |w| text_part(w, text, false, None)),
                 // `systemInstruction` takes text only.
                 _ => self.losses.add("system[]", LossKind::Dropped),
@@ -173,7 +200,7 @@ impl Build<'_, '_> {
     }
 
     fn user<'t, 'a: 't>(&mut self, turns: impl Iterator<Item = &'t Turn<'a>>) -> Result<(), EncodeError> {
-        let mut results: Vec<(&ToolResult<'_>, &Extra<'_>)> = Vec::new();
+        let mut results: Vec<&ToolResult<'_>> = Vec::new();
         let mut rest = Vec::new();
         for turn in turns {
             self.turn_losses(turn);
@@ -184,7 +211,7 @@ impl Build<'_, '_> {
                 self.block_losses(block);
                 match &block.kind {
                     BlockKind::ToolResult(result) if self.is_open(result, &results) => {
-                        results.push((result, &block.extra));
+                        results.push(result);
                     }
                     BlockKind::ToolResult(result) => self.stray_result(result, &mut rest)?,
                     _ => self.user_block(block, &mut rest)?,
@@ -194,28 +221,66 @@ impl Build<'_, '_> {
         let mut parts = Vec::new();
         let open = std::mem::take(&mut self.open);
         for (id, name) in &open {
-            match results.iter().find(|(result, _)| result.id == id.as_str()) {
-                Some((result, _)) => {
-                    let media: Vec<&Block<'_>> = result.content.iter().collect();
-                    add(&mut parts, |w| w.object(|w| self.style.result(w, result, 0, &Extra::default(), Some(name))));
-                    self.result_media(&media, &mut rest)?;
-                }
+            match results.iter().find(|result| result.id == id.as_str()) {
+                Some(result) => self.result(result, Some(name), &mut parts, &mut rest)?,
                 None => self.no_result(id, name, &mut parts),
             }
         }
-        self.contents.push("user", parts);
-        self.contents.push("user", rest);
+        self.contents.push("user", parts, true);
+        self.contents.push("user", rest, true);
         Ok(())
     }
 
+    /// A turn that is neither merged with others nor brought into another order.
+    fn user_in_place(&mut self, turn: &Turn<'_>) -> Result<(), EncodeError> {
+        self.turn_losses(turn);
+        if turn.role.is_system() {
+            self.losses.add("messages[].role", LossKind::Approximated);
+        }
+        let (mut parts, mut rest) = (Vec::new(), Vec::new());
+        for block in &turn.blocks {
+            self.block_losses(block);
+            let BlockKind::ToolResult(result) = &block.kind else {
+                self.user_block(block, &mut parts)?;
+                continue;
+            };
+            match self.open.iter().position(|(id, _)| result.id == id.as_str()) {
+                Some(at) => {
+                    let (_, name) = self.open.remove(at);
+                    self.result(result, Some(&name), &mut parts, &mut rest)?;
+                }
+                None => self.stray_result(result, &mut parts)?,
+            }
+        }
+        if !parts.is_empty() && !rest.is_empty() {
+            parts.push(b',');
+        }
+        parts.extend_from_slice(&rest);
+        self.contents.push("user", parts, false);
+        Ok(())
+    }
+
+    /// A result as a part; media that cannot stand in it go to `rest`.
+    fn result(
+        &mut self,
+        result: &ToolResult<'_>,
+        name: Option<&str>,
+        parts: &mut Vec<u8>,
+        rest: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        let style = self.style;
+        add(parts, |w| w.object(|w| style.result(w, result, 0, &Extra::default(), name)));
+        self.result_media(&result.content, rest)
+    }
+
     /// Whether a result answers a call of the model turn before, for the first time.
-    fn is_open(&self, result: &ToolResult<'_>, seen: &[(&ToolResult<'_>, &Extra<'_>)]) -> bool {
+    fn is_open(&self, result: &ToolResult<'_>, seen: &[&ToolResult<'_>]) -> bool {
         let waits = self.open.iter().any(|(id, _)| result.id == id.as_str());
-        waits && !seen.iter().any(|(other, _)| other.id == result.id)
+        waits && !seen.iter().any(|other| other.id == result.id)
     }
 
     /// Media of a result that cannot stand in it follow as user parts.
-    fn result_media(&mut self, content: &[&Block<'_>], rest: &mut Vec<u8>) -> Result<(), EncodeError> {
+    fn result_media(&mut self, content: &[Block<'_>], rest: &mut Vec<u8>) -> Result<(), EncodeError> {
         for block in content {
             self.block_losses(block);
             if is_result_part(block) {
@@ -234,6 +299,9 @@ impl Build<'_, '_> {
 
     /// Every call needs a result: the model is told that there is none.
     fn no_result(&mut self, id: &str, name: &str, parts: &mut Vec<u8>) {
+        if !self.repairs.orphans {
+            return;
+        }
         self.losses.add("messages[].tool_calls", LossKind::Approximated);
         let content = vec![Block::text("the tool gave no result")];
         let (id, kind) = (id.into(), crate::ir::ToolUseKind::Function);
@@ -247,11 +315,19 @@ impl Build<'_, '_> {
         for (id, name) in std::mem::take(&mut self.open) {
             self.no_result(&id, &name, &mut parts);
         }
-        self.contents.push("user", parts);
+        self.contents.push("user", parts, self.repairs.turns);
     }
 
     /// A result without its call becomes user text: refusing it would end the conversation for good.
     fn stray_result(&mut self, result: &ToolResult<'_>, rest: &mut Vec<u8>) -> Result<(), EncodeError> {
+        if !self.repairs.orphans {
+            let (mut part, mut media) = (Vec::new(), Vec::new());
+            self.result(result, None, &mut part, &mut media)?;
+            for parts in [part, media].iter().filter(|parts| !parts.is_empty()) {
+                add(rest, |w| w.written(parts));
+            }
+            return Ok(());
+        }
         self.losses.add("messages[].tool_call_id", LossKind::Approximated);
         let name = result.name.as_deref().unwrap_or(&result.id);
         add(rest, |w| text_part(w, &format!("Result of the tool {name}:"), false, None));
@@ -263,7 +339,12 @@ impl Build<'_, '_> {
 
     fn user_block(&mut self, block: &Block<'_>, parts: &mut Vec<u8>) -> Result<(), EncodeError> {
         match &block.kind {
-            BlockKind::Text { text, .. } | BlockKind::Refusal { text } if text.is_empty() => {}
+            BlockKind::Text { text, .. } | BlockKind::Refusal { text }
+                if text.is_empty() && self.repairs.empty_parts => {}
+            BlockKind::Image(_) if self.images_left_out > 0 => {
+                self.images_left_out -= 1;
+                self.losses.add("messages[].content[].image", LossKind::Clamped);
+            }
             BlockKind::Text { .. } | BlockKind::Refusal { .. } => self.plain_part(block, parts),
             BlockKind::Image(media) | BlockKind::Audio(media) | BlockKind::Video(media) | BlockKind::File(media) => {
                 check_media(&block.kind)?;
@@ -296,7 +377,10 @@ impl Build<'_, '_> {
 
     fn model<'t, 'a: 't>(&mut self, turns: impl Iterator<Item = &'t Turn<'a>>) -> Result<(), EncodeError> {
         let mut parts = Vec::new();
-        let mut sentinel = Sentinel::new(self.model);
+        if !self.repairs.turns {
+            self.answer_open();
+        }
+        let mut sentinel = Sentinel::new(self.target);
         // A seal on a carrier of its own, as other protocols transport it: it belongs to the next block.
         let mut carried: Option<String> = None;
         for turn in turns {
@@ -325,7 +409,7 @@ impl Build<'_, '_> {
                         self.call(call, seal, &mut parts);
                     }
                     BlockKind::Text { text, .. } => {
-                        if text.is_empty() && seal.is_none() {
+                        if text.is_empty() && seal.is_none() && self.repairs.empty_parts {
                             continue;
                         }
                         let own = seal.map(str::to_owned).or_else(|| carried.take());
@@ -336,7 +420,7 @@ impl Build<'_, '_> {
             }
         }
         flush_seal(&mut carried, &mut parts);
-        self.contents.push("model", parts);
+        self.contents.push("model", parts, self.repairs.turns);
         Ok(())
     }
 

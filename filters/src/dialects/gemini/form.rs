@@ -36,6 +36,8 @@ pub(super) const LEVEL_UPPER: u32 = 1 << 24;
 pub(super) const OPENAPI_SCHEMA: u32 = 1 << 25;
 /// The calling mode was `VALIDATED`.
 pub(super) const VALIDATED: u32 = 1 << 26;
+pub(super) const SERVICE_TIER_SNAKE: u32 = 1 << 27;
+pub(super) const LOGPROBS_SNAKE: u32 = 1 << 28;
 
 // Turn.
 /// The turn is `systemInstruction`.

@@ -18,7 +18,7 @@ enum Kind {
 use Kind::{Array, Bool, Many, Num, Object, Str};
 
 /// Types of the known members; `[]` goes through arrays. Parents come before their children.
-const TYPES: [(&str, Kind); 51] = [
+const TYPES: [(&str, Kind); 53] = [
     ("contents", Many),
     ("contents[]", Object),
     ("contents[].role", Str),
@@ -63,6 +63,8 @@ const TYPES: [(&str, Kind); 51] = [
     ("generationConfig.maxOutputTokens", Num),
     ("generationConfig.presencePenalty", Num),
     ("generationConfig.frequencyPenalty", Num),
+    ("generationConfig.responseLogprobs", Bool),
+    ("generationConfig.logprobs", Num),
     ("generationConfig.stopSequences", Array),
     ("generationConfig.stopSequences[]", Str),
     ("generationConfig.responseMimeType", Str),

@@ -13,14 +13,17 @@
 //!   a sealed part with its neighbours.
 //! - **Streams have no terminal.** The end of bytes is the end of the answer when every candidate has a reason.
 
+mod books;
+mod bounds;
+mod cited;
 mod config;
 mod decode;
 mod encode;
 mod encode_config;
 mod error;
-mod family;
 mod foreign;
 mod form;
+mod grounding;
 mod locate;
 mod nested;
 mod notes;
@@ -28,6 +31,7 @@ mod part;
 mod response;
 mod stop;
 mod stream;
+mod think;
 mod thoughts;
 mod tools;
 mod usage;
@@ -40,6 +44,7 @@ pub use error::{decode_error, encode_error};
 pub use notes::{read_citations, read_logprobs, read_web_search};
 pub use response::{decode_response, encode_response};
 pub use stream::{StreamDecoder, StreamEncoder};
+pub use thoughts::strip_thoughts;
 
 #[cfg(test)]
 mod tests;

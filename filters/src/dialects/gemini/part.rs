@@ -161,7 +161,7 @@ fn media_kind<'a>(
 }
 
 /// A medium as the block kind of its MIME type.
-fn by_mime(media: Media<'_>) -> BlockKind<'_> {
+pub(super) fn by_mime(media: Media<'_>) -> BlockKind<'_> {
     match media.mime.as_deref().and_then(|mime| mime.split('/').next()) {
         Some("image") => BlockKind::Image(media),
         Some("audio") => BlockKind::Audio(media),

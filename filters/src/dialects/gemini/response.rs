@@ -1,11 +1,12 @@
 //! Whole answers, both ways.
 
+use super::grounding::Grounding;
 use super::thoughts::Pending;
 use super::wire::{CandidateWire, FeedbackWire, ResponseWire};
 use super::write::{Style, is_part};
-use super::{error, form, nested, part, stop, usage};
+use super::{cited, error, form, nested, part, stop, usage};
 use crate::dialects::DecodeError;
-use crate::ir::{Block, BlockKind, Choice, Losses, ReplyContext, Response, StopReason};
+use crate::ir::{Block, BlockKind, Choice, LossKind, Losses, ReplyContext, Response, StopReason};
 use crate::json::{Extra, Num, Raw, Str, Writer};
 use crate::repair::names;
 use crate::{Dialect, json};
@@ -16,7 +17,7 @@ use crate::{Dialect, json};
 /// When the body is not JSON of the shape of an answer, or is an error object (Google sends some with status 200).
 pub fn decode_response(body: &[u8]) -> Result<Response<'_>, DecodeError> {
     if !body.trim_ascii_start().starts_with(b"[") {
-        return read(json::parse(body)?);
+        return complete(read(json::parse(body)?)?);
     }
     let chunks: Vec<ResponseWire<'_>> = json::parse(body)?;
     let mut whole: Option<Response<'_>> = None;
@@ -29,7 +30,30 @@ pub fn decode_response(body: &[u8]) -> Result<Response<'_>, DecodeError> {
     }
     let mut whole = whole.ok_or_else(|| DecodeError::new("the provider's answer is an empty array"))?;
     finish(&mut whole);
-    Ok(whole)
+    complete(whole)
+}
+
+/// The last steps with a whole answer. One that is nothing but a call that cannot be read is no answer: it fails, so that
+/// it is asked for again.
+fn complete(mut response: Response<'_>) -> Result<Response<'_>, DecodeError> {
+    if !response.choices.is_empty() && response.choices.iter().all(is_broken_call) {
+        let choice = response.choices.first();
+        let reason = choice.and_then(|choice| choice.stop_raw.as_deref()).unwrap_or_default();
+        let message: Option<String> = choice.and_then(|choice| choice.extra.get("finishMessage")).and_then(Raw::read);
+        return Err(DecodeError::at("candidates[].finishReason", stop::broken_call(reason, message.as_deref())));
+    }
+    response.choices.iter_mut().for_each(cited::attach);
+    Ok(response)
+}
+
+/// Whether a call that cannot be read is all that was said.
+fn is_broken_call(choice: &Choice<'_>) -> bool {
+    let silent = |block: &Block<'_>| match &block.kind {
+        BlockKind::Reasoning(_) => true,
+        BlockKind::Text { text, .. } => text.is_empty(),
+        _ => false,
+    };
+    choice.stop == StopReason::Malformed && choice.blocks.iter().all(silent)
 }
 
 fn read(wire: ResponseWire<'_>) -> Result<Response<'_>, DecodeError> {
@@ -218,11 +242,13 @@ pub(super) fn call_id(response: Option<&str>, number: u32, name: &str) -> String
 /// Writes a whole answer at the end of `out`.
 pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mut Vec<u8>) -> Losses {
     let own = response.origin == Dialect::Gemini;
+    let mut losses = Losses::default();
     Writer::new(out).object(|w| {
         let choices = response.choices.iter().filter(|choice| !own || choice.form & form::BLOCKED == 0);
         let mut choices = choices.peekable();
         if choices.peek().is_some() {
-            w.key("candidates").array(|w| choices.for_each(|choice| candidate(w, choice, own)));
+            w.key("candidates")
+                .array(|w| choices.for_each(|choice| candidate(w, choice, response.origin, &mut losses)));
         }
         if let Some(counts) = &response.usage {
             w.key("usageMetadata");
@@ -237,20 +263,33 @@ pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mu
         }
         if own {
             nested::write_own(w, &response.extra);
+        } else {
+            losses.drop_extra("", &response.extra);
         }
     });
-    Losses::default()
+    losses
 }
 
-fn candidate(w: &mut Writer<'_>, choice: &Choice<'_>, own: bool) {
+fn candidate(w: &mut Writer<'_>, choice: &Choice<'_>, origin: Dialect, losses: &mut Losses) {
+    let own = origin == Dialect::Gemini;
     let bits = if own { choice.form } else { 0 };
+    let mut grounding = Grounding::default();
     w.object(|w| {
         if bits & form::NO_CONTENT == 0 {
             w.key("content").object(|w| {
                 if bits & form::CONTENT_NO_PARTS == 0 {
                     w.key("parts").array(|w| {
-                        let mut pending = Pending::default();
-                        choice.blocks.iter().for_each(|block| client_part(w, block, own, &mut pending));
+                        let (mut pending, mut part) = (Pending::default(), 0);
+                        for block in &choice.blocks {
+                            if !client_part(w, block, own, &mut pending) {
+                                lost_block(block, origin, losses);
+                                continue;
+                            }
+                            if !own {
+                                cited::foreign(block, origin, part, &mut grounding, losses);
+                            }
+                            part += 1;
+                        }
                     });
                 }
                 if bits & form::CONTENT_NO_ROLE == 0 {
@@ -269,21 +308,58 @@ fn candidate(w: &mut Writer<'_>, choice: &Choice<'_>, own: bool) {
             w.key("index").u64(choice.index.into());
         }
         if own {
+            cited::own(w, choice);
             nested::write_own(w, &choice.extra);
+            return;
         }
+        if !grounding.is_empty() {
+            w.key("groundingMetadata");
+            grounding.write(w);
+        }
+        cited::foreign_logprobs(w, choice, origin, losses);
+        if choice.stop_sequence.is_some() {
+            losses.add("stop_sequence", LossKind::Dropped);
+        }
+        let mut rest = choice.extra.clone();
+        rest.take("logprobs");
+        losses.drop_extra("choices[]", &rest);
     });
+}
+
+/// What a block that is no part here was.
+fn lost_block(block: &Block<'_>, origin: Dialect, losses: &mut Losses) {
+    if let BlockKind::Opaque { dialect, raw } = &block.kind
+        && origin != Dialect::Gemini
+    {
+        losses.add(lost_kind(*dialect, raw), LossKind::Dropped);
+    }
+}
+
+/// The path of a part that only `dialect` knows, in its words.
+pub(super) fn lost_kind(dialect: Dialect, raw: &Raw<'_>) -> String {
+    let kind = raw.read::<TypeWire<'_>>().and_then(|wire| wire.kind);
+    let list = if dialect == Dialect::OpenAiResponses { "output[]" } else { "content[]" };
+    kind.map_or_else(|| list.to_owned(), |kind| format!("{list}.{kind}"))
+}
+
+crate::wire_object! {
+    /// What tells the kind of a block in the other dialects.
+    struct TypeWire<'a> {
+        kind: Str<'a> = "type",
+    }
 }
 
 /// How parts are written for clients. They get ids of calls, since they send them back.
 pub(super) fn client_style(own: bool) -> Style {
-    Style { own, ids: true, result_parts: true }
+    Style { own, ids: true, result_parts: true, names: true }
 }
 
-fn client_part(w: &mut Writer<'_>, block: &Block<'_>, own: bool, pending: &mut Pending) {
+/// Writes a block, and tells whether it is a part.
+fn client_part(w: &mut Writer<'_>, block: &Block<'_>, own: bool, pending: &mut Pending) -> bool {
     // Form bits of other dialects mean other things.
     let explained = matches!(block.kind, BlockKind::Refusal { .. });
     if !is_part(block) && (own || !explained) {
-        return;
+        return false;
     }
     let mut seal = block.signature.as_ref().map(|seal| seal.carried(Dialect::Gemini));
     match &block.kind {
@@ -292,4 +368,5 @@ fn client_part(w: &mut Writer<'_>, block: &Block<'_>, own: bool, pending: &mut P
         _ => {}
     }
     client_style(own).part(w, block, seal.as_deref());
+    true
 }

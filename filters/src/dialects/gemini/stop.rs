@@ -2,6 +2,9 @@
 
 use crate::ir::StopReason;
 
+/// Characters of a message that are passed on: it repeats what the model wrote.
+const MESSAGE_CHARS_MAX: usize = 500;
+
 /// What a finish reason means; a call of a tool outranks any word for it, as Google says `STOP` then.
 pub(super) fn decode(reason: &str, called: bool) -> StopReason {
     match reason {
@@ -36,6 +39,12 @@ pub(super) fn encode(stop: StopReason) -> &'static str {
         StopReason::Malformed => "MALFORMED_FUNCTION_CALL",
         StopReason::Pause | StopReason::Other => "OTHER",
     }
+}
+
+/// For people: the model's call cannot be read, and nothing else was said.
+pub(super) fn broken_call(reason: &str, message: Option<&str>) -> String {
+    let message: String = message.unwrap_or("no more is known").chars().take(MESSAGE_CHARS_MAX).collect();
+    format!("the model wrote a function call that cannot be read ({reason}): {message}")
 }
 
 /// For people: why an answer was held back.

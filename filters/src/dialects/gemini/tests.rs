@@ -1,10 +1,12 @@
 mod corpus;
 mod error;
 mod foreign;
+mod notes;
 mod request;
 mod response;
 mod stream;
 mod thoughts;
+mod traps;
 
 use serde_json::Value;
 

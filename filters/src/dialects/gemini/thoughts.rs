@@ -9,7 +9,7 @@ use base64::engine::general_purpose::{STANDARD, URL_SAFE};
 use serde::{Deserialize, Serialize};
 
 use crate::Dialect;
-use crate::ir::{Block, BlockKind, ReasoningBlock, Signature};
+use crate::ir::{Block, BlockKind, ReasoningBlock, Request, Signature};
 use crate::json::Str;
 
 /// What the slot begins with, under the base64. Its head is that of every carried seal, so that no body with it is
@@ -86,6 +86,16 @@ pub(super) fn restore<'a>(blocks: &mut Vec<Block<'a>>, thoughts: Vec<Block<'a>>)
     let at = tail.iter().position(is_thought).unwrap_or(0);
     blocks.extend(tail.into_iter().filter(|block| !is_thought(block)));
     blocks.splice(start + at..start + at, thoughts);
+}
+
+/// Takes the model's thoughts out of a conversation, for what counts or keeps it without them; seals of calls and texts
+/// stay. A turn that was nothing but thoughts goes, as empty turns are refused.
+pub fn strip_thoughts(request: &mut Request<'_>) {
+    request.turns.retain_mut(|turn| {
+        let before = turn.blocks.len();
+        turn.blocks.retain(|block| !matches!(block.kind, BlockKind::Reasoning(_)));
+        turn.blocks.len() == before || !turn.blocks.is_empty()
+    });
 }
 
 impl Thought {

@@ -1,11 +1,11 @@
 //! Tool definitions, both ways.
 
 use super::wire::{FunctionWire, ToolWire};
-use super::write::{Style, function_name};
-use super::{family::Family, form, nested};
+use super::write::Style;
+use super::{form, nested};
 use crate::Dialect;
-use crate::dialects::{DecodeError, Encoded, Target};
-use crate::ir::{LossKind, Request, Tool, ToolKind};
+use crate::dialects::{DecodeError, Encoded, Target, read_web_search};
+use crate::ir::{LossKind, Request, Tool, ToolKind, WebSearch};
 use crate::json::{Extra, Raw, Str, Writer};
 use crate::repair::schema;
 
@@ -114,30 +114,81 @@ pub(super) fn encode(w: &mut Writer<'_>, request: &Request<'_>, target: &Target,
     if request.origin == Dialect::Gemini {
         return encode_own(w, request, target, encoded);
     }
+    let search = hosted_search(request, target, encoded);
     let functions: Vec<&Tool<'_>> = request.tools.iter().filter(|tool| !is_hosted(tool)).collect();
-    let searches = request.tools.iter().any(|tool| is_hosted(tool) && is_web_search(&tool.name));
-    for tool in request.tools.iter().filter(|tool| is_hosted(tool)) {
-        // Before Gemini 3 searching and functions exclude each other, and there it needs a switch of its own.
-        let kind =
-            if is_web_search(&tool.name) && functions.is_empty() { LossKind::Approximated } else { LossKind::Dropped };
-        encoded.losses.add(format!("tools[].{}", tool.name), kind);
-    }
-    if functions.is_empty() {
-        if searches {
-            w.key("tools").array(|w| w.object(|w| w.key("googleSearch").object(|_| {})));
-        }
+    if functions.is_empty() && search.is_none() {
         return;
     }
     w.key("tools").array(|w| {
+        if let Some(search) = &search {
+            w.object(|w| w.key("googleSearch").object(|w| write_search(w, search, target)));
+        }
+        if functions.is_empty() {
+            return;
+        }
         w.object(|w| {
             w.key("functionDeclarations").array(|w| {
                 for tool in functions {
-                    foreign_losses(tool, encoded);
-                    declaration(w, tool, target, encoded, false);
+                    foreign_losses(tool, style(request, target), encoded);
+                    declaration(w, tool, request, target, encoded);
                 }
             });
         });
     });
+}
+
+/// The web search to write, with the losses of all tools that the client wants the provider to run.
+fn hosted_search<'r>(request: &'r Request<'_>, target: &Target, encoded: &mut Encoded) -> Option<WebSearch<'r>> {
+    let mut kept = None;
+    let losses = &mut encoded.losses;
+    for tool in request.tools.iter().filter(|tool| is_hosted(tool)) {
+        let search = web_search(request.origin, tool).filter(|_| may_search(request, target));
+        let Some(search) = search else {
+            losses.add(format!("tools[].{}", tool.name), LossKind::Dropped);
+            continue;
+        };
+        losses.add(format!("tools[].{}", tool.name), LossKind::Approximated);
+        let said = [
+            ("max_uses", search.uses_max.is_some()),
+            ("allowed_domains", !search.allowed_domains.is_empty()),
+            ("blocked_domains", !search.blocked_domains.is_empty() && !target.quirks.vertex),
+            ("user_location", search.location.is_some()),
+            ("search_context_size", search.context_size.is_some()),
+        ];
+        for (member, _) in said.into_iter().filter(|(_, said)| *said) {
+            losses.add(format!("tools[].{}.{member}", tool.name), LossKind::Dropped);
+        }
+        kept.get_or_insert(search);
+    }
+    kept
+}
+
+/// Whether searching is possible beside the functions: before Gemini 3 they exclude each other, and the functions win.
+fn may_search(request: &Request<'_>, target: &Target) -> bool {
+    target.profile.mixed_tools == Some(true) || request.tools.iter().all(is_hosted)
+}
+
+/// Whether the body has both functions and a search, which needs a switch in `toolConfig`.
+pub(super) fn mixes(request: &Request<'_>, target: &Target) -> bool {
+    let searches = request.tools.iter().any(|tool| is_search(request.origin, tool));
+    searches && may_search(request, target) && !request.tools.iter().all(is_hosted)
+}
+
+/// Whether a tool is a web search.
+pub(super) fn is_search(origin: Dialect, tool: &Tool<'_>) -> bool {
+    is_hosted(tool) && web_search(origin, tool).is_some()
+}
+
+/// A tool as a web search. One whose members cannot be read is known by its name.
+fn web_search<'r>(origin: Dialect, tool: &'r Tool<'_>) -> Option<WebSearch<'r>> {
+    read_web_search(origin, tool).or_else(|| tool.name.starts_with("web_search").then(WebSearch::default))
+}
+
+/// Writes the members of `googleSearch`.
+fn write_search(w: &mut Writer<'_>, search: &WebSearch<'_>, target: &Target) {
+    if target.quirks.vertex && !search.blocked_domains.is_empty() {
+        w.key("excludeDomains").array(|w| search.blocked_domains.iter().for_each(|domain| w.str(domain)));
+    }
 }
 
 fn encode_own(w: &mut Writer<'_>, request: &Request<'_>, target: &Target, encoded: &mut Encoded) {
@@ -149,17 +200,17 @@ fn encode_own(w: &mut Writer<'_>, request: &Request<'_>, target: &Target, encode
     if request.form & form::TOOLS_SINGLE != 0
         && let (Some(only), None) = (groups.next(), groups.next())
     {
-        return own_object(w, only, target, encoded);
+        return own_object(w, only, request, target, encoded);
     }
     w.array(|w| {
         for group in request.tools.chunk_by(|_, next| next.form & form::NEW_OBJECT == 0) {
-            own_object(w, group, target, encoded);
+            own_object(w, group, request, target, encoded);
         }
     });
 }
 
 /// One object of `tools` as it came.
-fn own_object(w: &mut Writer<'_>, tools: &[Tool<'_>], target: &Target, encoded: &mut Encoded) {
+fn own_object(w: &mut Writer<'_>, tools: &[Tool<'_>], request: &Request<'_>, target: &Target, encoded: &mut Encoded) {
     w.object(|w| {
         let mut functions = tools.iter().filter(|tool| !is_hosted(tool)).peekable();
         if let Some(first) = functions.peek() {
@@ -167,9 +218,9 @@ fn own_object(w: &mut Writer<'_>, tools: &[Tool<'_>], target: &Target, encoded: 
             let snake = form::DECLARATIONS_SNAKE.into();
             w.key(form::spell(bits.into(), snake, "functionDeclarations", "function_declarations"));
             if bits & form::DECLARATIONS_SINGLE == 0 {
-                w.array(|w| functions.for_each(|tool| declaration(w, tool, target, encoded, true)));
+                w.array(|w| functions.for_each(|tool| declaration(w, tool, request, target, encoded)));
             } else if let Some(tool) = functions.next() {
-                declaration(w, tool, target, encoded, true);
+                declaration(w, tool, request, target, encoded);
             }
         }
         for tool in tools {
@@ -191,11 +242,7 @@ fn is_hosted(tool: &Tool<'_>) -> bool {
     matches!(tool.kind, ToolKind::Hosted { .. })
 }
 
-fn is_web_search(name: &str) -> bool {
-    name.starts_with("web_search")
-}
-
-fn foreign_losses(tool: &Tool<'_>, encoded: &mut Encoded) {
+fn foreign_losses(tool: &Tool<'_>, style: Style, encoded: &mut Encoded) {
     let losses = &mut encoded.losses;
     losses.drop_extra("tools[]", &tool.extra);
     if tool.cache.is_some() {
@@ -204,7 +251,7 @@ fn foreign_losses(tool: &Tool<'_>, encoded: &mut Encoded) {
     if tool.strict == Some(true) {
         losses.add("tools[].strict", LossKind::Dropped);
     }
-    let name = function_name(&tool.name);
+    let name = style.name(&tool.name);
     if name != tool.name.as_str() {
         encoded.notes.tool_names.push((name.to_string(), tool.name.to_string()));
     }
@@ -216,16 +263,17 @@ fn foreign_losses(tool: &Tool<'_>, encoded: &mut Encoded) {
     }
 }
 
-fn declaration(w: &mut Writer<'_>, tool: &Tool<'_>, target: &Target, encoded: &mut Encoded, own: bool) {
+fn declaration(w: &mut Writer<'_>, tool: &Tool<'_>, request: &Request<'_>, target: &Target, encoded: &mut Encoded) {
+    let style = style(request, target);
     w.object(|w| {
-        w.key("name").str(&if own { tool.name.as_str().into() } else { function_name(&tool.name) });
+        w.key("name").str(&style.name(&tool.name));
         w.opt_str("description", tool.description.as_deref());
         match &tool.kind {
-            ToolKind::Function { parameters: Some(schema) } => parameters(w, tool, schema, target, encoded, own),
+            ToolKind::Function { parameters: Some(schema) } => parameters(w, tool, schema, target, encoded, style.own),
             ToolKind::Custom { .. } => w.key("parameters").raw(&wrapped_input()),
             _ => {}
         }
-        if own {
+        if style.own {
             nested::write_own(w, &tool.extra);
         }
     });
@@ -248,6 +296,9 @@ fn parameters(
         let snake = form::PARAMETERS_SNAKE.into();
         return w.key(form::spell(bits.into(), snake, "parametersJsonSchema", "parameters_json_schema")).raw(schema);
     }
+    if !target.repairs.schemas {
+        return w.key("parameters").raw(schema);
+    }
     let subset = schema::gemini_subset(schema);
     if subset.lossy {
         encoded.losses.add("tools[].parameters", LossKind::Approximated);
@@ -267,6 +318,6 @@ fn wrapped_input() -> Raw<'static> {
 /// How parts of a request are written for `target`.
 pub(super) fn style(request: &Request<'_>, target: &Target) -> Style {
     let own = request.origin == Dialect::Gemini;
-    let result_parts = own || Family::of(&target.model) == Family::Three;
-    Style { own, ids: target.quirks.call_ids, result_parts }
+    let result_parts = own || target.profile.result_media == Some(true);
+    Style { own, ids: target.quirks.call_ids, result_parts, names: target.repairs.names }
 }

@@ -70,7 +70,9 @@ spelled_object! {
     pub(super) struct RequestWire<'a> {
         contents: Many<ContentWire<'a>> = "contents",
         tools: Many<ToolWire<'a>> = "tools",
+        labels: Raw<'a> = "labels",
         ;
+        tier: Raw<'a> = "serviceTier" | "service_tier" @ super::form::SERVICE_TIER_SNAKE,
         system: ContentWire<'a> = "systemInstruction" | "system_instruction" @ super::form::SYSTEM_SNAKE,
         generation: GenerationWire<'a> = "generationConfig" | "generation_config" @ super::form::GENERATION_SNAKE,
         tool_config: ToolConfigWire<'a> = "toolConfig" | "tool_config" @ super::form::TOOL_CONFIG_SNAKE,
@@ -143,7 +145,9 @@ spelled_object! {
     pub(super) struct GenerationWire<'a> {
         temperature: Num<'a> = "temperature",
         seed: Num<'a> = "seed",
+        logprobs: Num<'a> = "logprobs",
         ;
+        wants_logprobs: bool = "responseLogprobs" | "response_logprobs" @ super::form::LOGPROBS_SNAKE,
         top_p: Num<'a> = "topP" | "top_p" @ super::form::TOP_P_SNAKE,
         top_k: Num<'a> = "topK" | "top_k" @ super::form::TOP_K_SNAKE,
         max_output_tokens: Num<'a> = "maxOutputTokens" | "max_output_tokens" @ super::form::MAX_OUTPUT_SNAKE,

@@ -2,10 +2,13 @@
 
 use std::borrow::Cow;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+
 use super::{form, nested, part};
 use crate::ir::{Block, BlockKind, Media, MediaSource, ToolResult, ToolUse, ToolUseKind};
-use crate::json::{Extra, Raw, Writer};
-use crate::repair::names;
+use crate::json::{Extra, Raw, Str, Writer};
+use crate::repair::{names, schema::percent_decoded};
 
 /// How parts are written.
 #[derive(Clone, Copy, Debug)]
@@ -16,13 +19,15 @@ pub(super) struct Style {
     pub(super) ids: bool,
     /// `functionResponse.parts` is understood: media of results go there.
     pub(super) result_parts: bool,
+    /// Function names are brought into Gemini's alphabet.
+    pub(super) names: bool,
 }
 
 /// Longest function name, in bytes.
 const NAME_MAX: usize = 64;
 
 /// A function name as Gemini takes it: letters, digits and `_.:-`, beginning with a letter or `_`.
-pub(super) fn function_name(name: &str) -> Cow<'_, str> {
+fn function_name(name: &str) -> Cow<'_, str> {
     let allowed = |byte: u8| names::is_plain(byte) || matches!(byte, b'.' | b':');
     let begins = |name: &str| name.starts_with(|first: char| first.is_ascii_alphabetic() || first == '_');
     let fitted = names::tool_name(name, NAME_MAX, allowed);
@@ -119,8 +124,9 @@ impl Style {
         );
     }
 
-    fn name(self, name: &str) -> Cow<'_, str> {
-        if self.own { Cow::Borrowed(name) } else { function_name(name) }
+    /// The name of a function as it is written.
+    pub(super) fn name(self, name: &str) -> Cow<'_, str> {
+        if self.own || !self.names { Cow::Borrowed(name) } else { function_name(name) }
     }
 
     fn media(self, w: &mut Writer<'_>, block: &Block<'_>, media: &Media<'_>, extra: &Extra<'_>) {
@@ -143,7 +149,7 @@ impl Style {
                 if let Some((mime, data)) = data_url(uri) {
                     w.key("inlineData").object(|w| {
                         w.key("mimeType").str(mime);
-                        w.key("data").str(data);
+                        w.key("data").str(&data);
                     });
                     return;
                 }
@@ -200,11 +206,11 @@ pub(super) fn result_text<'b>(block: &'b Block<'_>) -> Option<&'b str> {
 }
 
 /// The strings of a reasoning block as one text.
-pub(super) fn joined<'t>(texts: &'t [crate::json::Str<'_>]) -> Cow<'t, str> {
+pub(super) fn joined<'t>(texts: &'t [Str<'_>]) -> Cow<'t, str> {
     match texts {
         [] => Cow::Borrowed(""),
         [one] => Cow::Borrowed(one),
-        many => Cow::Owned(many.iter().map(crate::json::Str::as_str).collect::<Vec<_>>().join("\n\n")),
+        many => Cow::Owned(many.iter().map(Str::as_str).collect::<Vec<_>>().join("\n\n")),
     }
 }
 
@@ -232,12 +238,20 @@ fn response(w: &mut Writer<'_>, result: &ToolResult<'_>) {
     }
 }
 
-/// MIME type and data of a base64 `data:` URL, which may have parameters before `;base64`.
-pub(super) fn data_url(url: &str) -> Option<(&str, &str)> {
-    let (head, data) = url.strip_prefix("data:")?.split_once(',')?;
-    let head = head.strip_suffix(";base64")?;
-    let mime = head.split(';').next().unwrap_or_default();
-    Some((if mime.is_empty() { "text/plain" } else { mime }, data.trim()))
+/// MIME type and base64 of a `data:` URL (RFC 2397), which may have parameters, white space, the url-safe alphabet, or
+/// percent-encoded text in the place of base64.
+pub(super) fn data_url(url: &str) -> Option<(&str, Cow<'_, str>)> {
+    let (scheme, rest) = url.trim().split_at_checked(5)?;
+    let (head, data) = rest.split_once(',').filter(|_| scheme.eq_ignore_ascii_case("data:"))?;
+    let mime = head.split(';').next().unwrap_or_default().trim();
+    let mime = if mime.is_empty() { "text/plain" } else { mime };
+    let in_base64 = head.rsplit(';').next().is_some_and(|last| last.trim().eq_ignore_ascii_case("base64"));
+    if !in_base64 {
+        return Some((mime, Cow::Owned(STANDARD.encode(percent_decoded(data)))));
+    }
+    let spaced = data.bytes().any(|byte| byte.is_ascii_whitespace());
+    let data = if spaced { Str::from(data.split_ascii_whitespace().collect::<String>()) } else { Str::from(data) };
+    Some((mime, part::standard_base64(data).0.0))
 }
 
 /// The MIME type, which Gemini requires: as given, else by the bytes, the file name or address, or the block's kind.

@@ -68,10 +68,11 @@ impl<'s> Builder<'s> {
 /// A JSON pointer in a fragment (RFC 6901, section 6).
 fn resolve<'s>(root: &'s Value, target: &str) -> Option<&'s Value> {
     let pointer = target.strip_prefix('#')?;
-    root.pointer(pointer).or_else(|| root.pointer(&percent_decoded(pointer)))
+    root.pointer(pointer).or_else(|| root.pointer(&String::from_utf8(percent_decoded(pointer)).ok()?))
 }
 
-fn percent_decoded(text: &str) -> String {
+/// The bytes that a percent-encoded text stands for (RFC 3986, section 2.1); a `%` without two digits is one.
+pub(crate) fn percent_decoded(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();
     while let [first, tail @ ..] = rest {
@@ -80,7 +81,7 @@ fn percent_decoded(text: &str) -> String {
         bytes.push(byte.unwrap_or(*first));
         rest = if byte.is_some() { tail.get(2..).unwrap_or_default() } else { tail };
     }
-    String::from_utf8(bytes).unwrap_or_default()
+    bytes
 }
 
 /// Keywords that say nothing about values.

@@ -264,3 +264,34 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn wire_150_property_names_and_other_keywords_without_a_word_go() {
+    let built = gemini_subset(
+        &Raw::from_value(&json!({
+            "type": "object", "propertyNames": {"pattern": "^[a-z]"}, "patternProperties": {"^x": {"type": "string"}},
+            "properties": {"propertyNames": {"type": "string"}, "bag": {"type": "object", "properties": {}}},
+            "if": {"required": ["bag"]}, "then": {}, "unevaluatedProperties": false,
+        }))
+        .unwrap(),
+    );
+    assert!(built.lossy);
+    assert_eq!(
+        built.schema,
+        json!({"type": "OBJECT", "properties": {"propertyNames": {"type": "STRING"}, "bag": {"type": "OBJECT"}}})
+    );
+}
+
+#[test]
+fn wire_070_references_inside_of_unions_and_merged_parts_are_inlined() {
+    let built = subset(&json!({
+        "type": "object",
+        "properties": {"a": {"anyOf": [{"$ref": "#/$defs/A"}, {"type": "null"}]}, "b": {"allOf": [{"$ref": "#/$defs/A"}]}},
+        "$defs": {"A": {"type": "object", "properties": {"x": {"$ref": "#/definitions/X"}}}},
+        "definitions": {"X": {"enum": ["p", "q"]}},
+    }));
+    let x = json!({"type": "STRING", "enum": ["p", "q"]});
+    assert_eq!(built["properties"]["a"]["properties"]["x"], x);
+    assert_eq!(built["properties"]["a"]["nullable"], true);
+    assert_eq!(built["properties"]["b"]["properties"]["x"], x);
+}

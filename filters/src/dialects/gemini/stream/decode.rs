@@ -7,7 +7,7 @@ use crate::Dialect;
 use crate::dialects::gemini::wire::{CandidateWire, FeedbackWire, PartWire, ResponseWire};
 use crate::dialects::gemini::{error, part, response, stop, usage};
 use crate::ir::stream::{BlockStart, Delta, Guard, Sink, damaged};
-use crate::ir::{Block, BlockKind, Event, Signature, StopReason, ToolUseKind};
+use crate::ir::{ApiError, Block, BlockKind, ErrorKind, Event, Signature, StopReason, ToolUseKind};
 use crate::json::{Num, Raw, Str, Writer};
 use crate::sse::SseEvent;
 
@@ -37,6 +37,8 @@ struct ChoiceState {
     called: bool,
     /// Whether any part came.
     said: bool,
+    /// Whether a part came that is no thought.
+    answered: bool,
 }
 
 /// The block that grows.
@@ -144,7 +146,13 @@ impl State {
                 self.cite(number, key, value, out);
             }
         }
+        if let Some(value) = wire.rest.get("logprobsResult").filter(|value| !value.is_null()) {
+            let delta = Delta::Logprobs { dialect: Dialect::Gemini, raw: value.reborrow() };
+            let index = self.text_block(number, out);
+            out.push(Event::Delta { index, delta });
+        }
         let Some(reason) = wire.finish else { return };
+        let nothing = self.choices.values().all(|choice| !choice.answered);
         let choice = self.choices.entry(number).or_default();
         close(choice, out);
         let stop = stop::decode(&reason, choice.called);
@@ -152,6 +160,11 @@ impl State {
         if stop == StopReason::Refusal && !choice.said {
             let note = stop::explain("The answer", &reason, message.as_deref());
             return self.refuse(number, &note, out);
+        }
+        if stop == StopReason::Malformed && nothing {
+            // It fails, so that it is asked for again: an empty answer would look like a good one.
+            let message = stop::broken_call(&reason, message.as_deref());
+            return out.push(Event::Error(ApiError::new(ErrorKind::BadGateway, message)));
         }
         out.push(Event::Finish { choice: number, stop, stop_sequence: None, note: message.map(Str::from) });
     }
@@ -210,6 +223,7 @@ impl State {
         }
         let choice = self.choice(number);
         choice.said = true;
+        choice.answered |= !thought && !text.is_empty();
         let open = match &choice.open {
             Some(Open::Text(index)) if !thought && seal.is_none() => Some(*index),
             Some(Open::Thought(index)) if thought && seal.is_none() => Some(*index),
@@ -236,7 +250,7 @@ impl State {
     /// A block that comes whole.
     fn whole(&mut self, number: u32, block: Block<'_>, out: &mut Out<'_, '_, '_>) {
         let choice = self.choice(number);
-        choice.said = true;
+        (choice.said, choice.answered) = (true, true);
         close(choice, out);
         let index = match block.kind {
             BlockKind::ToolUse(call) => {
@@ -246,7 +260,10 @@ impl State {
                 out.push(Event::Delta { index, delta: Delta::Input(input) });
                 index
             }
-            BlockKind::Image(media) => self.start(number, BlockStart::Image(media), out),
+            // One event serves all media: the MIME type tells them apart.
+            BlockKind::Image(media) | BlockKind::Audio(media) | BlockKind::Video(media) | BlockKind::File(media) => {
+                self.start(number, BlockStart::Image(media), out)
+            }
             kind => {
                 let Some(raw) = raw_part(Block { kind, ..Block::new(BlockKind::Refusal { text: Str::default() }) })
                 else {
@@ -283,7 +300,7 @@ impl State {
         let Some(call) = wire.call else { return };
         if let Some(name) = call.name {
             let choice = self.choice(number);
-            choice.said = true;
+            (choice.said, choice.answered) = (true, true);
             close(choice, out);
             let id = call.id.filter(|id| !id.is_empty()).unwrap_or_else(|| self.call_id(&name));
             let index = self.begin_call(number, id, name, out);
@@ -305,18 +322,22 @@ impl State {
 
     /// Sources of the text so far.
     fn cite(&mut self, number: u32, key: &str, value: &Raw<'_>, out: &mut Out<'_, '_, '_>) {
-        let choice = self.choice(number);
-        let index = if let Some(Open::Text(index)) = choice.open {
-            index
-        } else {
-            close(choice, out);
-            let index = self.start(number, BlockStart::Text, out);
-            self.choice(number).open = Some(Open::Text(index));
-            index
-        };
+        let index = self.text_block(number, out);
         if let Some(raw) = Raw::from_string(format!("{{\"{key}\":{}}}", value.get())) {
             out.push(Event::Delta { index, delta: Delta::Citation { dialect: Dialect::Gemini, raw } });
         }
+    }
+
+    /// The text that is open, or a new one.
+    fn text_block(&mut self, number: u32, out: &mut Out<'_, '_, '_>) -> u32 {
+        let choice = self.choice(number);
+        if let Some(Open::Text(index)) = choice.open {
+            return index;
+        }
+        close(choice, out);
+        let index = self.start(number, BlockStart::Text, out);
+        self.choice(number).open = Some(Open::Text(index));
+        index
     }
 }
 

@@ -3,12 +3,16 @@
 use std::collections::BTreeMap;
 
 use crate::Dialect;
+use crate::dialects::gemini::grounding::{self, Grounding, citations_path};
 use crate::dialects::gemini::thoughts::{CARRIED_BYTES_MAX, Pending};
 use crate::dialects::gemini::write::{Style, text_part};
-use crate::dialects::gemini::{error, response, stop, usage};
+use crate::dialects::gemini::{error, notes, part, response, stop, usage};
+use crate::dialects::{read_citations, read_logprobs};
 use crate::ir::stream::{BlockStart, Delta};
-use crate::ir::{Block, BlockKind, Event, Losses, ReasoningBlock, ReplyContext, Signature, StopReason, ToolUse, Usage};
-use crate::json::{Extra, Str, Writer};
+use crate::ir::{
+    Block, BlockKind, Event, LossKind, Losses, ReasoningBlock, ReplyContext, Signature, StopReason, ToolUse, Usage,
+};
+use crate::json::{Extra, Raw, Str, Writer};
 use crate::sse;
 
 /// Writes a stream for clients of Gemini's: every chunk is a whole response object, nothing but `data:` lines.
@@ -20,8 +24,20 @@ pub struct StreamEncoder {
     pending: BTreeMap<u32, Pending>,
     /// Reasons, held back to the end: the last chunk has them together with the final usage.
     finishes: Vec<Finish>,
+    /// What was said and cited so far, by choice.
+    told: BTreeMap<u32, Told>,
     losses: Losses,
     ended: bool,
+}
+
+/// Text and sources of one choice.
+#[derive(Default)]
+struct Told {
+    /// Bytes of text in blocks that are complete: clients count places in all text of the answer.
+    bytes: usize,
+    grounding: Grounding,
+    /// The last sources in Gemini's own words, which expanded answers repeat.
+    own: String,
 }
 
 /// What every chunk repeats.
@@ -38,8 +54,21 @@ struct Open {
     kind: Kind,
 }
 
+/// Bytes of one text that are kept for places in it. Sources of a longer one are told without a place.
+const CITED_TEXT_BYTES_MAX: usize = 1024 * 1024;
+/// Sources of one text that are kept to its end.
+const CITATIONS_MAX: usize = 4_096;
+
+/// A text that grows. Other dialects may tell a source before the words that it belongs to.
+#[derive(Default)]
+struct Text {
+    kept: String,
+    bytes: usize,
+    citations: Vec<(Dialect, Raw<'static>)>,
+}
+
 enum Kind {
-    Text,
+    Text(Box<Text>),
     /// Sent as it comes, and kept for the next call's slot.
     Thought(ReasoningBlock<'static>, Option<Signature<'static>>),
     /// A call is sent whole: its input and seal wait for the block's end.
@@ -64,6 +93,7 @@ impl StreamEncoder {
             open: BTreeMap::new(),
             pending: BTreeMap::new(),
             finishes: Vec::new(),
+            told: BTreeMap::new(),
             losses: Losses::default(),
             ended: false,
         }
@@ -90,7 +120,10 @@ impl StreamEncoder {
             Event::Delta { index, delta } => self.delta(index, delta, out),
             Event::BlockStop { index } => self.stop(index, out),
             Event::Usage(counts) => self.head.usage = Some(counts.into_owned()),
-            Event::Finish { choice, stop, note, .. } => {
+            Event::Finish { choice, stop, stop_sequence, note } => {
+                if stop_sequence.is_some() {
+                    self.losses.add("stop_sequence", LossKind::Dropped);
+                }
                 self.finishes.push(Finish { choice, stop, note: note.map(|note| note.to_string()) });
             }
             Event::End => {
@@ -110,7 +143,11 @@ impl StreamEncoder {
 
     fn begin(&mut self, index: u32, choice: u32, block: BlockStart<'_>, out: &mut Vec<u8>) {
         let kind = match block {
-            BlockStart::Text | BlockStart::Refusal => Kind::Text,
+            BlockStart::Text => Kind::Text(Box::default()),
+            BlockStart::Refusal => {
+                self.losses.add("refusal", LossKind::Approximated);
+                Kind::Text(Box::default())
+            }
             BlockStart::Reasoning { redacted, id } => {
                 let id = id.map(Str::into_owned);
                 Kind::Thought(ReasoningBlock { text: Vec::new(), redacted, id }, None)
@@ -120,7 +157,10 @@ impl StreamEncoder {
                 Kind::Call(call, None)
             }
             BlockStart::Image(media) => {
-                let block = Block::new(BlockKind::Image(media));
+                let block = Block::new(match media.mime {
+                    Some(_) => part::by_mime(media),
+                    None => BlockKind::Image(media),
+                });
                 let style = self.style;
                 self.head.part(out, choice, |w| style.part(w, &block, None));
                 Kind::Sent
@@ -129,7 +169,10 @@ impl StreamEncoder {
                 self.head.part(out, choice, |w| w.raw(&raw));
                 Kind::Sent
             }
-            BlockStart::Opaque { .. } => Kind::Sent,
+            BlockStart::Opaque { dialect, raw } => {
+                self.losses.add(response::lost_kind(dialect, &raw), LossKind::Dropped);
+                Kind::Sent
+            }
         };
         self.open.insert(index, Open { choice, kind });
     }
@@ -145,27 +188,52 @@ impl StreamEncoder {
             (Delta::Input(more), Kind::Call(call, _)) => call.input.0.to_mut().push_str(&more),
             (Delta::Signature(seal), Kind::Call(_, slot)) => *slot = Some(seal.into_owned()),
             (_, Kind::Call(..)) => {}
-            (Delta::Text(text), Kind::Text | Kind::Thought(..)) if !text.is_empty() => {
+            (Delta::Text(text), kind @ (Kind::Text(_) | Kind::Thought(..))) if !text.is_empty() => {
+                if let Kind::Text(known) = kind {
+                    known.add(&text);
+                }
                 self.head.part(out, choice, |w| text_part(w, &text, thought, None));
             }
             (Delta::NextPart, Kind::Thought(..)) => self.head.part(out, choice, |w| text_part(w, "\n\n", true, None)),
-            (Delta::Signature(seal), Kind::Text | Kind::Thought(..)) => {
+            (Delta::Signature(seal), Kind::Text(_) | Kind::Thought(..)) => {
                 let slot = seal.carried(Dialect::Gemini);
                 self.head.part(out, choice, |w| text_part(w, "", thought, Some(&slot)));
             }
-            (Delta::Citation { dialect: Dialect::Gemini, raw }, Kind::Text) => {
-                self.head.chunk(out, |w| {
-                    w.object(|w| {
-                        content(w, |w| text_part(w, "", false, None));
-                        w.key("index").u64(choice.into());
-                        if let Some(members) = raw.read::<Members<'_>>() {
-                            w.extra(&members.rest);
-                        }
-                    });
-                });
+            (Delta::Citation { dialect: Dialect::Gemini, raw }, Kind::Text(_)) => self.own_sources(choice, &raw, out),
+            (Delta::Citation { dialect, raw }, Kind::Text(text)) if text.citations.len() < CITATIONS_MAX => {
+                text.citations.push((dialect, raw.into_owned()));
             }
+            (Delta::Citation { dialect, .. }, _) => self.losses.add(citations_path(dialect), LossKind::Dropped),
+            (Delta::Logprobs { dialect, raw }, _) => self.logprobs(choice, dialect, &raw, out),
             _ => {}
         }
+    }
+
+    fn own_sources(&mut self, choice: u32, raw: &Raw<'_>, out: &mut Vec<u8>) {
+        let told = self.told.entry(choice).or_default();
+        let Some(mut members) = raw.read::<Members<'_>>() else { return };
+        members.rest.take(notes::PART);
+        let mut text = Vec::new();
+        Writer::new(&mut text).object(|w| w.extra(&members.rest));
+        if told.own.as_bytes() == text {
+            return;
+        }
+        told.own = String::from_utf8(text).unwrap_or_default();
+        self.head.beside(out, choice, |w| w.extra(&members.rest));
+    }
+
+    fn logprobs(&mut self, choice: u32, dialect: Dialect, raw: &Raw<'_>, out: &mut Vec<u8>) {
+        if dialect == Dialect::Gemini {
+            return self.head.beside(out, choice, |w| w.key("logprobsResult").raw(raw));
+        }
+        let tokens = read_logprobs(dialect, raw);
+        if tokens.is_empty() {
+            return self.losses.add("choices[].logprobs", LossKind::Dropped);
+        }
+        self.head.beside(out, choice, |w| {
+            w.key("logprobsResult");
+            grounding::logprobs(w, &tokens);
+        });
     }
 
     fn stop(&mut self, index: u32, out: &mut Vec<u8>) {
@@ -174,7 +242,12 @@ impl StreamEncoder {
         let (call, seal) = match kind {
             Kind::Call(call, seal) => (call, seal),
             Kind::Thought(thought, seal) => return pending.keep(&thought, seal.as_ref()),
-            Kind::Text | Kind::Sent => return,
+            Kind::Text(text) => {
+                let told = self.told.entry(choice).or_default();
+                text.cite(told, &mut self.losses);
+                return;
+            }
+            Kind::Sent => return,
         };
         let slot = match &seal {
             Some(seal) => Some(seal.carried(Dialect::Gemini)),
@@ -191,6 +264,7 @@ impl StreamEncoder {
 
     fn finish(&mut self, out: &mut Vec<u8>) {
         let finishes = std::mem::take(&mut self.finishes);
+        let told = std::mem::take(&mut self.told);
         self.head.chunk(out, |w| {
             for finish in &finishes {
                 w.object(|w| {
@@ -198,9 +272,39 @@ impl StreamEncoder {
                     w.key("finishReason").str(stop::encode(finish.stop));
                     w.opt_str("finishMessage", finish.note.as_deref());
                     w.key("index").u64(finish.choice.into());
+                    let told = told.get(&finish.choice).map(|told| &told.grounding);
+                    if let Some(grounding) = told.filter(|grounding| !grounding.is_empty()) {
+                        w.key("groundingMetadata");
+                        grounding.write(w);
+                    }
                 });
             }
         });
+    }
+}
+
+impl Text {
+    fn add(&mut self, more: &str) {
+        self.bytes += more.len();
+        if self.bytes <= CITED_TEXT_BYTES_MAX {
+            self.kept.push_str(more);
+        }
+    }
+
+    /// The text is complete: its sources have their places now.
+    fn cite(self, told: &mut Told, losses: &mut Losses) {
+        let kept = if self.bytes <= CITED_TEXT_BYTES_MAX { self.kept.as_str() } else { "" };
+        for (dialect, raw) in &self.citations {
+            let path = citations_path(*dialect);
+            let citations = read_citations(*dialect, raw, kept);
+            if citations.is_empty() {
+                losses.add(path, LossKind::Dropped);
+            }
+            for citation in &citations {
+                told.grounding.add(citation, kept, (0, told.bytes), path, losses);
+            }
+        }
+        told.bytes += self.bytes;
     }
 }
 
@@ -230,6 +334,17 @@ impl Head {
             w.object(|w| {
                 content(w, part);
                 w.key("index").u64(choice.into());
+            });
+        });
+    }
+
+    /// A chunk without words that tells what stands beside a candidate's text.
+    fn beside(&self, out: &mut Vec<u8>, choice: u32, members: impl FnOnce(&mut Writer<'_>)) {
+        self.chunk(out, |w| {
+            w.object(|w| {
+                content(w, |w| text_part(w, "", false, None));
+                w.key("index").u64(choice.into());
+                members(w);
             });
         });
     }

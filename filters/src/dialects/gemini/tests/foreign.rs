@@ -11,41 +11,41 @@ use crate::ir::{
 };
 use crate::json::{Extra, Num, Raw, Str};
 
-fn request(turns: Vec<Turn<'static>>) -> Request<'static> {
+pub(super) fn request(turns: Vec<Turn<'static>>) -> Request<'static> {
     Request { turns, ..Request::new(Dialect::Anthropic, "claude".into()) }
 }
 
-fn user(text: &'static str) -> Turn<'static> {
+pub(super) fn user(text: &'static str) -> Turn<'static> {
     Turn::new(Role::User, vec![Block::text(text)])
 }
 
-fn call(id: &str, name: &str) -> Block<'static> {
+pub(super) fn call(id: &str, name: &str) -> Block<'static> {
     let (id, name) = (Str::from(id.to_owned()), Str::from(name.to_owned()));
     Block::new(BlockKind::ToolUse(ToolUse { id, name, input: "{\"a\":1}".into(), kind: ToolUseKind::Function }))
 }
 
-fn result(id: &str, content: Vec<Block<'static>>, is_error: Option<bool>) -> Block<'static> {
+pub(super) fn result(id: &str, content: Vec<Block<'static>>, is_error: Option<bool>) -> Block<'static> {
     let id = Str::from(id.to_owned());
     Block::new(BlockKind::ToolResult(ToolResult { id, name: None, content, is_error, kind: ToolUseKind::Function }))
 }
 
-fn image(source: MediaSource<'static>, mime: Option<&'static str>) -> Block<'static> {
+pub(super) fn image(source: MediaSource<'static>, mime: Option<&'static str>) -> Block<'static> {
     Block::new(BlockKind::Image(Media { mime: mime.map(Str::from), source, name: None }))
 }
 
-fn seal(issuer: Dialect, value: &'static str) -> Signature<'static> {
+pub(super) fn seal(issuer: Dialect, value: &'static str) -> Signature<'static> {
     Signature { issuer, value: value.into() }
 }
 
-fn tool(name: &'static str, kind: ToolKind<'static>) -> Tool<'static> {
+pub(super) fn tool(name: &'static str, kind: ToolKind<'static>) -> Tool<'static> {
     Tool { name: name.into(), description: None, strict: None, kind, cache: None, extra: Extra::default(), form: 0 }
 }
 
-fn sent(request: &Request<'_>, model: &str) -> Value {
+pub(super) fn sent(request: &Request<'_>, model: &str) -> Value {
     encoded(request, &target(model)).0
 }
 
-fn lost(request: &Request<'_>, model: &str) -> Vec<String> {
+pub(super) fn lost(request: &Request<'_>, model: &str) -> Vec<String> {
     encoded(request, &target(model))
         .1
         .losses
