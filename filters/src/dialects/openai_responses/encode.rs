@@ -4,7 +4,8 @@ mod config;
 mod tools;
 mod turns;
 
-use super::{DIALECT, form};
+use super::decode::{INCLUDE_LOGPROBS, INCLUDE_SEALS};
+use super::{DIALECT, form, quiet};
 use crate::Dialect;
 use crate::dialects::{EncodeError, Encoded, Target};
 use crate::ir::{BlockKind, LossKind, OutputFormat, Request, Turn};
@@ -72,6 +73,7 @@ fn encode_own(request: &Request<'_>, target: &Target, encoded: &mut Encoded, out
         config::own(w, request);
         let without_stream = request.stream && !target.stream;
         for (key, value) in request.extra.iter() {
+            let Some(key) = quiet::own_name(key) else { continue };
             let decided = (key == "stream" && stream) || key == "model" || (key == "stream_options" && without_stream);
             if !decided && !key.starts_with("text.") {
                 w.key(key).raw(value);

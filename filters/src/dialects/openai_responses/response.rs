@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::echo::{self, Frame, Status, written};
 use super::items::{self, Item, Side, parts};
+use super::quiet::ITEM_MEMBER;
 use super::wire::{Content, MessageWire, ResponseWire, read};
 use super::write;
 use super::{DIALECT, form, seal, usage};
@@ -13,9 +14,6 @@ use crate::ir::{
     StopReason, ToolUse, ToolUseKind,
 };
 use crate::json::{Extra, Raw, Str, Writer};
-
-/// Keys under which a message item's own members stand at its first block.
-const ITEM_PREFIX: &str = "item.";
 
 /// Reads a whole answer.
 ///
@@ -73,11 +71,11 @@ fn message_blocks(wire: MessageWire<'_>) -> Option<Vec<Block<'_>>> {
     let names = [("type", wire.kind), ("role", wire.role)];
     for (key, value) in names {
         if let Some(raw) = value.and_then(|value| Raw::from_value(&value.as_str())) {
-            first.extra.push(format!("{ITEM_PREFIX}{key}"), raw);
+            first.extra.push(format!("{ITEM_MEMBER}{key}"), raw);
         }
     }
     for (key, value) in wire.rest.0 {
-        first.extra.push(format!("{ITEM_PREFIX}{key}"), value);
+        first.extra.push(format!("{ITEM_MEMBER}{key}"), value);
     }
     Some(blocks)
 }
@@ -199,7 +197,7 @@ fn own_message(w: &mut Writer<'_>, first: &Block<'_>, run: &[Block<'_>]) {
             w.key("role").str("assistant");
         }
         for (key, value) in first.extra.iter() {
-            if let Some(key) = key.strip_prefix(ITEM_PREFIX) {
+            if let Some(key) = key.strip_prefix(ITEM_MEMBER) {
                 w.key(key).raw(value);
             }
         }
@@ -207,13 +205,7 @@ fn own_message(w: &mut Writer<'_>, first: &Block<'_>, run: &[Block<'_>]) {
             BlockKind::Text { text, .. } if first.form & form::ITEM_STRING != 0 => w.key("content").str(text),
             _ => w.key("content").array(|w| {
                 for block in run {
-                    if starts_item(block) {
-                        let mut part = block.clone();
-                        part.extra.0.retain(|(key, _)| !key.starts_with(ITEM_PREFIX));
-                        write::own_part(w, &part, Side::Output);
-                    } else {
-                        write::own_part(w, block, Side::Output);
-                    }
+                    write::own_part(w, block, Side::Output);
                 }
             }),
         }

@@ -24,6 +24,11 @@ pub(super) fn own(w: &mut Writer<'_>, request: &Request<'_>) {
     if request.form & form::TEXT != 0 || request.output_format.is_some() {
         w.key("text").object(|w| own_text(w, request));
     }
+    w.opt_str("service_tier", request.service_tier.as_deref());
+    w.opt_raw("metadata", request.metadata.as_ref());
+    w.opt_str("prompt_cache_key", request.prompt_cache_key.as_deref());
+    w.opt_bool("store", request.store);
+    w.opt_num("top_logprobs", request.logprobs.as_ref().and_then(|logprobs| logprobs.top.as_ref()));
     let name = if request.form & form::SAFETY_IDENTIFIER == 0 { "user" } else { "safety_identifier" };
     w.opt_str(name, request.user.as_deref());
 }
@@ -52,6 +57,7 @@ fn own_text(w: &mut Writer<'_>, request: &Request<'_>) {
         }),
         None => {}
     }
+    w.opt_str("verbosity", request.verbosity.as_deref());
     nested("text.").filter(|(key, _)| !key.starts_with("format.")).for_each(|(key, value)| w.key(key).raw(value));
 }
 

@@ -2,10 +2,10 @@
 
 use std::borrow::Cow;
 
-use super::form;
+use super::{form, quiet};
 use crate::Dialect;
 use crate::dialects::Encoded;
-use crate::dialects::openai_responses::decode::{CHOICE_NAMES_MAX, choice_kind};
+use crate::dialects::openai_responses::decode::tools::{CHOICE_NAMES_MAX, choice_kind};
 use crate::ir::{LossKind, Request, Tool, ToolChoice, ToolKind};
 use crate::json::{Raw, Str, Writer};
 use crate::repair::names;
@@ -21,14 +21,31 @@ pub(super) fn sent_name(name: &str) -> Cow<'_, str> {
 
 /// Tools of a request of this dialect, as they came.
 pub(super) fn own(w: &mut Writer<'_>, request: &Request<'_>) {
-    if !request.tools.is_empty() || request.form & form::TOOLS_EMPTY != 0 {
-        w.key("tools").array(|w| request.tools.iter().for_each(|tool| own_tool(w, tool)));
+    let after = request.extra.get(quiet::TOOLS_AFTER);
+    let elsewhere = |tool: &Tool<'_>| tool.form & form::TOOL_ELSEWHERE != 0 && tool.extra.get(quiet::TOOLS_BEFORE).is_none();
+    let listed = request.tools.iter().any(|tool| !elsewhere(tool)) || after.is_some();
+    if listed || request.form & form::TOOLS_EMPTY != 0 {
+        w.key("tools").array(|w| {
+            for tool in &request.tools {
+                own_hidden(w, tool.extra.get(quiet::TOOLS_BEFORE));
+                if tool.form & form::TOOL_ELSEWHERE == 0 {
+                    own_tool(w, tool);
+                }
+            }
+            own_hidden(w, after);
+        });
     }
     if let Some(choice) = &request.tool_choice {
         w.key("tool_choice");
         write_choice(w, choice, &request.tools, &|name| Cow::Borrowed(name));
     }
     w.opt_bool("parallel_tool_calls", request.parallel_tool_calls);
+}
+
+/// Tools that are none for other dialects, as they came.
+fn own_hidden(w: &mut Writer<'_>, list: Option<&Raw<'_>>) {
+    let list: Vec<Raw<'_>> = list.and_then(Raw::read).unwrap_or_default();
+    list.iter().for_each(|tool| w.raw(tool));
 }
 
 fn own_tool(w: &mut Writer<'_>, tool: &Tool<'_>) {
@@ -44,7 +61,7 @@ fn own_tool(w: &mut Writer<'_>, tool: &Tool<'_>) {
         w.opt_raw(key, value.as_ref());
         w.opt_bool("strict", tool.strict);
         w.opt_raw("cache_control", tool.cache.as_ref().map(|mark| &mark.0));
-        w.extra(&tool.extra);
+        quiet::members(w, &tool.extra);
     });
 }
 

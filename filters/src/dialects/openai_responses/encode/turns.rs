@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::{DIALECT, form, plain_text, tools, turns_path};
+use super::{DIALECT, form, plain_text, quiet, tools, turns_path};
 use crate::dialects::openai_responses::items::Side;
 use crate::dialects::openai_responses::write;
 use crate::dialects::{Encoded, Quirks};
@@ -22,6 +22,9 @@ const JSON_WANTED: &str = "Answer with one JSON object.";
 
 /// Writes the items of a turn of this dialect: runs of parts as messages, everything else as an item of its own.
 pub(super) fn own(w: &mut Writer<'_>, turn: &Turn<'_>, losses: &mut Losses) {
+    if let Some(item) = quiet::item_of_turn(turn) {
+        return w.raw(item);
+    }
     if turn.blocks.is_empty() {
         own_message(w, turn, &[]);
     }
@@ -58,7 +61,7 @@ fn own_message(w: &mut Writer<'_>, turn: &Turn<'_>, run: &[Block<'_>]) {
                 }
             }),
         }
-        w.extra(&turn.extra);
+        quiet::members(w, &turn.extra);
     });
 }
 

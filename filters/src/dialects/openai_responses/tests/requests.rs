@@ -71,7 +71,7 @@ fn every_item_is_a_turn() {
     assert_eq!(request.turns[2].blocks[0].signature.as_ref().unwrap().value, "gAAAAABo0000");
     let BlockKind::ToolResult(result) = &request.turns[5].blocks[0].kind else { panic!() };
     assert_eq!(result.name.as_deref(), Some("exec_command"));
-    assert!(matches!(request.tools[2].kind, ToolKind::Hosted { .. }), "wire 152: never an error");
+    assert!(matches!(request.tools[3].kind, ToolKind::Hosted { .. }), "wire 152: never an error");
     assert_eq!(request.reasoning.unwrap().visible, Some(true));
 }
 
