@@ -3,6 +3,7 @@
 pub mod names;
 pub mod openai;
 pub mod schema;
+pub mod shell;
 pub mod turns;
 
 mod switches;

@@ -97,6 +97,16 @@ fn wire_054_wrapped_custom_tools_are_unwrapped() {
 }
 
 #[test]
+fn shell_commands_become_lists() {
+    for size in 1..8 {
+        let (whole, events) = undone(vec![call("sh_1", r#"{"command":"ls -la"}"#), call("other", r#"{"command":"ls"}"#)], size);
+        assert_eq!(whole, events);
+        assert!(whole.contains(r#"{\"command\":[\"bash\",\"-lc\",\"ls -la\"]}"#), "{whole}");
+        assert!(whole.contains(r#"{\"command\":\"ls\"}"#), "{whole}");
+    }
+}
+
+#[test]
 fn wire_113_the_forced_call_becomes_the_answers_text() {
     let (whole, events) = undone(vec![call("json_answer", "{\"a\":1.0}")], 2);
     assert_eq!(whole, events);
