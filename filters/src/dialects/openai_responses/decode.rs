@@ -114,7 +114,10 @@ pub fn refuse_stored(request: &Request<'_>) -> Result<(), EncodeError> {
         ("previous_response_id", "keeps no responses; send the whole conversation in `input`"),
         ("conversation", "keeps no conversations; send the whole conversation in `input`"),
         ("prompt", "keeps no prompt templates; send the prompt's text in `instructions` and `input`"),
-        ("background", "does not answer in the background; leave `background` out, and `stream` the answer if it is long"),
+        (
+            "background",
+            "does not answer in the background; leave `background` out, and `stream` the answer if it is long",
+        ),
     ];
     for (member, why) in STORED {
         if request.extra.get(member).is_some_and(|value| !matches!(value.get(), "null" | "false")) {

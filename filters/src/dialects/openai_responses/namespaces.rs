@@ -49,8 +49,12 @@ impl Namespaces {
             all.extend(item.iter().filter_map(lists));
         }
         let alone = |tool: &&ToolsWire<'_>| !is_namespace(tool);
-        let plain: HashSet<String> =
-            all.iter().filter(alone).filter_map(|tool| tool.name.as_ref()).map(|name| name.as_str().to_owned()).collect();
+        let plain: HashSet<String> = all
+            .iter()
+            .filter(alone)
+            .filter_map(|tool| tool.name.as_ref())
+            .map(|name| name.as_str().to_owned())
+            .collect();
         let mut members: Vec<(String, String)> = Vec::new();
         for namespace in all.iter().filter(|tool| is_namespace(tool)) {
             let Some(name) = &namespace.name else { continue };

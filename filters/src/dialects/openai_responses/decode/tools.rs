@@ -219,4 +219,3 @@ pub(super) fn choice<'a>(value: &'a RawValue, tools: &[Tool<'a>]) -> Result<Tool
         _ => Ok(opaque()),
     }
 }
-

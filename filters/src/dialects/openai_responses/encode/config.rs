@@ -134,7 +134,12 @@ fn foreign_sampling(w: &mut Writer<'_>, request: &Request<'_>, target: &Target, 
 }
 
 /// Whether log probabilities are asked for. Writes how many.
-pub(super) fn foreign_logprobs(w: &mut Writer<'_>, request: &Request<'_>, target: &Target, losses: &mut Losses) -> bool {
+pub(super) fn foreign_logprobs(
+    w: &mut Writer<'_>,
+    request: &Request<'_>,
+    target: &Target,
+    losses: &mut Losses,
+) -> bool {
     let Some(logprobs) = &request.logprobs else { return false };
     if target.profile.logprobs == Some(false) && target.repairs.bounds {
         losses.add("logprobs", LossKind::Dropped);
@@ -195,7 +200,8 @@ fn foreign_reasoning(
         return false;
     }
     let is_off = reasoning.enabled == Some(false);
-    let effort = if is_off { off(reasoning, origin, target, losses) } else { effort(reasoning, origin, target, losses) };
+    let effort =
+        if is_off { off(reasoning, origin, target, losses) } else { effort(reasoning, origin, target, losses) };
     let summary = match reasoning.visible {
         _ if is_off => false,
         Some(visible) => visible,
@@ -229,12 +235,7 @@ fn off(reasoning: &ReasoningConfig<'_>, origin: Dialect, target: &Target, losses
 }
 
 /// The effort to ask for. Of a model that is not known only three words are sure; Chat's words are OpenAI's own.
-fn effort(
-    reasoning: &ReasoningConfig<'_>,
-    origin: Dialect,
-    target: &Target,
-    losses: &mut Losses,
-) -> Option<Effort> {
+fn effort(reasoning: &ReasoningConfig<'_>, origin: Dialect, target: &Target, losses: &mut Losses) -> Option<Effort> {
     let budget = reasoning.budget.as_ref().filter(|_| !reasoning.adaptive).and_then(Num::as_u64);
     let wished = reasoning.effort.or_else(|| {
         let effort = Effort::from_budget(budget?);

@@ -4,9 +4,9 @@ use std::borrow::Cow;
 
 use super::{form, quiet};
 use crate::Dialect;
+use crate::dialects::openai_responses::decode::tools::{CHOICE_NAMES_MAX, choice_kind};
 use crate::dialects::openai_responses::notes;
 use crate::dialects::{Encoded, read_web_search};
-use crate::dialects::openai_responses::decode::tools::{CHOICE_NAMES_MAX, choice_kind};
 use crate::ir::{LossKind, Request, Tool, ToolChoice, ToolKind};
 use crate::json::{Raw, Str, Writer};
 use crate::repair::{Repairs, names};
@@ -23,7 +23,8 @@ pub(super) fn sent_name<'n>(name: &'n str, repairs: &Repairs) -> Cow<'n, str> {
 /// Tools of a request of this dialect, as they came.
 pub(super) fn own(w: &mut Writer<'_>, request: &Request<'_>) {
     let after = request.extra.get(quiet::TOOLS_AFTER);
-    let elsewhere = |tool: &Tool<'_>| tool.form & form::TOOL_ELSEWHERE != 0 && tool.extra.get(quiet::TOOLS_BEFORE).is_none();
+    let elsewhere =
+        |tool: &Tool<'_>| tool.form & form::TOOL_ELSEWHERE != 0 && tool.extra.get(quiet::TOOLS_BEFORE).is_none();
     let listed = request.tools.iter().any(|tool| !elsewhere(tool)) || after.is_some();
     if listed || request.form & form::TOOLS_EMPTY != 0 {
         w.key("tools").array(|w| {
