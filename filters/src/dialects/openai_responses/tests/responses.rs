@@ -218,8 +218,7 @@ fn annotations_are_read_and_written_whole() {
     assert_eq!((found[1].file_id.as_deref(), found[1].title.as_deref()), (Some("file-1"), Some("a.pdf")));
     let written = |citation, length| {
         let mut out = Vec::new();
-        notes::write_citation(&mut crate::json::Writer::new(&mut out), citation, length)
-            .then(|| parsed(&out))
+        notes::write_citation(&mut crate::json::Writer::new(&mut out), citation, length).then(|| parsed(&out))
     };
     assert_eq!(written(&found[0], 9).unwrap(), raw.to_value()[0]);
     let unplaced = crate::ir::Citation { span: None, ..found[0].clone() };
