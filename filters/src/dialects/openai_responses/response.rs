@@ -74,8 +74,11 @@ pub fn decode_response(body: &[u8]) -> Result<Response<'_>, DecodeError> {
 /// The log probabilities of all parts as one list, at the choice, where other dialects have theirs.
 fn all_logprobs(blocks: &[Block<'_>]) -> Option<Raw<'static>> {
     let lists = blocks.iter().filter_map(|block| block.extra.get("\0logprobs"));
-    let tokens: Vec<&str> =
-        lists.filter_map(Raw::read::<Vec<&serde_json::value::RawValue>>).flatten().map(|token| token.get()).collect();
+    let tokens: Vec<&str> = lists
+        .filter_map(Raw::read::<Vec<&serde_json::value::RawValue>>)
+        .flatten()
+        .map(serde_json::value::RawValue::get)
+        .collect();
     Raw::from_string(format!("[{}]", tokens.join(","))).filter(|_| !tokens.is_empty())
 }
 

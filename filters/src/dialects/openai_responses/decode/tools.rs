@@ -60,7 +60,9 @@ impl<'a> Tools<'a, '_> {
     fn add(&mut self, value: &'a RawValue, n: usize) -> Result<(), DecodeError> {
         if let Some(members) = self.members(value) {
             self.before.push(value);
-            members.into_iter().for_each(|member| self.push(member));
+            for member in members {
+                self.push(member);
+            }
         } else if says_only_to_search(value) {
             self.before.push(value);
         } else {

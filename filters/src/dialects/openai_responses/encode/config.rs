@@ -166,9 +166,10 @@ fn foreign_text(w: &mut Writer<'_>, request: &Request<'_>, target: &Target, loss
             Some(OutputFormat::JsonSchema { name, description, schema, strict }) => w.key("format").object(|w| {
                 w.key("type").str("json_schema");
                 let name = name.as_deref().filter(|name| !name.is_empty()).unwrap_or("response");
-                let fitted = match target.repairs.names {
-                    true => names::tool_name(name, SCHEMA_NAME_MAX, names::is_plain),
-                    false => name.into(),
+                let fitted = if target.repairs.names {
+                    names::tool_name(name, SCHEMA_NAME_MAX, names::is_plain)
+                } else {
+                    name.into()
                 };
                 if fitted != name {
                     losses.add("response_format.name", LossKind::Approximated);

@@ -47,7 +47,9 @@ pub(super) fn own(w: &mut Writer<'_>, request: &Request<'_>) {
 /// Tools that are none for other dialects, as they came.
 fn own_hidden(w: &mut Writer<'_>, list: Option<&Raw<'_>>) {
     let list: Vec<Raw<'_>> = list.and_then(Raw::read).unwrap_or_default();
-    list.iter().for_each(|tool| w.raw(tool));
+    for tool in &list {
+        w.raw(tool);
+    }
 }
 
 fn own_tool(w: &mut Writer<'_>, tool: &Tool<'_>) {
