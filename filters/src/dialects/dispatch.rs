@@ -5,6 +5,7 @@ use super::{anthropic, gemini, openai_chat, openai_responses};
 use crate::ir::stream::Sink;
 use crate::ir::{ApiError, Citation, Event, Logprob, Losses, ReplyContext, Request, Response, Tool, WebSearch};
 use crate::json::Raw;
+use crate::repair::shell;
 use crate::sse::SseEvent;
 
 /// Evaluates an expression with `module` standing for the folder of `$dialect`.
@@ -41,7 +42,14 @@ pub fn encode_request(
     target: &Target,
     out: &mut Vec<u8>,
 ) -> Result<Encoded, EncodeError> {
-    each!(dialect, module => module::encode_request(request, target, out))
+    if request.origin == Dialect::OpenAiResponses && dialect != request.origin {
+        openai_responses::refuse_stored(request)?;
+    }
+    let mut encoded = each!(dialect, module => module::encode_request(request, target, out))?;
+    if target.repairs.shell_commands {
+        encoded.notes.shell_commands = shell::wanting(&request.tools);
+    }
+    Ok(encoded)
 }
 
 /// Reads a whole answer in the words of `dialect`.

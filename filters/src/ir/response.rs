@@ -108,4 +108,6 @@ pub struct ReplyNotes {
     pub wrapped_custom: Vec<String>,
     /// The function that was forced to get JSON output from a target without one: its arguments are the answer's text.
     pub json_tool: Option<String>,
+    /// Functions that want a shell command as a list of words: names as the client knows them.
+    pub shell_commands: Vec<String>,
 }

@@ -4,6 +4,7 @@ pub mod context;
 pub mod names;
 pub mod openai;
 pub mod schema;
+pub mod shell;
 pub mod turns;
 
 mod switches;

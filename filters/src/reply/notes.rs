@@ -7,7 +7,11 @@ use std::collections::BTreeSet;
 use crate::ir::stream::{BlockStart, Delta, Sink};
 use crate::ir::{Block, BlockKind, Event, ReplyNotes, Response, StopReason, ToolUseKind};
 use crate::json::Str;
+use crate::repair::shell;
 use unwrap::Unwrap;
+
+/// Bytes of a call that are held back until its command can be mended; a longer one passes as it is.
+const SHELL_BYTES_MAX: usize = 64 * 1024;
 
 /// Stands between decoder and encoder of one answer.
 #[derive(Debug, Default)]
@@ -15,6 +19,8 @@ pub struct Undo {
     notes: ReplyNotes,
     /// Open calls of wrapped custom tools, by block.
     wrapped: Vec<(u32, Unwrap)>,
+    /// Input so far of open calls whose command may need mending, by block.
+    shells: Vec<(u32, String)>,
     /// Blocks that are the JSON tool's call.
     json: BTreeSet<u32>,
     /// Choices with a call that the client made possible itself.
@@ -45,7 +51,10 @@ impl Undo {
                 } else {
                     kind
                 };
-                let name = Str::from(self.client_name(&name));
+                let name = Str::from(self.client_name(&name).to_owned());
+                if self.is_shell(&name) {
+                    self.shells.push((index, String::new()));
+                }
                 sink(Event::BlockStart { index, choice, block: BlockStart::ToolUse { id, name, kind } });
             }
             Event::Delta { index, delta: Delta::Input(text) } => self.input(index, text, sink),
@@ -54,6 +63,10 @@ impl Undo {
                     let mut rest = String::new();
                     self.wrapped.swap_remove(at).1.finish(&mut rest);
                     give_input(index, rest, sink);
+                }
+                if let Some(at) = self.shells.iter().position(|(open, _)| *open == index) {
+                    let input = self.shells.swap_remove(at).1;
+                    give_input(index, shell::mended(&input).unwrap_or(input), sink);
                 }
                 sink(Event::BlockStop { index });
             }
@@ -99,12 +112,26 @@ impl Undo {
             call.kind = ToolUseKind::Custom;
         }
         call.name = Str::from(self.client_name(&call.name).to_owned());
+        if self.is_shell(&call.name)
+            && let Some(mended) = shell::mended(&call.input)
+        {
+            call.input = Str::from(mended);
+        }
         true
     }
 
     fn input(&mut self, index: u32, text: Str<'_>, sink: &mut Sink<'_>) {
         if self.json.contains(&index) {
             return sink(Event::Delta { index, delta: Delta::Text(text) });
+        }
+        if let Some(at) = self.shells.iter().position(|(open, _)| *open == index) {
+            let Some((_, held)) = self.shells.get_mut(at) else { return };
+            held.push_str(&text);
+            if held.len() > SHELL_BYTES_MAX {
+                let held = self.shells.swap_remove(at).1;
+                give_input(index, held, sink);
+            }
+            return;
         }
         match self.wrapped.iter_mut().find(|(open, _)| *open == index) {
             Some((_, unwrap)) => {
@@ -123,8 +150,12 @@ impl Undo {
     }
 
     fn is_idle(&self) -> bool {
-        let ReplyNotes { tool_names, wrapped_custom, json_tool } = &self.notes;
-        tool_names.is_empty() && wrapped_custom.is_empty() && json_tool.is_none()
+        let ReplyNotes { tool_names, wrapped_custom, json_tool, shell_commands } = &self.notes;
+        tool_names.is_empty() && wrapped_custom.is_empty() && json_tool.is_none() && shell_commands.is_empty()
+    }
+
+    fn is_shell(&self, name: &str) -> bool {
+        self.notes.shell_commands.iter().any(|shell| shell == name)
     }
 
     fn is_json_tool(&self, name: &str) -> bool {

@@ -135,8 +135,9 @@ fn answers_mean_the_same_to_every_client_in_every_mode() {
                     meaning::of_response(&decode_response(client, &out).map_err(|error| format!("{what}: {error}"))?)
                 };
                 // Stop reasons and token kinds of one dialect have no equal in each other, and a refusal's explanation
-                // becomes text where there is no other place for it.
-                let same_text = arrived.text == meant.text || meant.stop == StopReason::Refusal;
+                // becomes text where there is no other place for it. So does the note of a picture that nobody can show.
+                let is_note = arrived.text.starts_with("[The model made a") && arrived.text.ends_with(&meant.text);
+                let same_text = arrived.text == meant.text || meant.stop == StopReason::Refusal || is_note;
                 if !same_text || arrived.calls != meant.calls {
                     return Err(format!("{what}: {arrived:?} is not {meant:?}"));
                 }

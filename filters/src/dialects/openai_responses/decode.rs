@@ -1,23 +1,26 @@
 //! Requests: bytes to turns.
 
+pub(super) mod tools;
+
 use std::collections::HashMap;
 
 use serde_json::value::RawValue;
 
 use super::items::{self, Item, Side, parts};
-use super::wire::{
-    ChoiceWire, Content, FormatWire, MessageWire, ReasoningWire, RequestWire, TextWire, ToolWire, keep, missing, read,
-};
+use super::namespaces::{self, Namespaces, may_add_tools};
+use super::quiet::{self, hush};
+use super::wire::{Content, FormatWire, MessageWire, ReasoningWire, RequestWire, TextWire, keep, missing, read};
 use super::{DIALECT, form, seal};
-use crate::dialects::{DecodeError, Endpoint};
+use crate::dialects::{DecodeError, EncodeError, Endpoint};
 use crate::ir::{
-    Block, BlockKind, CacheMark, Effort, OutputFormat, ReasoningConfig, Request, Role, Sampling, Tool, ToolChoice,
-    ToolKind, Turn,
+    Block, BlockKind, Effort, LogprobsConfig, OutputFormat, ReasoningConfig, Request, Role, Sampling, Turn,
 };
-use crate::json::{Raw, Str};
+use crate::json::{Extra, Num, Raw, Str};
 
-/// Names of an `allowed_tools` choice that are looked up among the tools; a longer list is passed on unread.
-pub(super) const CHOICE_NAMES_MAX: usize = 1_024;
+/// What `include` names to get log probabilities.
+pub(super) const INCLUDE_LOGPROBS: &str = "message.output_text.logprobs";
+/// What `include` names to get reasoning that can be sent back.
+pub(super) const INCLUDE_SEALS: &str = "reasoning.encrypted_content";
 
 /// Members one of which must be there: they are what the model answers to.
 const SUBJECTS: [&str; 3] = ["previous_response_id", "conversation", "prompt"];
@@ -42,16 +45,23 @@ pub fn decode_request<'a>(body: &'a [u8], endpoint: &Endpoint<'a>) -> Result<Req
         turn.form = form::INSTRUCTIONS;
         request.turns.push(turn);
     }
-    input(wire.input.take(), &wire, &mut request)?;
-    tools(wire.tools.take(), &mut request)?;
+    let namespaces = tools::read(wire.tools.take(), wire.input.as_ref(), may_add_tools(text), &mut request)?;
+    input(wire.input.take(), &wire, &namespaces, &mut request)?;
     if let Some(choice) = wire.tool_choice {
-        request.tool_choice = Some(tool_choice(choice, &request.tools)?);
+        request.tool_choice = Some(tools::choice(choice, &request.tools)?);
     }
     request.parallel_tool_calls = wire.parallel_tool_calls;
     request.sampling = Sampling { temperature: wire.temperature, top_p: wire.top_p, ..Sampling::default() };
     request.max_output_tokens = wire.max_output_tokens;
+    request.service_tier = wire.service_tier;
+    request.metadata = wire.metadata;
+    request.prompt_cache_key = wire.prompt_cache_key;
+    request.store = wire.store;
     request.reasoning = wire.reasoning.map(|reasoning| reasoning_config(reasoning, &mut request.form));
-    request.extra = wire.rest;
+    // What the tools left behind stands there already.
+    request.extra.0.extend(wire.rest.0);
+    logprobs(wire.top_logprobs, &mut request);
+    hush_members(&mut request.extra);
     if let Some(text) = wire.text {
         text_config(text, &mut request)?;
     }
@@ -71,7 +81,58 @@ pub fn decode_request<'a>(body: &'a [u8], endpoint: &Endpoint<'a>) -> Result<Req
     Ok(request)
 }
 
-fn input<'a>(input: Option<Content<'a>>, wire: &RequestWire<'a>, request: &mut Request<'a>) -> Result<(), DecodeError> {
+/// Log probabilities are wanted when `include` says so, or when alternatives are.
+fn logprobs<'a>(top: Option<Num<'a>>, request: &mut Request<'a>) {
+    let include: Vec<Str<'_>> = request.extra.get("include").and_then(Raw::read).unwrap_or_default();
+    let included = include.iter().any(|what| *what == INCLUDE_LOGPROBS);
+    if !included && top.as_ref().is_some_and(|top| top.get() == "0") {
+        request.extra.push("\0top_logprobs", Raw::parse("0").unwrap_or(Raw::NULL));
+    } else if included || top.is_some() {
+        request.logprobs = Some(LogprobsConfig { top });
+    }
+}
+
+/// Members that ask for nothing, or for what every answer of the gateway holds, or that mean something to this
+/// dialect's provider only.
+fn hush_members(extra: &mut Extra<'_>) {
+    hush(extra, "include", |value| {
+        let list: Option<Vec<Str<'_>>> = value.read();
+        list.is_some_and(|list| list.iter().all(|what| *what == INCLUDE_LOGPROBS || *what == INCLUDE_SEALS))
+    });
+    hush(extra, "client_metadata", |_| true);
+    hush(extra, "stream_options", |_| true);
+    hush(extra, "truncation", |value| value.get() == "\"disabled\"");
+    hush(extra, "background", |value| value.get() == "false");
+}
+
+/// Whether a provider of another dialect can serve the request at all.
+///
+/// # Errors
+/// When it refers to what is stored at a provider of this dialect, or wants what only such a provider does.
+pub fn refuse_stored(request: &Request<'_>) -> Result<(), EncodeError> {
+    const STORED: [(&str, &str); 4] = [
+        ("previous_response_id", "keeps no responses; send the whole conversation in `input`"),
+        ("conversation", "keeps no conversations; send the whole conversation in `input`"),
+        ("prompt", "keeps no prompt templates; send the prompt's text in `instructions` and `input`"),
+        (
+            "background",
+            "does not answer in the background; leave `background` out, and `stream` the answer if it is long",
+        ),
+    ];
+    for (member, why) in STORED {
+        if request.extra.get(member).is_some_and(|value| !matches!(value.get(), "null" | "false")) {
+            return Err(EncodeError::at(member, format!("this model is served by a provider that {why}")));
+        }
+    }
+    Ok(())
+}
+
+fn input<'a>(
+    input: Option<Content<'a>>,
+    wire: &RequestWire<'a>,
+    namespaces: &Namespaces,
+    request: &mut Request<'a>,
+) -> Result<(), DecodeError> {
     match input {
         Some(Content::Text(text)) => {
             request.form |= form::INPUT_STRING;
@@ -81,7 +142,7 @@ fn input<'a>(input: Option<Content<'a>>, wire: &RequestWire<'a>, request: &mut R
             let mut names = HashMap::new();
             request.turns.reserve(list.len());
             for (n, value) in list.into_iter().enumerate() {
-                turn(value, n, &mut request.turns, &mut names)?;
+                turn(value, n, namespaces, &mut request.turns, &mut names)?;
             }
         }
         None => {
@@ -103,9 +164,17 @@ fn input<'a>(input: Option<Content<'a>>, wire: &RequestWire<'a>, request: &mut R
 fn turn<'a>(
     value: &'a RawValue,
     n: usize,
+    namespaces: &Namespaces,
     turns: &mut Vec<Turn<'a>>,
     names: &mut HashMap<Str<'a>, Str<'a>>,
 ) -> Result<(), DecodeError> {
+    if is_additional_tools(value) {
+        // The tools are among the request's: nothing of the conversation is lost where the item means nothing.
+        let mut turn = Turn::new(Role::Developer, Vec::new());
+        turn.extra.push(quiet::ITEM, keep(value));
+        turns.push(turn);
+        return Ok(());
+    }
     let mut block = match items::item(value, format_args!("input[{n}]"))? {
         Item::Message(message) => {
             turns.push(message_turn(message, n)?);
@@ -115,6 +184,9 @@ fn turn<'a>(
     };
     let role = match &mut block.kind {
         BlockKind::ToolUse(call) => {
+            if let Some((namespace, name)) = items::in_namespace(&block.extra) {
+                call.name = Str::from(namespaces.flat(&namespace, &name));
+            }
             names.insert(call.id.clone(), call.name.clone());
             Role::Assistant
         }
@@ -150,7 +222,15 @@ fn return_seal<'a>(carrier: Block<'a>, turns: &mut Vec<Turn<'a>>) {
     }
 }
 
-fn message_turn(wire: MessageWire<'_>, n: usize) -> Result<Turn<'_>, DecodeError> {
+fn is_additional_tools(value: &RawValue) -> bool {
+    value.get().contains("additional_tools")
+        && namespaces::adds_tools(value).is_some()
+        && serde_json::from_str::<super::wire::Kind<'_>>(value.get())
+            .is_ok_and(|kind| kind.kind.as_deref() == Some("additional_tools"))
+}
+
+fn message_turn(mut wire: MessageWire<'_>, n: usize) -> Result<Turn<'_>, DecodeError> {
+    quiet::hush_item(&mut wire.rest);
     let role = match wire.role.as_deref() {
         Some("user") => Role::User,
         Some("assistant") => Role::Assistant,
@@ -198,115 +278,6 @@ fn opaque_role(raw: &Raw<'_>) -> Role {
     }
 }
 
-fn tools<'a>(list: Option<Vec<&'a RawValue>>, request: &mut Request<'a>) -> Result<(), DecodeError> {
-    let Some(list) = list else { return Ok(()) };
-    if list.is_empty() {
-        request.form |= form::TOOLS_EMPTY;
-    }
-    for (n, value) in list.into_iter().enumerate() {
-        request.tools.push(tool(value, n)?);
-    }
-    Ok(())
-}
-
-fn tool(value: &RawValue, n: usize) -> Result<Tool<'_>, DecodeError> {
-    #[derive(serde::Deserialize)]
-    struct ToolType<'a> {
-        #[serde(borrow, default, rename = "type")]
-        kind: Option<Str<'a>>,
-    }
-    let at = format_args!("tools[{n}]");
-    let kind: ToolType<'_> = read(value.get(), at)?;
-    let Some(kind) = kind.kind else { return Err(missing(at, "type")) };
-    if !matches!(kind.as_str(), "function" | "custom") {
-        let kind_of = ToolKind::Hosted { raw: keep(value) };
-        return Ok(Tool {
-            name: kind,
-            description: None,
-            strict: None,
-            kind: kind_of,
-            cache: None,
-            extra: crate::json::Extra::default(),
-            form: 0,
-        });
-    }
-    let mut wire: ToolWire<'_> = read(value.get(), at)?;
-    let Some(name) = wire.name else { return Err(missing(at, "name")) };
-    let (tool_kind, other, key) = if kind.as_str() == "function" {
-        (ToolKind::Function { parameters: wire.parameters }, wire.format, "format")
-    } else {
-        (ToolKind::Custom { format: wire.format }, wire.parameters, "parameters")
-    };
-    if let Some(other) = other {
-        wire.rest.push(key, other);
-    }
-    Ok(Tool {
-        name,
-        description: wire.description,
-        strict: wire.strict,
-        kind: tool_kind,
-        cache: wire.cache_control.map(CacheMark),
-        extra: wire.rest,
-        form: 0,
-    })
-}
-
-/// The `type` under which a tool is named in `tool_choice`.
-pub(super) fn choice_kind(name: &str, tools: &[Tool<'_>]) -> &'static str {
-    let custom = tools.iter().any(|tool| tool.name == *name && matches!(tool.kind, ToolKind::Custom { .. }));
-    if custom { "custom" } else { "function" }
-}
-
-fn tool_choice<'a>(value: &'a RawValue, tools: &[Tool<'a>]) -> Result<ToolChoice<'a>, DecodeError> {
-    let opaque = || ToolChoice::Opaque(keep(value));
-    match value.get().as_bytes().first() {
-        Some(b'"') => {
-            let word: Str<'a> = read(value.get(), format_args!("tool_choice"))?;
-            return Ok(match word.as_str() {
-                "auto" => ToolChoice::Auto,
-                "none" => ToolChoice::None,
-                "required" => ToolChoice::Required,
-                _ => opaque(),
-            });
-        }
-        Some(b'{') => {}
-        _ => {
-            return Err(DecodeError::at(
-                "tool_choice",
-                "`tool_choice` must be `auto`, `none`, `required` or an object that names a tool",
-            ));
-        }
-    }
-    let Ok(wire) = serde_json::from_str::<ChoiceWire<'a>>(value.get()) else { return Ok(opaque()) };
-    let fits = |wire: &ChoiceWire<'a>| {
-        wire.rest.is_empty()
-            && wire.mode.is_none()
-            && wire.tools.is_none()
-            && wire.name.as_ref().is_some_and(|name| wire.kind.as_deref() == Some(choice_kind(name, tools)))
-    };
-    if fits(&wire) {
-        return Ok(wire.name.map_or_else(opaque, ToolChoice::Named));
-    }
-    let required = match wire.mode.as_deref() {
-        Some("required") => true,
-        Some("auto") => false,
-        _ => return Ok(opaque()),
-    };
-    match wire.tools {
-        Some(list)
-            if wire.kind.as_deref() == Some("allowed_tools")
-                && wire.name.is_none()
-                && wire.rest.is_empty()
-                && list.len() <= CHOICE_NAMES_MAX
-                && list.iter().all(fits) =>
-        {
-            let names = list.into_iter().filter_map(|entry| entry.name).collect();
-            Ok(ToolChoice::Among { names, required })
-        }
-        _ => Ok(opaque()),
-    }
-}
-
 fn reasoning_config<'a>(wire: ReasoningWire<'a>, bits: &mut u32) -> ReasoningConfig<'a> {
     let mut config = ReasoningConfig { extra: wire.rest, ..ReasoningConfig::default() };
     if let Some(word) = wire.effort {
@@ -339,6 +310,12 @@ fn text_config<'a>(wire: TextWire<'a>, request: &mut Request<'a>) -> Result<(), 
     request.form |= form::TEXT;
     for (key, value) in wire.rest.0 {
         request.extra.push(format!("text.{key}"), value);
+    }
+    if let Some(raw) = wire.verbosity {
+        match raw.read::<Str<'_>>().map(Str::into_owned) {
+            Some(word) => request.verbosity = Some(word),
+            None => request.extra.push("text.verbosity", raw),
+        }
     }
     let Some(value) = wire.format else { return Ok(()) };
     let format: FormatWire<'a> = read(value.get(), format_args!("text.format"))?;

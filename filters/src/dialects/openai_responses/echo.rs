@@ -1,6 +1,7 @@
 //! The `response` object around an answer: the client's own settings are told back to it, with OpenAI's defaults where
 //! it said nothing. SDKs with strict types, Codex among them, need all of it, in every event that holds the object.
 
+use super::namespaces::Namespaces;
 use crate::ir::{ApiError, ReplyContext, Usage};
 use crate::json::{Raw, Writer};
 use crate::wire_object;
@@ -70,6 +71,8 @@ pub(super) struct Frame {
     pub(super) id: String,
     model: String,
     created: u64,
+    /// The namespaces of the client's tools.
+    pub(super) names: Namespaces,
     /// Members told back, as written JSON.
     asked: Vec<(&'static str, Vec<u8>)>,
 }
@@ -78,6 +81,7 @@ impl Frame {
     /// The frame of the answer to `context.request`. A body that cannot be read asked for nothing.
     pub(super) fn new(context: &ReplyContext) -> Self {
         let request: Asked<'_> = serde_json::from_slice(&context.request).unwrap_or_default();
+        let names = Namespaces::of(request.tools.as_ref(), request.rest.get("input"));
         let mut asked = Vec::with_capacity(PLAIN.len() + 4);
         let raw = |raw: Option<&Raw<'_>>, default: &str| raw.map_or(default, Raw::get).as_bytes().to_vec();
         asked.push(("instructions", raw(request.instructions.as_ref().filter(|value| value.is_string()), "null")));
@@ -88,7 +92,7 @@ impl Frame {
         }
         asked.push(("text", written(|w| text(w, request.text.as_ref()))));
         asked.push(("reasoning", written(|w| reasoning(w, request.reasoning.as_ref()))));
-        Frame { id: context.id("resp_", 0), model: context.model.clone(), created: context.created, asked }
+        Frame { id: context.id("resp_", 0), model: context.model.clone(), created: context.created, names, asked }
     }
 
     /// Takes the provider's own names, where they fit and the gateway has no other.

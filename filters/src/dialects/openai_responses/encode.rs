@@ -4,7 +4,8 @@ mod config;
 mod tools;
 mod turns;
 
-use super::{DIALECT, form};
+use super::decode::{INCLUDE_LOGPROBS, INCLUDE_SEALS};
+use super::{DIALECT, form, quiet};
 use crate::Dialect;
 use crate::dialects::{EncodeError, Encoded, Target};
 use crate::ir::{BlockKind, LossKind, OutputFormat, Request, Turn};
@@ -15,15 +16,7 @@ use crate::repair::names;
 const USER_MAX: usize = 64;
 
 /// Members of a Chat request that mean the same here.
-const SHARED_WITH_CHAT: [&str; 7] = [
-    "metadata",
-    "service_tier",
-    "prompt_cache_key",
-    "prompt_cache_retention",
-    "safety_identifier",
-    "top_logprobs",
-    "store",
-];
+const SHARED_WITH_CHAT: [&str; 2] = ["prompt_cache_retention", "safety_identifier"];
 
 /// Writes `request` as a body for the provider named by `target`.
 ///
@@ -36,6 +29,7 @@ pub fn encode_request(request: &Request<'_>, target: &Target, out: &mut Vec<u8>)
         return Ok(encoded);
     }
     let start = out.len();
+    turns::refuse_foreign_files(request)?;
     let mut sent = 0;
     Writer::new(out).object(|w| sent = encode_foreign(w, request, target, &mut encoded));
     if sent == 0 {
@@ -72,6 +66,7 @@ fn encode_own(request: &Request<'_>, target: &Target, encoded: &mut Encoded, out
         config::own(w, request);
         let without_stream = request.stream && !target.stream;
         for (key, value) in request.extra.iter() {
+            let Some(key) = quiet::own_name(key) else { continue };
             let decided = (key == "stream" && stream) || key == "model" || (key == "stream_options" && without_stream);
             if !decided && !key.starts_with("text.") {
                 w.key(key).raw(value);
@@ -98,17 +93,20 @@ fn encode_foreign(w: &mut Writer<'_>, request: &Request<'_>, target: &Target, en
         w.key("stream").bool(true);
     }
     let mut wants_seals = turns::has_native_seal(request);
-    let sent = turns::foreign(w, request, &target.quirks, encoded);
-    tools::foreign(w, request, encoded);
-    wants_seals |= config::foreign(w, request, &target.model, &mut encoded.losses);
-    let stored = request.extra.get("store").filter(|_| request.origin == Dialect::OpenAiChat);
-    match stored {
-        Some(store) if !store.is_null() => w.key("store").raw(store),
-        _ => w.key("store").bool(false),
+    let sent = turns::foreign(w, request, target, encoded);
+    tools::foreign(w, request, &target.repairs, encoded);
+    wants_seals |= config::foreign(w, request, target, &mut encoded.losses);
+    let wants_logprobs = config::foreign_logprobs(w, request, target, &mut encoded.losses);
+    w.key("store").bool(request.store.unwrap_or(false));
+    if wants_seals || wants_logprobs {
+        w.key("include").array(|w| {
+            let wanted = [(wants_seals, INCLUDE_SEALS), (wants_logprobs, INCLUDE_LOGPROBS)];
+            wanted.into_iter().filter(|(is_wanted, _)| *is_wanted).for_each(|(_, what)| w.str(what));
+        });
     }
-    if wants_seals {
-        w.key("include").array(|w| w.str("reasoning.encrypted_content"));
-    }
+    w.opt_str("service_tier", request.service_tier.as_deref());
+    w.opt_raw("metadata", request.metadata.as_ref());
+    w.opt_str("prompt_cache_key", request.prompt_cache_key.as_deref());
     if let Some(user) = request.user.as_deref().filter(|user| !user.is_empty()) {
         if user.len() > USER_MAX {
             encoded.losses.add("user", LossKind::Clamped);
@@ -127,11 +125,8 @@ fn foreign_extra(w: &mut Writer<'_>, request: &Request<'_>, encoded: &mut Encode
     let mut lost = Extra::default();
     for (key, value) in request.extra.iter().filter(|(_, value)| !value.is_null()) {
         match key {
-            "store" if chat => {}
             // Usage is always told here.
             "stream_options" if chat => {}
-            // Written by `config`, inside `text`.
-            "verbosity" if chat => {}
             _ if chat && SHARED_WITH_CHAT.contains(&key) => w.key(key).raw(value),
             _ => lost.push(Str::from(key), Raw::reborrow(value)),
         }

@@ -19,6 +19,9 @@ pub(super) const SUMMARY_SHIFT: u32 = 7;
 /// The known words of `reasoning.summary`.
 pub(super) const SUMMARIES: [&str; 3] = ["auto", "concise", "detailed"];
 
+/// Tool: a member of a namespace, or added by an item; its own dialect has it there already.
+pub(super) const TOOL_ELSEWHERE: u8 = 1;
+
 /// Turn: the item had no `type`.
 pub(super) const TYPE_OMITTED: u8 = 1;
 /// Turn: `content` was a string.

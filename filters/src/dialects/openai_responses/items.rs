@@ -4,13 +4,11 @@ use std::fmt::Arguments;
 
 use serde_json::value::RawValue;
 
-use super::DIALECT;
-use super::form;
-use super::seal;
 use super::wire::{
-    AudioWire, CallWire, Content, Kind, MediaPart, MessageWire, OutputWire, ReasoningItem, TextPart, TextWirePart,
-    keep, missing, read,
+    AudioWire, CallWire, Content, Kind, MediaPart, MessageWire, OutputWire, PictureWire, ReasoningItem, TextPart,
+    TextWirePart, keep, missing, read,
 };
+use super::{DIALECT, form, namespaces, quiet, seal};
 use crate::dialects::DecodeError;
 use crate::ir::{Block, BlockKind, CacheMark, Media, MediaSource, ReasoningBlock, ToolResult, ToolUse, ToolUseKind};
 use crate::json::{Extra, Raw, Str};
@@ -42,6 +40,7 @@ pub(super) fn item<'a>(value: &'a RawValue, at: Arguments<'_>) -> Result<Item<'a
         Some("custom_tool_call") => Item::Block(call(value, ToolUseKind::Custom, at)?),
         Some("function_call_output") => Item::Block(output(value, ToolUseKind::Function, at)?),
         Some("custom_tool_call_output") => Item::Block(output(value, ToolUseKind::Custom, at)?),
+        Some("image_generation_call") => Item::Block(picture(value)),
         Some("reasoning") => Item::Block(reasoning(read(value.get(), at)?, at)?),
         // An item_reference may be an id alone.
         None if kind.id.is_none() => return Err(missing(at, "type")),
@@ -89,7 +88,8 @@ fn text_part<'a>(mut wire: TextWirePart<'a>, side: Side, at: Arguments<'_>) -> R
         if is_empty_list(&logprobs) {
             bits |= form::LOGPROBS_EMPTY;
         } else {
-            wire.rest.push("logprobs", logprobs);
+            // An answer's stand at its choice for all to see.
+            wire.rest.push("\0logprobs", logprobs);
         }
     }
     Ok(Some(Block {
@@ -109,6 +109,7 @@ fn is_empty_list(value: &Raw<'_>) -> bool {
 fn media_part<'a>(value: &'a RawValue, at: Arguments<'_>) -> Result<Option<Block<'a>>, DecodeError> {
     let wire: MediaPart<'a> = read(value.get(), at)?;
     let mut extra = wire.rest;
+    quiet::hush(&mut extra, "detail", |value| value.get() == "\"auto\"");
     let mut bits = 0;
     let name = wire.filename;
     let kind = match wire.kind.as_deref() {
@@ -168,7 +169,7 @@ fn media_block<'a>(kind: BlockKind<'a>, cache: Option<Raw<'a>>, extra: Extra<'a>
     Block { kind, signature: None, cache: cache.map(CacheMark), extra, form }
 }
 
-fn keep_str<'a>(extra: &mut Extra<'a>, key: &'static str, value: Option<Str<'a>>) {
+fn keep_str(extra: &mut Extra<'_>, key: &'static str, value: Option<Str<'_>>) {
     if let Some(raw) = value.and_then(|value| Raw::from_value(&value.as_str())) {
         extra.push(key, raw);
     }
@@ -219,7 +220,15 @@ fn call<'a>(value: &'a RawValue, kind: ToolUseKind, at: Arguments<'_>) -> Result
             None => return Err(missing(at, "call_id")),
         },
     };
-    let Some(name) = wire.name else { return Err(missing(at, "name")) };
+    let Some(mut name) = wire.name else { return Err(missing(at, "name")) };
+    if let Some(namespace) = wire.namespace {
+        if let Some(word) = namespace.read::<Str<'_>>() {
+            keep_str(&mut wire.rest, quiet::NAME, Some(name.reborrow()));
+            name = namespaces::of_answer(&word, name);
+        }
+        wire.rest.push("\0namespace", namespace);
+    }
+    quiet::hush_item(&mut wire.rest);
     let (input, other, key) = match kind {
         ToolUseKind::Function => (wire.arguments, wire.input, "arguments"),
         ToolUseKind::Custom => (wire.input, wire.arguments, "input"),
@@ -228,6 +237,23 @@ fn call<'a>(value: &'a RawValue, kind: ToolUseKind, at: Arguments<'_>) -> Result
     keep_str(&mut wire.rest, if key == "input" { "arguments" } else { "input" }, other);
     let call = ToolUse { id, name, input, kind };
     Ok(Block { kind: BlockKind::ToolUse(call), signature: None, cache: None, extra: wire.rest, form: bits })
+}
+
+/// The namespace and the name of a call that was read, if it has a namespace.
+pub(super) fn in_namespace(extra: &Extra<'_>) -> Option<(Str<'static>, Str<'static>)> {
+    let text = |key: &str| extra.get(key).and_then(Raw::read::<Str<'_>>).map(Str::into_owned);
+    Some((text("\0namespace")?, text(quiet::NAME)?))
+}
+
+/// A picture that the model made; one that is not there is an item that only this dialect knows.
+fn picture(value: &RawValue) -> Block<'_> {
+    let wire: PictureWire<'_> = serde_json::from_str(value.get()).unwrap_or_default();
+    let Some(data) = wire.result.filter(|data| !data.is_empty()) else { return opaque(value) };
+    let mime = format!("image/{}", wire.output_format.as_deref().unwrap_or("png"));
+    let media = Media { mime: Some(Str::from(mime)), source: MediaSource::Base64(data), name: None };
+    let mut block = Block::new(BlockKind::Image(media));
+    block.extra.push(quiet::ITEM, keep(value));
+    block
 }
 
 fn output<'a>(value: &'a RawValue, kind: ToolUseKind, at: Arguments<'_>) -> Result<Block<'a>, DecodeError> {
@@ -239,12 +265,14 @@ fn output<'a>(value: &'a RawValue, kind: ToolUseKind, at: Arguments<'_>) -> Resu
         None if wire.rest.take("output").is_some() => (Vec::new(), form::OUTPUT_NULL),
         None => return Err(missing(at, "output")),
     };
+    quiet::hush_item(&mut wire.rest);
     let result = ToolResult { id, name: None, content, is_error: None, kind };
     Ok(Block { kind: BlockKind::ToolResult(result), signature: None, cache: None, extra: wire.rest, form })
 }
 
 fn reasoning<'a>(wire: ReasoningItem<'a>, at: Arguments<'_>) -> Result<Block<'a>, DecodeError> {
     let mut extra = wire.rest;
+    quiet::hush_item(&mut extra);
     let mut bits = 0;
     let mut text = Vec::new();
     match &wire.summary {

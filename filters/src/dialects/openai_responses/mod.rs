@@ -21,7 +21,9 @@ mod encode;
 mod error;
 mod form;
 mod items;
+mod namespaces;
 mod notes;
+mod quiet;
 mod response;
 mod seal;
 mod stream;
@@ -29,7 +31,7 @@ mod usage;
 mod wire;
 mod write;
 
-pub use decode::decode_request;
+pub use decode::{decode_request, refuse_stored};
 pub use encode::encode_request;
 pub use error::{decode_error, encode_error};
 pub use notes::{read_citations, read_logprobs, read_web_search};

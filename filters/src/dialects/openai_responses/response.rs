@@ -1,21 +1,27 @@
 //! Whole answers.
 
+use std::collections::VecDeque;
+
 use serde::Deserialize;
 
 use super::echo::{self, Frame, Status, written};
 use super::items::{self, Item, Side, parts};
+use super::namespaces::Namespaces;
+use super::quiet::ITEM_MEMBER;
 use super::wire::{Content, MessageWire, ResponseWire, read};
 use super::write;
-use super::{DIALECT, form, seal, usage};
-use crate::dialects::DecodeError;
+use super::{DIALECT, form, notes, seal, usage};
+use crate::Dialect;
+use crate::dialects::{DecodeError, read_citations, read_logprobs};
 use crate::ir::{
-    ApiError, Block, BlockKind, Choice, ErrorKind, Losses, Media, MediaSource, ReasoningBlock, ReplyContext, Response,
-    StopReason, ToolUse, ToolUseKind,
+    ApiError, Block, BlockKind, Choice, ErrorKind, Logprob, LossKind, Losses, Media, MediaSource, ReasoningBlock,
+    ReplyContext, Response, StopReason, ToolUse, ToolUseKind,
 };
 use crate::json::{Extra, Raw, Str, Writer};
+use crate::repair::names;
 
-/// Keys under which a message item's own members stand at its first block.
-const ITEM_PREFIX: &str = "item.";
+/// Where a choice has its log probabilities: they are read there whoever the client is.
+const LOGPROBS: &str = "logprobs";
 
 /// Reads a whole answer.
 ///
@@ -49,8 +55,11 @@ pub fn decode_response(body: &[u8]) -> Result<Response<'_>, DecodeError> {
         extra.push("created_at", raw);
     }
     let stop = stop(wire.status.as_deref(), extra.get("incomplete_details"), &blocks);
-    let choice =
-        Choice { index: 0, blocks, stop, stop_raw: wire.status, stop_sequence: None, extra: Extra::default(), form: 0 };
+    let mut own = Extra::default();
+    if let Some(logprobs) = all_logprobs(&blocks) {
+        own.push(LOGPROBS, logprobs);
+    }
+    let choice = Choice { index: 0, blocks, stop, stop_raw: wire.status, stop_sequence: None, extra: own, form: 0 };
     Ok(Response {
         origin: DIALECT,
         id: wire.id,
@@ -60,6 +69,17 @@ pub fn decode_response(body: &[u8]) -> Result<Response<'_>, DecodeError> {
         usage: wire.usage.map(usage::decode),
         extra,
     })
+}
+
+/// The log probabilities of all parts as one list, at the choice, where other dialects have theirs.
+fn all_logprobs(blocks: &[Block<'_>]) -> Option<Raw<'static>> {
+    let lists = blocks.iter().filter_map(|block| block.extra.get("\0logprobs"));
+    let tokens: Vec<&str> = lists
+        .filter_map(Raw::read::<Vec<&serde_json::value::RawValue>>)
+        .flatten()
+        .map(serde_json::value::RawValue::get)
+        .collect();
+    Raw::from_string(format!("[{}]", tokens.join(","))).filter(|_| !tokens.is_empty())
 }
 
 /// The blocks of a message item; `None` when it has no content that could bear the item's own members.
@@ -73,11 +93,11 @@ fn message_blocks(wire: MessageWire<'_>) -> Option<Vec<Block<'_>>> {
     let names = [("type", wire.kind), ("role", wire.role)];
     for (key, value) in names {
         if let Some(raw) = value.and_then(|value| Raw::from_value(&value.as_str())) {
-            first.extra.push(format!("{ITEM_PREFIX}{key}"), raw);
+            first.extra.push(format!("{ITEM_MEMBER}{key}"), raw);
         }
     }
     for (key, value) in wire.rest.0 {
-        first.extra.push(format!("{ITEM_PREFIX}{key}"), value);
+        first.extra.push(format!("{ITEM_MEMBER}{key}"), value);
     }
     Some(blocks)
 }
@@ -120,7 +140,17 @@ pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mu
     let mut frame = Frame::new(context);
     frame.adopt(None, response.model.as_deref());
     let choice = response.choices.first();
-    let output = choice.map_or_else(Vec::new, |choice| foreign_items(&choice.blocks, context));
+    let mut losses = Losses::default();
+    let output = choice.map_or_else(Vec::new, |choice| {
+        let items = ForeignItems::new(response.origin, choice, context, &frame.names, &mut losses);
+        items.of(&choice.blocks)
+    });
+    if response.choices.len() > 1 {
+        losses.add(choices_path(response.origin), LossKind::Dropped);
+    }
+    if let Some(choice) = choice {
+        stop_losses(choice.stop, choice.stop_sequence.is_some(), &mut losses);
+    }
     let refused =
         choice.is_some_and(|choice| choice.blocks.iter().any(|block| matches!(block.kind, BlockKind::Refusal { .. })));
     let malformed = malformed();
@@ -129,7 +159,55 @@ pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mu
         Some(ledger) => usage::encode(w, ledger),
         None => echo::usage(w, None),
     });
-    Losses::default()
+    losses
+}
+
+/// What of the reason to stop has no word here.
+pub(super) fn stop_losses(stop: StopReason, has_sequence: bool, losses: &mut Losses) {
+    if has_sequence {
+        losses.add("stop_sequence", LossKind::Dropped);
+    }
+    if stop == StopReason::Pause {
+        losses.add("stop_reason", LossKind::Approximated);
+    }
+}
+
+/// Where alternatives stand in the words of `origin`.
+fn choices_path(origin: Dialect) -> &'static str {
+    match origin {
+        Dialect::OpenAiChat => "choices[]",
+        Dialect::OpenAiResponses => "output[]",
+        Dialect::Anthropic => "content[]",
+        Dialect::Gemini => "candidates[]",
+    }
+}
+
+/// Where parts of an answer stand in the words of `origin`.
+fn parts_path(origin: Dialect) -> &'static str {
+    match origin {
+        Dialect::OpenAiChat => "choices[].message",
+        Dialect::OpenAiResponses => "output[]",
+        Dialect::Anthropic => "content[]",
+        Dialect::Gemini => "candidates[].content.parts[]",
+    }
+}
+
+/// What `origin` calls its citations.
+fn citations_path(origin: Dialect) -> &'static str {
+    match origin {
+        Dialect::OpenAiChat => "choices[].message.annotations",
+        Dialect::OpenAiResponses => "output[].content[].annotations",
+        Dialect::Anthropic => "content[].citations",
+        Dialect::Gemini => "candidates[].groundingMetadata",
+    }
+}
+
+/// The loss of a part that only `dialect` knows, by its type.
+pub(super) fn lost_part(dialect: Dialect, raw: &Raw<'_>) -> String {
+    let value = raw.to_value();
+    let kind = value.get("type").and_then(serde_json::Value::as_str);
+    let kind = kind.filter(|kind| !kind.is_empty() && kind.len() <= 64 && kind.bytes().all(names::is_plain));
+    format!("{}.{}", parts_path(dialect), kind.unwrap_or("part"))
 }
 
 /// The error of an answer whose call cannot be read.
@@ -199,7 +277,7 @@ fn own_message(w: &mut Writer<'_>, first: &Block<'_>, run: &[Block<'_>]) {
             w.key("role").str("assistant");
         }
         for (key, value) in first.extra.iter() {
-            if let Some(key) = key.strip_prefix(ITEM_PREFIX) {
+            if let Some(key) = key.strip_prefix(ITEM_MEMBER) {
                 w.key(key).raw(value);
             }
         }
@@ -207,69 +285,136 @@ fn own_message(w: &mut Writer<'_>, first: &Block<'_>, run: &[Block<'_>]) {
             BlockKind::Text { text, .. } if first.form & form::ITEM_STRING != 0 => w.key("content").str(text),
             _ => w.key("content").array(|w| {
                 for block in run {
-                    if starts_item(block) {
-                        let mut part = block.clone();
-                        part.extra.0.retain(|(key, _)| !key.starts_with(ITEM_PREFIX));
-                        write::own_part(w, &part, Side::Output);
-                    } else {
-                        write::own_part(w, block, Side::Output);
-                    }
+                    write::own_part(w, block, Side::Output);
                 }
             }),
         }
     });
 }
 
-/// The items of another dialect's answer, each as JSON.
-fn foreign_items(blocks: &[Block<'_>], context: &ReplyContext) -> Vec<Vec<u8>> {
-    let mut found = Vec::new();
-    let mut message: Vec<Vec<u8>> = Vec::new();
-    for block in blocks {
-        let id = |prefix: &str, found: &[Vec<u8>]| context.id(prefix, found.len() as u64 + 1);
-        match &block.kind {
-            BlockKind::Text { text, citations } if !text.is_empty() => {
-                let annotations = citations.as_ref().map(|raw| annotations(raw, text)).unwrap_or_default();
-                message.push(written(|w| text_part(w, text, &annotations)));
-            }
-            BlockKind::Refusal { text } if !text.is_empty() => message.push(written(|w| refusal_part(w, text))),
-            BlockKind::Image(Media { source: MediaSource::Base64(data), .. }) => {
-                flush(&mut message, &mut found, context);
-                found.push(written(|w| image_item(w, &id("ig_", &found), data)));
-            }
-            BlockKind::Image(media) | BlockKind::Audio(media) | BlockKind::Video(media) | BlockKind::File(media) => {
-                message.push(written(|w| text_part(w, &media_note(media), &[])));
-            }
-            BlockKind::ToolUse(call) => {
-                flush(&mut message, &mut found, context);
-                let prefix = call_prefix(call.kind);
-                found.push(written(|w| call_item(w, &id(prefix, &found), call, &call.input, "completed")));
-            }
-            BlockKind::Reasoning(reasoning) => {
-                flush(&mut message, &mut found, context);
-                if !reasoning.text.is_empty() || block.signature.is_some() {
-                    found.push(written(|w| {
-                        let slot = seal::to_slot(block.signature.as_ref(), reasoning.redacted, false);
-                        reasoning_item(w, &id("rs_", &found), reasoning, slot.as_deref());
-                    }));
-                }
-            }
-            _ => {}
-        }
-        if seal::needs_carrier(block) {
-            flush(&mut message, &mut found, context);
-            let slot = seal::to_slot(block.signature.as_ref(), false, false);
-            found.push(written(|w| carrier_item(w, &id("rs_", &found), slot.as_deref())));
-        }
-    }
-    flush(&mut message, &mut found, context);
-    found
+/// Makes the items of another dialect's answer, each as JSON.
+struct ForeignItems<'x> {
+    origin: Dialect,
+    context: &'x ReplyContext,
+    names: &'x Namespaces,
+    losses: &'x mut Losses,
+    found: Vec<Vec<u8>>,
+    /// Parts of the message that is not yet among the items.
+    message: Vec<Vec<u8>>,
+    /// Log probabilities of the texts to come.
+    tokens: VecDeque<Logprob<'x>>,
 }
 
-fn flush(parts: &mut Vec<Vec<u8>>, found: &mut Vec<Vec<u8>>, context: &ReplyContext) {
-    if !parts.is_empty() {
-        let id = context.id("msg_", found.len() as u64 + 1);
-        found.push(written(|w| message_item(w, &id, "completed", parts)));
-        parts.clear();
+impl<'x> ForeignItems<'x> {
+    fn new(
+        origin: Dialect,
+        choice: &'x Choice<'_>,
+        context: &'x ReplyContext,
+        names: &'x Namespaces,
+        losses: &'x mut Losses,
+    ) -> Self {
+        let mut tokens = VecDeque::new();
+        for (key, value) in choice.extra.iter().filter(|(key, value)| !value.is_null() && !Extra::is_private(key)) {
+            if matches!(key, LOGPROBS | "logprobsResult") {
+                tokens.extend(read_logprobs(origin, value));
+                if !tokens.is_empty() {
+                    continue;
+                }
+            }
+            losses.add(format!("{}.{key}", choices_path(origin)), LossKind::Dropped);
+        }
+        ForeignItems { origin, context, names, losses, found: Vec::new(), message: Vec::new(), tokens }
+    }
+
+    fn of(mut self, blocks: &[Block<'_>]) -> Vec<Vec<u8>> {
+        let is_text = |block: &Block<'_>| matches!(&block.kind, BlockKind::Text { text, .. } if !text.is_empty());
+        let last_text = blocks.iter().rposition(is_text);
+        for (n, block) in blocks.iter().enumerate() {
+            self.losses.drop_extra(parts_path(self.origin), &block.extra);
+            self.block(block, Some(n) == last_text);
+            if seal::needs_carrier(block) {
+                let slot = seal::to_slot(block.signature.as_ref(), false, false);
+                self.item("rs_", |w, id| carrier_item(w, id, slot.as_deref()));
+            }
+        }
+        if !self.tokens.is_empty() {
+            self.losses.add(format!("{}.{LOGPROBS}", choices_path(self.origin)), LossKind::Dropped);
+        }
+        self.flush();
+        self.found
+    }
+
+    fn block(&mut self, block: &Block<'_>, is_last_text: bool) {
+        match &block.kind {
+            BlockKind::Text { text, citations } if !text.is_empty() => {
+                let length = text.chars().count();
+                let annotations = citations
+                    .as_ref()
+                    .map(|raw| annotations(self.origin, raw, text, length, self.losses))
+                    .unwrap_or_default();
+                let logprobs = self.logprobs(if is_last_text { usize::MAX } else { text.len() });
+                self.message.push(written(|w| text_part(w, text, &annotations, &logprobs)));
+            }
+            BlockKind::Refusal { text } if !text.is_empty() => {
+                self.message.push(written(|w| refusal_part(w, text)));
+            }
+            BlockKind::Image(Media { source: MediaSource::Base64(data), .. }) => {
+                self.item("ig_", |w, id| image_item(w, id, data));
+            }
+            BlockKind::Image(media) | BlockKind::Audio(media) | BlockKind::Video(media) | BlockKind::File(media) => {
+                self.losses.add(lost_medium(media), LossKind::Approximated);
+                self.message.push(written(|w| text_part(w, &media_note(media), &[], &[])));
+            }
+            BlockKind::ToolUse(call) => {
+                let names = self.names;
+                self.item(call_prefix(call.kind), |w, id| call_item(w, id, call, names, &call.input, "completed"));
+            }
+            BlockKind::Reasoning(reasoning) => {
+                self.flush();
+                if !reasoning.text.is_empty() || block.signature.is_some() {
+                    let slot = seal::to_slot(block.signature.as_ref(), reasoning.redacted, false);
+                    self.item("rs_", |w, id| reasoning_item(w, id, reasoning, slot.as_deref()));
+                }
+            }
+            BlockKind::Opaque { dialect, raw } => self.losses.add(lost_part(*dialect, raw), LossKind::Dropped),
+            _ => {}
+        }
+    }
+
+    /// The tokens of the next `length` bytes of text, each as JSON.
+    fn logprobs(&mut self, length: usize) -> Vec<Vec<u8>> {
+        let (mut taken, mut found) = (0_usize, Vec::new());
+        while taken < length
+            && let Some(token) = self.tokens.pop_front()
+        {
+            taken = taken.saturating_add(token.token.len());
+            found.push(written(|w| notes::write_logprob(w, &token)));
+        }
+        found
+    }
+
+    fn item(&mut self, prefix: &str, write: impl FnOnce(&mut Writer<'_>, &str)) {
+        self.flush();
+        let id = self.context.id(prefix, self.found.len() as u64 + 1);
+        self.found.push(written(|w| write(w, &id)));
+    }
+
+    fn flush(&mut self) {
+        if !self.message.is_empty() {
+            let id = self.context.id("msg_", self.found.len() as u64 + 1);
+            self.found.push(written(|w| message_item(w, &id, "completed", &self.message)));
+            self.message.clear();
+        }
+    }
+}
+
+/// The loss of a medium that only a note tells of.
+pub(super) fn lost_medium(media: &Media<'_>) -> &'static str {
+    match media.mime.as_deref().and_then(|mime| mime.split('/').next()) {
+        Some("audio") => "audio",
+        Some("video") => "video",
+        Some("image") | None => "image",
+        Some(_) => "file",
     }
 }
 
@@ -296,12 +441,12 @@ pub(super) fn message_item(w: &mut Writer<'_>, id: &str, status: &str, parts: &[
 }
 
 /// An `output_text` part, with all that strict clients ask of it.
-pub(super) fn text_part(w: &mut Writer<'_>, text: &str, annotations: &[Vec<u8>]) {
+pub(super) fn text_part(w: &mut Writer<'_>, text: &str, annotations: &[Vec<u8>], logprobs: &[Vec<u8>]) {
     w.object(|w| {
         w.key("type").str("output_text");
         w.key("text").str(text);
         w.key("annotations").array(|w| annotations.iter().for_each(|annotation| w.written(annotation)));
-        w.key("logprobs").array(|_| {});
+        w.key("logprobs").array(|w| logprobs.iter().for_each(|token| w.written(token)));
     });
 }
 
@@ -321,12 +466,22 @@ pub(super) fn call_prefix(kind: ToolUseKind) -> &'static str {
     }
 }
 
-/// A call item with `input` for its input.
-pub(super) fn call_item(w: &mut Writer<'_>, id: &str, call: &ToolUse<'_>, input: &str, status: &str) {
+/// A call item with `input` for its input. A call of a flat name gets its namespace back.
+pub(super) fn call_item(
+    w: &mut Writer<'_>,
+    id: &str,
+    call: &ToolUse<'_>,
+    names: &Namespaces,
+    input: &str,
+    status: &str,
+) {
     let empty = call.kind == ToolUseKind::Function && input.trim().is_empty() && status == "completed";
+    let found = names.of_call(&call.name);
+    let name = found.map_or(call.name.as_str(), |(_, name)| name);
     w.object(|w| {
         w.key("id").str(id);
-        write::call_members(w, call, Some(&call.id), &call.name, if empty { "{}" } else { input });
+        write::call_members(w, call, Some(&call.id), name, if empty { "{}" } else { input });
+        w.opt_str("namespace", found.map(|(namespace, _)| namespace));
         w.key("status").str(status);
     });
 }
@@ -356,34 +511,29 @@ pub(super) fn image_item(w: &mut Writer<'_>, id: &str, base64: &str) {
     });
 }
 
-/// Citations of another dialect that name a web page, as annotations of the whole `text`.
-fn annotations(citations: &Raw<'_>, text: &str) -> Vec<Vec<u8>> {
-    let list: Vec<Raw<'_>> = citations.read().unwrap_or_default();
-    list.iter().filter_map(|citation| annotation(citation, text.chars().count())).collect()
-}
-
-/// A citation as `url_citation`; `None` when it names no page. `length` of the text in characters stands in for places
-/// that the dialect does not say.
-pub(super) fn annotation(citation: &Raw<'_>, length: usize) -> Option<Vec<u8>> {
-    let value = citation.to_value();
-    let kind = value.get("type")?.as_str()?;
-    let placed = ["url", "title", "start_index", "end_index"].iter().all(|key| value.get(key).is_some());
-    let own =
-        matches!(kind, "file_citation" | "container_file_citation" | "file_path") || (kind == "url_citation" && placed);
-    if own {
-        return Some(citation.get().as_bytes().to_vec());
+/// Citations in the words of `dialect` as annotations, each as JSON. `length` of the text in characters stands in for
+/// places that are not said. One that names neither a page nor a file is a loss.
+pub(super) fn annotations(
+    dialect: Dialect,
+    citations: &Raw<'_>,
+    text: &str,
+    length: usize,
+    losses: &mut Losses,
+) -> Vec<Vec<u8>> {
+    if dialect == DIALECT {
+        let list: Option<Vec<Raw<'_>>> = citations.read();
+        let list = list.unwrap_or_else(|| vec![citations.reborrow()]);
+        return list.iter().map(|annotation| annotation.get().as_bytes().to_vec()).collect();
     }
-    // Chat nests what it says of a page.
-    let page = value.get("url_citation").unwrap_or(&value);
-    let url = page.get("url")?.as_str()?;
-    let at = |key: &str, other: usize| page.get(key).and_then(serde_json::Value::as_u64).unwrap_or(other as u64);
-    Some(written(|w| {
-        w.object(|w| {
-            w.key("type").str("url_citation");
-            w.key("start_index").u64(at("start_index", 0));
-            w.key("end_index").u64(at("end_index", length));
-            w.key("url").str(url);
-            w.key("title").str(page.get("title").and_then(serde_json::Value::as_str).unwrap_or(url));
-        });
-    }))
+    let read = read_citations(dialect, citations, text);
+    let mut found = Vec::with_capacity(read.len());
+    let mut lost = read.is_empty();
+    for citation in &read {
+        let annotation = written(|w| lost |= !notes::write_citation(w, citation, length));
+        found.extend(Some(annotation).filter(|annotation| !annotation.is_empty()));
+    }
+    if lost {
+        losses.add(citations_path(dialect), LossKind::Dropped);
+    }
+    found
 }

@@ -27,6 +27,11 @@ wire_object! {
         text: TextWire<'a> = "text",
         user: Str<'a> = "user",
         safety_identifier: Str<'a> = "safety_identifier",
+        service_tier: Str<'a> = "service_tier",
+        metadata: Raw<'a> = "metadata",
+        prompt_cache_key: Str<'a> = "prompt_cache_key",
+        store: bool = "store",
+        top_logprobs: Num<'a> = "top_logprobs",
     }
 }
 
@@ -42,6 +47,7 @@ wire_object! {
     /// `text`.
     pub(super) struct TextWire<'a> {
         format: &'a RawValue = "format",
+        verbosity: Raw<'a> = "verbosity",
     }
 }
 
@@ -96,6 +102,7 @@ wire_object! {
         name: Str<'a> = "name",
         arguments: Str<'a> = "arguments",
         input: Str<'a> = "input",
+        namespace: Raw<'a> = "namespace",
     }
 }
 
@@ -150,6 +157,25 @@ wire_object! {
         filename: Str<'a> = "filename",
         input_audio: &'a RawValue = "input_audio",
         cache_control: Raw<'a> = "cache_control",
+    }
+}
+
+wire_object! {
+    /// A picture that the model made.
+    pub(super) struct PictureWire<'a> {
+        result: Str<'a> = "result",
+        output_format: Str<'a> = "output_format",
+    }
+}
+
+wire_object! {
+    /// What lists tools: a `namespace` among the tools, or an item that adds tools to the conversation.
+    pub(super) struct ToolsWire<'a> {
+        kind: Raw<'a> = "type",
+        name: Str<'a> = "name",
+        tools: Vec<&'a RawValue> = "tools",
+        defer_loading: bool = "defer_loading",
+        execution: Raw<'a> = "execution",
     }
 }
 

@@ -1,15 +1,16 @@
 //! Blocks to items and parts.
 
 use super::items::Side;
-use super::{DIALECT, form, seal};
+use super::{DIALECT, form, quiet, seal};
 use crate::ir::{Block, BlockKind, Media, MediaSource, ReasoningBlock, ToolResult, ToolUse, ToolUseKind};
-use crate::json::{Str, Writer};
+use crate::json::{Raw, Str, Writer};
 
 /// Whether a block is a part of a message (and not an item of its own).
 pub(super) fn is_part(block: &Block<'_>) -> bool {
     match &block.kind {
         BlockKind::ToolUse(_) | BlockKind::ToolResult(_) | BlockKind::Reasoning(_) => false,
         BlockKind::Opaque { .. } => block.form & form::PART != 0,
+        _ if quiet::item_of(block).is_some() => false,
         _ => true,
     }
 }
@@ -57,7 +58,7 @@ pub(super) fn own_part(w: &mut Writer<'_>, block: &Block<'_>, side: Side) {
             _ => {}
         }
         w.opt_raw("cache_control", block.cache.as_ref().map(|mark| &mark.0));
-        w.extra(&block.extra);
+        quiet::members(w, &block.extra);
     });
 }
 
@@ -101,20 +102,24 @@ fn guess_mime(data: &str) -> &'static str {
 
 /// Writes an item in the words it was read in.
 pub(super) fn own_item(w: &mut Writer<'_>, block: &Block<'_>) {
+    if let Some(item) = quiet::item_of(block) {
+        return w.raw(item);
+    }
     match &block.kind {
         BlockKind::Opaque { raw, .. } => w.raw(raw),
         BlockKind::ToolUse(call) => w.object(|w| {
             let id = (block.form & form::CALL_ID_ABSENT == 0).then_some(call.id.as_str());
-            call_members(w, call, id, call.name.as_str(), call.input.as_str());
-            w.extra(&block.extra);
+            let name = block.extra.get(quiet::NAME).and_then(Raw::read::<Str<'_>>);
+            call_members(w, call, id, name.as_ref().unwrap_or(&call.name), call.input.as_str());
+            quiet::members(w, &block.extra);
         }),
         BlockKind::ToolResult(result) => w.object(|w| {
             own_result(w, result, block.form);
-            w.extra(&block.extra);
+            quiet::members(w, &block.extra);
         }),
         BlockKind::Reasoning(reasoning) => w.object(|w| {
             own_reasoning(w, reasoning, block);
-            w.extra(&block.extra);
+            quiet::members(w, &block.extra);
         }),
         _ => w.null(),
     }

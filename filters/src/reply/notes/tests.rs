@@ -15,6 +15,7 @@ fn notes() -> ReplyNotes {
         ],
         wrapped_custom: vec!["patch".to_owned()],
         json_tool: Some("json_answer".to_owned()),
+        shell_commands: vec!["sh_1".to_owned()],
     }
 }
 
@@ -93,6 +94,17 @@ fn wire_054_wrapped_custom_tools_are_unwrapped() {
             assert!(whole.contains(&expected), "{wrapped} gave {whole}");
             assert!(whole.contains("apply.patch"));
         }
+    }
+}
+
+#[test]
+fn shell_commands_become_lists() {
+    for size in 1..8 {
+        let (whole, events) =
+            undone(vec![call("sh_1", r#"{"command":"ls -la"}"#), call("other", r#"{"command":"ls"}"#)], size);
+        assert_eq!(whole, events);
+        assert!(whole.contains(r#"{\"command\":[\"bash\",\"-lc\",\"ls -la\"]}"#), "{whole}");
+        assert!(whole.contains(r#"{\"command\":\"ls\"}"#), "{whole}");
     }
 }
 

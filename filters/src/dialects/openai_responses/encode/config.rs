@@ -2,13 +2,17 @@
 
 use super::form;
 use crate::Dialect;
+use crate::dialects::Target;
 use crate::ir::{Effort, LossKind, Losses, OutputFormat, ReasoningConfig, Request};
 use crate::json::{Num, Writer};
+use crate::profiles::ThinkingControl;
 use crate::repair::names;
-use crate::repair::openai::{never_reasons, refuses_sampling};
 
 /// Least `max_output_tokens` that OpenAI takes.
 const OUTPUT_TOKENS_MIN: u64 = 16;
+
+/// Most alternatives to a token.
+const LOGPROBS_MAX: u64 = 20;
 
 /// Longest name of a schema, in bytes.
 const SCHEMA_NAME_MAX: usize = 64;
@@ -24,6 +28,11 @@ pub(super) fn own(w: &mut Writer<'_>, request: &Request<'_>) {
     if request.form & form::TEXT != 0 || request.output_format.is_some() {
         w.key("text").object(|w| own_text(w, request));
     }
+    w.opt_str("service_tier", request.service_tier.as_deref());
+    w.opt_raw("metadata", request.metadata.as_ref());
+    w.opt_str("prompt_cache_key", request.prompt_cache_key.as_deref());
+    w.opt_bool("store", request.store);
+    w.opt_num("top_logprobs", request.logprobs.as_ref().and_then(|logprobs| logprobs.top.as_ref()));
     let name = if request.form & form::SAFETY_IDENTIFIER == 0 { "user" } else { "safety_identifier" };
     w.opt_str(name, request.user.as_deref());
 }
@@ -52,6 +61,7 @@ fn own_text(w: &mut Writer<'_>, request: &Request<'_>) {
         }),
         None => {}
     }
+    w.opt_str("verbosity", request.verbosity.as_deref());
     nested("text.").filter(|(key, _)| !key.starts_with("format.")).for_each(|(key, value)| w.key(key).raw(value));
 }
 
@@ -71,9 +81,29 @@ fn format_members(w: &mut Writer<'_>, format: &OutputFormat<'_>) {
 }
 
 /// Settings of a request of another dialect. Gives whether the model will reason, as far as the client said.
-pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, model: &str, losses: &mut Losses) -> bool {
+pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, target: &Target, losses: &mut Losses) -> bool {
+    foreign_sampling(w, request, target, losses);
+    if let Some(cap) = &request.max_output_tokens {
+        let most = target.profile.output_tokens_max.unwrap_or(u64::MAX);
+        let fitted = match cap.as_u64() {
+            Some(tokens) if target.repairs.bounds => Some(tokens.clamp(OUTPUT_TOKENS_MIN, most.max(OUTPUT_TOKENS_MIN))),
+            _ => None,
+        };
+        match fitted.filter(|fitted| Some(*fitted) != cap.as_u64()) {
+            Some(fitted) => {
+                losses.add("max_output_tokens", LossKind::Clamped);
+                w.key("max_output_tokens").u64(fitted);
+            }
+            None => w.key("max_output_tokens").num(cap),
+        }
+    }
+    foreign_text(w, request, target, losses);
+    request.reasoning.as_ref().is_some_and(|reasoning| foreign_reasoning(w, reasoning, request.origin, target, losses))
+}
+
+fn foreign_sampling(w: &mut Writer<'_>, request: &Request<'_>, target: &Target, losses: &mut Losses) {
     let sampling = &request.sampling;
-    if refuses_sampling(model) {
+    if target.profile.sampling == Some(false) && target.repairs.bounds {
         for (field, given) in [("temperature", &sampling.temperature), ("top_p", &sampling.top_p)] {
             // 1 is the only value these models take, and their default.
             if given.as_ref().is_some_and(|number| (number.as_f64() - 1.0).abs() > f64::EPSILON) {
@@ -81,7 +111,14 @@ pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, model: &str, lo
             }
         }
     } else {
-        w.opt_num("temperature", sampling.temperature.as_ref());
+        let most = target.profile.temperature_max.filter(|_| target.repairs.bounds).unwrap_or(f64::INFINITY);
+        match &sampling.temperature {
+            Some(number) if number.as_f64() > most => {
+                losses.add("temperature", LossKind::Clamped);
+                w.key("temperature").num(&Num::from(most));
+            }
+            number => w.opt_num("temperature", number.as_ref()),
+        }
         w.opt_num("top_p", sampling.top_p.as_ref());
     }
     for (field, given) in [
@@ -94,21 +131,32 @@ pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, model: &str, lo
             losses.add(field, LossKind::Dropped);
         }
     }
-    if let Some(cap) = &request.max_output_tokens {
-        if cap.as_f64() < OUTPUT_TOKENS_MIN as f64 {
-            losses.add("max_output_tokens", LossKind::Clamped);
-            w.key("max_output_tokens").u64(OUTPUT_TOKENS_MIN);
-        } else {
-            w.key("max_output_tokens").num(cap);
-        }
-    }
-    foreign_text(w, request, losses);
-    request.reasoning.as_ref().is_some_and(|reasoning| foreign_reasoning(w, reasoning, request.origin, model, losses))
 }
 
-fn foreign_text(w: &mut Writer<'_>, request: &Request<'_>, losses: &mut Losses) {
-    let verbosity =
-        request.extra.get("verbosity").filter(|value| request.origin == Dialect::OpenAiChat && !value.is_null());
+/// Whether log probabilities are asked for. Writes how many.
+pub(super) fn foreign_logprobs(
+    w: &mut Writer<'_>,
+    request: &Request<'_>,
+    target: &Target,
+    losses: &mut Losses,
+) -> bool {
+    let Some(logprobs) = &request.logprobs else { return false };
+    if target.profile.logprobs == Some(false) && target.repairs.bounds {
+        losses.add("logprobs", LossKind::Dropped);
+        return false;
+    }
+    match &logprobs.top {
+        Some(top) if target.repairs.bounds && top.as_f64() > LOGPROBS_MAX as f64 => {
+            losses.add("top_logprobs", LossKind::Clamped);
+            w.key("top_logprobs").u64(LOGPROBS_MAX);
+        }
+        top => w.opt_num("top_logprobs", top.as_ref()),
+    }
+    true
+}
+
+fn foreign_text(w: &mut Writer<'_>, request: &Request<'_>, target: &Target, losses: &mut Losses) {
+    let verbosity = request.verbosity.as_deref();
     let format = request.output_format.as_ref().filter(|format| !matches!(format, OutputFormat::Opaque(_)));
     if verbosity.is_none() && format.is_none() {
         return;
@@ -118,7 +166,11 @@ fn foreign_text(w: &mut Writer<'_>, request: &Request<'_>, losses: &mut Losses) 
             Some(OutputFormat::JsonSchema { name, description, schema, strict }) => w.key("format").object(|w| {
                 w.key("type").str("json_schema");
                 let name = name.as_deref().filter(|name| !name.is_empty()).unwrap_or("response");
-                let fitted = names::tool_name(name, SCHEMA_NAME_MAX, names::is_plain);
+                let fitted = if target.repairs.names {
+                    names::tool_name(name, SCHEMA_NAME_MAX, names::is_plain)
+                } else {
+                    name.into()
+                };
                 if fitted != name {
                     losses.add("response_format.name", LossKind::Approximated);
                 }
@@ -130,7 +182,7 @@ fn foreign_text(w: &mut Writer<'_>, request: &Request<'_>, losses: &mut Losses) 
             Some(format) => w.key("format").object(|w| format_members(w, format)),
             None => {}
         }
-        w.opt_raw("verbosity", verbosity);
+        w.opt_str("verbosity", verbosity);
     });
 }
 
@@ -138,23 +190,21 @@ fn foreign_reasoning(
     w: &mut Writer<'_>,
     reasoning: &ReasoningConfig<'_>,
     origin: Dialect,
-    model: &str,
+    target: &Target,
     losses: &mut Losses,
 ) -> bool {
     losses.drop_extra("reasoning", &reasoning.extra);
-    if never_reasons(model) {
+    if target.profile.thinking == Some(ThinkingControl::None) && target.repairs.bounds {
         if reasoning.enabled != Some(false) {
             losses.add("reasoning", LossKind::Dropped);
         }
         return false;
     }
-    if reasoning.enabled == Some(false) && (origin != Dialect::OpenAiChat || reasoning.effort.is_none()) {
-        // Not every model knows the word `none`: its own default must do.
-        losses.add("reasoning", LossKind::Approximated);
-        return true;
-    }
-    let effort = effort(reasoning, origin, losses);
+    let is_off = reasoning.enabled == Some(false);
+    let effort =
+        if is_off { off(reasoning, origin, target, losses) } else { effort(reasoning, origin, target, losses) };
     let summary = match reasoning.visible {
+        _ if is_off => false,
         Some(visible) => visible,
         // Anthropic shows thoughts whenever it thinks.
         None => origin == Dialect::Anthropic,
@@ -170,18 +220,36 @@ fn foreign_reasoning(
     true
 }
 
-/// The effort to ask for. Words of Chat are OpenAI's own; elsewhere only the three that all its models know are used.
-fn effort(reasoning: &ReasoningConfig<'_>, origin: Dialect, losses: &mut Losses) -> Option<Effort> {
-    if origin == Dialect::OpenAiChat && reasoning.effort.is_some() {
-        return reasoning.effort;
+/// What comes nearest to no reasoning.
+fn off(reasoning: &ReasoningConfig<'_>, origin: Dialect, target: &Target, losses: &mut Losses) -> Option<Effort> {
+    let said = origin == Dialect::OpenAiChat && reasoning.effort.is_some();
+    let profile = &target.profile;
+    match profile.thinking_off {
+        Some(true) => return Some(Effort::None),
+        Some(false) if target.repairs.bounds => {}
+        _ if said => return reasoning.effort,
+        _ => {}
     }
+    // Not every model knows the word `none`: the least that it knows, or its own default, must do.
+    losses.add("reasoning", LossKind::Approximated);
+    profile.effort_min
+}
+
+/// The effort to ask for. Of a model that is not known only three words are sure; Chat's words are OpenAI's own.
+fn effort(reasoning: &ReasoningConfig<'_>, origin: Dialect, target: &Target, losses: &mut Losses) -> Option<Effort> {
     let budget = reasoning.budget.as_ref().filter(|_| !reasoning.adaptive).and_then(Num::as_u64);
     let wished = reasoning.effort.or_else(|| {
         let effort = Effort::from_budget(budget?);
         losses.add("reasoning.budget", LossKind::Approximated);
         Some(effort)
     })?;
-    let known = wished.clamp(Effort::Low, Effort::High);
+    let said = origin == Dialect::OpenAiChat && reasoning.effort.is_some();
+    if !target.repairs.bounds && reasoning.effort.is_some() {
+        return Some(wished);
+    }
+    let (unknown_min, unknown_max) = if said { (Effort::None, Effort::Max) } else { (Effort::Low, Effort::High) };
+    let least = target.profile.effort_min.unwrap_or(unknown_min);
+    let known = wished.clamp(least, target.profile.effort_max.unwrap_or(unknown_max).max(least));
     if known != wished {
         losses.add("reasoning.effort", LossKind::Clamped);
     }

@@ -2,33 +2,54 @@
 
 use std::borrow::Cow;
 
-use super::form;
+use super::{form, quiet};
 use crate::Dialect;
-use crate::dialects::Encoded;
-use crate::dialects::openai_responses::decode::{CHOICE_NAMES_MAX, choice_kind};
+use crate::dialects::openai_responses::decode::tools::{CHOICE_NAMES_MAX, choice_kind};
+use crate::dialects::openai_responses::notes;
+use crate::dialects::{Encoded, read_web_search};
 use crate::ir::{LossKind, Request, Tool, ToolChoice, ToolKind};
 use crate::json::{Raw, Str, Writer};
-use crate::repair::names;
+use crate::repair::{Repairs, names};
 use crate::wire_object;
 
 /// Longest tool name, in bytes.
 const NAME_MAX: usize = 64;
 
 /// The name under which a tool of another dialect is sent.
-pub(super) fn sent_name(name: &str) -> Cow<'_, str> {
-    names::tool_name(name, NAME_MAX, names::is_plain)
+pub(super) fn sent_name<'n>(name: &'n str, repairs: &Repairs) -> Cow<'n, str> {
+    if repairs.names { names::tool_name(name, NAME_MAX, names::is_plain) } else { Cow::Borrowed(name) }
 }
 
 /// Tools of a request of this dialect, as they came.
 pub(super) fn own(w: &mut Writer<'_>, request: &Request<'_>) {
-    if !request.tools.is_empty() || request.form & form::TOOLS_EMPTY != 0 {
-        w.key("tools").array(|w| request.tools.iter().for_each(|tool| own_tool(w, tool)));
+    let after = request.extra.get(quiet::TOOLS_AFTER);
+    let elsewhere =
+        |tool: &Tool<'_>| tool.form & form::TOOL_ELSEWHERE != 0 && tool.extra.get(quiet::TOOLS_BEFORE).is_none();
+    let listed = request.tools.iter().any(|tool| !elsewhere(tool)) || after.is_some();
+    if listed || request.form & form::TOOLS_EMPTY != 0 {
+        w.key("tools").array(|w| {
+            for tool in &request.tools {
+                own_hidden(w, tool.extra.get(quiet::TOOLS_BEFORE));
+                if tool.form & form::TOOL_ELSEWHERE == 0 {
+                    own_tool(w, tool);
+                }
+            }
+            own_hidden(w, after);
+        });
     }
     if let Some(choice) = &request.tool_choice {
         w.key("tool_choice");
         write_choice(w, choice, &request.tools, &|name| Cow::Borrowed(name));
     }
     w.opt_bool("parallel_tool_calls", request.parallel_tool_calls);
+}
+
+/// Tools that are none for other dialects, as they came.
+fn own_hidden(w: &mut Writer<'_>, list: Option<&Raw<'_>>) {
+    let list: Vec<Raw<'_>> = list.and_then(Raw::read).unwrap_or_default();
+    for tool in &list {
+        w.raw(tool);
+    }
 }
 
 fn own_tool(w: &mut Writer<'_>, tool: &Tool<'_>) {
@@ -44,7 +65,7 @@ fn own_tool(w: &mut Writer<'_>, tool: &Tool<'_>) {
         w.opt_raw(key, value.as_ref());
         w.opt_bool("strict", tool.strict);
         w.opt_raw("cache_control", tool.cache.as_ref().map(|mark| &mark.0));
-        w.extra(&tool.extra);
+        quiet::members(w, &tool.extra);
     });
 }
 
@@ -75,8 +96,10 @@ fn write_choice<'n>(
 }
 
 /// Tools of a request of another dialect.
-pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, encoded: &mut Encoded) {
-    let sendable = |tool: &&Tool<'_>| !matches!(tool.kind, ToolKind::Hosted { .. }) || is_web_search(&tool.name);
+pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, repairs: &Repairs, encoded: &mut Encoded) {
+    let sendable = |tool: &&Tool<'_>| {
+        !matches!(tool.kind, ToolKind::Hosted { .. }) || read_web_search(request.origin, tool).is_some()
+    };
     let sent: Vec<&Tool<'_>> = request.tools.iter().filter(sendable).collect();
     for tool in request.tools.iter().filter(|tool| !sendable(tool)) {
         encoded.losses.add(format!("tools[].{}", tool.name), LossKind::Dropped);
@@ -87,12 +110,18 @@ pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, encoded: &mut E
         }
         return;
     }
-    w.key("tools").array(|w| sent.iter().for_each(|tool| foreign_tool(w, tool, request.origin, encoded)));
-    foreign_choice(w, request, &sent, encoded);
+    w.key("tools").array(|w| sent.iter().for_each(|tool| foreign_tool(w, tool, request.origin, repairs, encoded)));
+    foreign_choice(w, request, &sent, repairs, encoded);
     w.opt_bool("parallel_tool_calls", request.parallel_tool_calls);
 }
 
-fn foreign_choice(w: &mut Writer<'_>, request: &Request<'_>, sent: &[&Tool<'_>], encoded: &mut Encoded) {
+fn foreign_choice(
+    w: &mut Writer<'_>,
+    request: &Request<'_>,
+    sent: &[&Tool<'_>],
+    repairs: &Repairs,
+    encoded: &mut Encoded,
+) {
     let Some(choice) = &request.tool_choice else { return };
     let hosted =
         |name: &str| sent.iter().any(|tool| tool.name == *name && matches!(tool.kind, ToolKind::Hosted { .. }));
@@ -110,26 +139,23 @@ fn foreign_choice(w: &mut Writer<'_>, request: &Request<'_>, sent: &[&Tool<'_>],
         ToolChoice::Opaque(_) => encoded.losses.add("tool_choice", LossKind::Dropped),
         choice => {
             w.key("tool_choice");
-            write_choice(w, choice, &request.tools, &sent_name);
+            write_choice(w, choice, &request.tools, &|name| sent_name(name, repairs));
         }
     }
 }
 
-/// Web search by any vendor's name: `web_search_20250305`, `googleSearch`, `google_search_retrieval`.
-fn is_web_search(name: &str) -> bool {
-    name.starts_with("web_search") || matches!(name, "googleSearch" | "google_search" | "googleSearchRetrieval")
-}
-
-fn foreign_tool(w: &mut Writer<'_>, tool: &Tool<'_>, origin: Dialect, encoded: &mut Encoded) {
+fn foreign_tool(w: &mut Writer<'_>, tool: &Tool<'_>, origin: Dialect, repairs: &Repairs, encoded: &mut Encoded) {
     if tool.cache.is_some() {
         encoded.losses.add("tools[].cache_control", LossKind::Dropped);
     }
     encoded.losses.drop_extra("tools[]", &tool.extra);
-    if let ToolKind::Hosted { raw } = &tool.kind {
-        encoded.losses.add(format!("tools[].{}", tool.name), LossKind::Approximated);
-        return web_search(w, raw);
+    if let Some(search) = read_web_search(origin, tool) {
+        for member in notes::unsaid(&search) {
+            encoded.losses.add(format!("tools[].{}.{member}", tool.name), LossKind::Dropped);
+        }
+        return notes::write_web_search(w, &search);
     }
-    let name = sent_name(&tool.name);
+    let name = sent_name(&tool.name, repairs);
     if name != tool.name.as_str() {
         let pair = (name.clone().into_owned(), tool.name.as_str().to_owned());
         encoded.notes.tool_names.push(pair);
@@ -149,30 +175,14 @@ fn foreign_tool(w: &mut Writer<'_>, tool: &Tool<'_>, origin: Dialect, encoded: &
             w.key("name").str(&name);
             w.opt_str("description", tool.description.as_deref());
             w.key("parameters");
-            object_schema(w, parameters.as_ref());
+            match parameters {
+                Some(schema) if !repairs.schemas => w.raw(schema),
+                schema => object_schema(w, schema.as_ref()),
+            }
             // Said always: this API takes silence for `true`, the others for `false`.
             w.key("strict").bool(tool.strict.unwrap_or(false));
         }
         ToolKind::Hosted { .. } => {}
-    });
-}
-
-wire_object! {
-    struct WebSearchWire<'a> {
-        allowed_domains: Raw<'a> = "allowed_domains",
-        user_location: Raw<'a> = "user_location",
-    }
-}
-
-/// OpenAI's web search, with the two settings that Anthropic's has alike.
-fn web_search(w: &mut Writer<'_>, raw: &Raw<'_>) {
-    let wire: WebSearchWire<'_> = raw.read().unwrap_or_default();
-    w.object(|w| {
-        w.key("type").str("web_search");
-        if let Some(domains) = wire.allowed_domains.filter(Raw::is_array) {
-            w.key("filters").object(|w| w.key("allowed_domains").raw(&domains));
-        }
-        w.opt_raw("user_location", wire.user_location.filter(Raw::is_object).as_ref());
     });
 }
 

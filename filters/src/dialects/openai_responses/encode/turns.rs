@@ -2,10 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::{DIALECT, form, plain_text, tools, turns_path};
+use super::{DIALECT, form, plain_text, quiet, tools, turns_path};
+use crate::Dialect;
 use crate::dialects::openai_responses::items::Side;
 use crate::dialects::openai_responses::write;
-use crate::dialects::{Encoded, Quirks};
+use crate::dialects::{EncodeError, Encoded, Target};
 use crate::ir::{
     Block, BlockKind, LossKind, Losses, Media, MediaSource, OutputFormat, ReasoningBlock, Request, Role, ToolResult,
     ToolUse, ToolUseKind, Turn,
@@ -22,6 +23,9 @@ const JSON_WANTED: &str = "Answer with one JSON object.";
 
 /// Writes the items of a turn of this dialect: runs of parts as messages, everything else as an item of its own.
 pub(super) fn own(w: &mut Writer<'_>, turn: &Turn<'_>, losses: &mut Losses) {
+    if let Some(item) = quiet::item_of_turn(turn) {
+        return w.raw(item);
+    }
     if turn.blocks.is_empty() {
         own_message(w, turn, &[]);
     }
@@ -58,7 +62,7 @@ fn own_message(w: &mut Writer<'_>, turn: &Turn<'_>, run: &[Block<'_>]) {
                 }
             }),
         }
-        w.extra(&turn.extra);
+        quiet::members(w, &turn.extra);
     });
 }
 
@@ -84,14 +88,15 @@ pub(super) fn has_native_seal(request: &Request<'_>) -> bool {
 }
 
 /// Writes `instructions` and `input` of a request of another dialect; gives the number of items.
-pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, quirks: &Quirks, encoded: &mut Encoded) -> usize {
+pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, target: &Target, encoded: &mut Encoded) -> usize {
     let (system, rest) = request.split_system();
     let has_rest = rest.iter().any(|turn| turn.blocks.iter().any(is_something));
     let turns = if has_rest { rest } else { &request.turns };
     let mut items = Items {
         path: turns_path(request.origin),
         encoded,
-        quirks,
+        target,
+        images_over: images_over(request, target),
         calls: HashMap::new(),
         answers: answers(turns),
         sent: 0,
@@ -105,7 +110,7 @@ pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, quirks: &Quirks
     w.key("input").array(|w| {
         if matches!(request.output_format, Some(OutputFormat::JsonObject)) && !says_json(request) {
             items.encoded.losses.add("response_format", LossKind::Approximated);
-            text_message(w, if quirks.developer_role { "developer" } else { "system" }, JSON_WANTED);
+            text_message(w, if target.quirks.developer_role { "developer" } else { "system" }, JSON_WANTED);
         }
         for (n, turn) in turns.iter().enumerate() {
             let model_goes_on = turns.get(n + 1).is_some_and(|next| next.role == Role::Assistant);
@@ -113,6 +118,47 @@ pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, quirks: &Quirks
         }
     });
     items.sent
+}
+
+/// Pictures beyond those that the model takes.
+fn images_over(request: &Request<'_>, target: &Target) -> usize {
+    let Some(most) = target.profile.images_max.filter(|_| target.repairs.bounds) else { return 0 };
+    let count = |block: &Block<'_>| match &block.kind {
+        BlockKind::Image(_) => 1,
+        BlockKind::ToolResult(result) => {
+            result.content.iter().filter(|block| matches!(block.kind, BlockKind::Image(_))).count()
+        }
+        _ => 0,
+    };
+    let images: usize = request.turns.iter().flat_map(|turn| &turn.blocks).map(count).sum();
+    images.saturating_sub(most as usize)
+}
+
+/// Refuses files that another provider's store holds. Chat's ids are OpenAI's, as are this dialect's.
+pub(super) fn refuse_foreign_files(request: &Request<'_>) -> Result<(), EncodeError> {
+    if request.origin == Dialect::OpenAiChat {
+        return Ok(());
+    }
+    let blocks = request.turns.iter().flat_map(|turn| &turn.blocks);
+    let all = blocks.flat_map(|block| {
+        let inner: &[Block<'_>] = match &block.kind {
+            BlockKind::ToolResult(result) => &result.content,
+            _ => &[],
+        };
+        std::iter::once(block).chain(inner)
+    });
+    for block in all {
+        if let BlockKind::Image(media) | BlockKind::File(media) | BlockKind::Audio(media) | BlockKind::Video(media) =
+            &block.kind
+            && let MediaSource::FileId(id) = &media.source
+        {
+            let path = format!("{}.content[]", turns_path(request.origin));
+            let message =
+                format!("the file `{id}` is stored at another provider than the one of this model; send its bytes");
+            return Err(EncodeError::at(path, message));
+        }
+    }
+    Ok(())
 }
 
 /// How many calls of each id get a result after they were made; results come to calls in the order of the calls.
@@ -193,7 +239,9 @@ struct Calls {
 struct Items<'x, 'r> {
     path: &'static str,
     encoded: &'x mut Encoded,
-    quirks: &'x Quirks,
+    target: &'x Target,
+    /// Pictures still to be left out, the earliest first: the model takes no more.
+    images_over: usize,
     /// Calls written so far, by id.
     calls: HashMap<&'r str, Calls>,
     /// Calls that the conversation answers after they were made, by id.
@@ -291,7 +339,7 @@ impl<'r> Items<'_, 'r> {
             return;
         }
         let role = match role {
-            Role::Developer if !self.quirks.developer_role => Role::System,
+            Role::Developer if !self.target.quirks.developer_role => Role::System,
             role => role,
         };
         let texts = parts.iter().map(|block| plain_words(block, role));
@@ -314,7 +362,14 @@ impl<'r> Items<'_, 'r> {
     /// Whether a part can be said on this side; else it is a loss, unless it is empty.
     fn sendable(&mut self, block: &Block<'_>, side: Side) -> bool {
         let (field, fits) = match &block.kind {
-            BlockKind::Text { text, .. } | BlockKind::Refusal { text } => return !text.is_empty(),
+            BlockKind::Text { text, .. } | BlockKind::Refusal { text } => {
+                return !text.is_empty() || !self.target.repairs.empty_parts;
+            }
+            BlockKind::Image(_) if self.images_over > 0 => {
+                self.images_over -= 1;
+                self.lose("content[].image", LossKind::Clamped);
+                return false;
+            }
             BlockKind::Image(media) => ("image", media_fits(media) && side == Side::Input),
             BlockKind::File(Media { source: MediaSource::Text(text), .. }) => {
                 self.lose("content[].document", LossKind::Approximated);
@@ -334,16 +389,16 @@ impl<'r> Items<'_, 'r> {
     /// Writes a call; gives its id when the conversation has no result for it.
     fn call(&mut self, w: &mut Writer<'_>, call: &'r ToolUse<'r>) -> Option<(String, ToolUseKind)> {
         let calls = self.calls.entry(call.id.as_str()).or_default();
-        let id = nth_id(&call.id, calls.made);
+        let id = nth_id(&call.id, calls.made, self.target.repairs.names);
         calls.made += 1;
         let answered = self.answers.get(call.id.as_str()).is_some_and(|answers| *answers >= calls.made);
-        let name = tools::sent_name(&call.name);
+        let name = tools::sent_name(&call.name, &self.target.repairs);
         // The arguments of a call without any are an empty object here.
         let empty = call.kind == ToolUseKind::Function && call.input.trim().is_empty();
         let input = if empty { "{}" } else { call.input.as_str() };
         w.object(|w| write::call_members(w, call, Some(&id), &name, input));
         self.sent += 1;
-        (!answered).then_some((id, call.kind))
+        (!answered && self.target.repairs.orphans).then_some((id, call.kind))
     }
 
     /// Writes a result, or as the user's words when no call waits for it: OpenAI refuses it then.
@@ -357,8 +412,9 @@ impl<'r> Items<'_, 'r> {
             self.lose("content[].is_error", LossKind::Approximated);
         }
         self.sent += 1;
+        let mut stray = Calls { made: 1, answered: 0 };
         let waiting = self.calls.get_mut(result.id.as_str()).filter(|calls| calls.answered < calls.made);
-        let Some(calls) = waiting else {
+        let Some(calls) = waiting.or((!self.target.repairs.orphans).then_some(&mut stray)) else {
             self.lose("content[].tool_result", LossKind::Approximated);
             w.object(|w| {
                 w.key("type").str("message");
@@ -370,7 +426,7 @@ impl<'r> Items<'_, 'r> {
             });
             return;
         };
-        let id = nth_id(&result.id, calls.answered);
+        let id = nth_id(&result.id, calls.answered, self.target.repairs.names);
         calls.answered += 1;
         write_output(w, &id, result.kind, |w| match parts.as_slice() {
             [] => w.str(if failed { "Error" } else { "" }),
@@ -397,7 +453,10 @@ impl<'r> Items<'_, 'r> {
 }
 
 /// The id of the `n`-th call that bears `id`: within 64 bytes, and unique although the client's was not.
-fn nth_id(id: &str, n: usize) -> String {
+fn nth_id(id: &str, n: usize, repairs_names: bool) -> String {
+    if !repairs_names {
+        return id.to_owned();
+    }
     if n == 0 { names::call_id(id).into_owned() } else { names::call_id(&format!("{id}_{n}")).into_owned() }
 }
 
@@ -419,8 +478,8 @@ fn result_parts(w: &mut Writer<'_>, parts: &[&Block<'_>], failed: bool) {
 }
 
 fn media_fits(media: &Media<'_>) -> bool {
-    // Ids of another provider's file store say nothing here.
-    matches!(media.source, MediaSource::Base64(_) | MediaSource::Url(_))
+    // Ids of another provider's file store were refused.
+    !matches!(media.source, MediaSource::Text(_))
 }
 
 fn write_part(w: &mut Writer<'_>, block: &Block<'_>, side: Side) {

@@ -11,7 +11,7 @@ use serde_json::value::RawValue;
 use crate::dialects::openai_responses::items::{self, Item, Side};
 use crate::dialects::openai_responses::response::stop_reason;
 use crate::dialects::openai_responses::wire::{Content, MessageWire, keep, read};
-use crate::dialects::openai_responses::{DIALECT, error, usage};
+use crate::dialects::openai_responses::{DIALECT, error, namespaces, usage};
 use crate::ir::stream::{BlockStart, Delta, Guard, Sink, damaged};
 use crate::ir::{ApiError, Block, BlockKind, ErrorKind, Event, ToolUse, ToolUseKind};
 use crate::json::{Raw, Str};
@@ -50,6 +50,8 @@ struct Envelope<'a> {
     part: Option<&'a RawValue>,
     #[serde(borrow, default)]
     annotation: Option<&'a RawValue>,
+    #[serde(borrow, default)]
+    logprobs: Option<&'a RawValue>,
     #[serde(borrow, default)]
     response: Option<&'a RawValue>,
     #[serde(borrow, default)]
@@ -112,6 +114,8 @@ struct Part {
     told: bool,
     open: bool,
     annotations: usize,
+    /// Whether log probabilities were told.
+    weighed: bool,
 }
 
 impl StreamDecoder {
@@ -128,8 +132,14 @@ impl StreamDecoder {
         let at = envelope.output_index.unwrap_or(0);
         let part_at = envelope.content_index.unwrap_or(0);
         match kind {
-            "response.output_text.delta" => self.text(at, part_at, BlockStart::Text, envelope.delta, false, sink),
-            "response.output_text.done" => self.text(at, part_at, BlockStart::Text, envelope.text, true, sink),
+            "response.output_text.delta" => {
+                self.text(at, part_at, BlockStart::Text, envelope.delta, false, sink);
+                self.logprobs(at, part_at, envelope.logprobs.map(keep), false, sink);
+            }
+            "response.output_text.done" => {
+                self.text(at, part_at, BlockStart::Text, envelope.text, true, sink);
+                self.logprobs(at, part_at, envelope.logprobs.map(keep), true, sink);
+            }
             "response.refusal.delta" => self.text(at, part_at, BlockStart::Refusal, envelope.delta, false, sink),
             "response.refusal.done" => self.text(at, part_at, BlockStart::Refusal, envelope.refusal, true, sink),
             "response.function_call_arguments.delta" | "response.custom_tool_call_input.delta" => {
@@ -273,7 +283,7 @@ impl StreamDecoder {
             _ => return None,
         };
         if !known {
-            let part = Part { block: self.begin(block, sink), told: false, open: true, annotations: 0 };
+            let part = Part { block: self.begin(block, sink), told: false, open: true, annotations: 0, weighed: false };
             if let Some(Progress::Message(parts)) = self.items.get_mut(&at) {
                 parts.insert(part_at, part);
             }
@@ -304,6 +314,19 @@ impl StreamDecoder {
         self.delta(index, Delta::Text(text), sink);
     }
 
+    /// Log probabilities of the text that was told just now; of the whole of it when `whole`.
+    fn logprobs(&mut self, at: u32, part_at: u32, raw: Option<Raw<'_>>, whole: bool, sink: &mut Sink<'_>) {
+        let filled = |raw: &Raw<'_>| raw.read::<Vec<&RawValue>>().is_some_and(|list| !list.is_empty());
+        let Some(raw) = raw.filter(filled) else { return };
+        let Some(part) = self.part(at, part_at, BlockStart::Text, sink) else { return };
+        if !part.open || (whole && part.weighed) {
+            return;
+        }
+        part.weighed = true;
+        let index = part.block;
+        self.delta(index, Delta::Logprobs { dialect: DIALECT, raw }, sink);
+    }
+
     fn part_added(&mut self, at: u32, part_at: u32, part: Option<&RawValue>, sink: &mut Sink<'_>) {
         if let Some(start) = part.and_then(part_start) {
             self.part(at, part_at, start, sink);
@@ -312,24 +335,53 @@ impl StreamDecoder {
 
     fn part_done(&mut self, at: u32, part_at: u32, part: Option<&RawValue>, sink: &mut Sink<'_>) {
         let Some(value) = part else { return };
-        let Ok(block) = items::part(value, Side::Output, format_args!("part")) else { return };
-        self.whole_part(at, part_at, block, sink);
+        self.read_part(at, part_at, value, sink);
+    }
+
+    /// Tells a part that is whole. One of an unknown kind is told, too, as a message of its own.
+    fn read_part(&mut self, at: u32, part_at: u32, value: &RawValue, sink: &mut Sink<'_>) {
+        match items::part(value, Side::Output, format_args!("part")) {
+            Ok(block) if matches!(block.kind, BlockKind::Text { .. } | BlockKind::Refusal { .. }) => {
+                self.whole_part(at, part_at, block, sink);
+            }
+            _ => self.unknown_part(at, part_at, value, sink),
+        }
+    }
+
+    fn unknown_part(&mut self, at: u32, part_at: u32, value: &RawValue, sink: &mut Sink<'_>) {
+        let is_known = matches!(self.items.get(&at), Some(Progress::Message(parts)) if parts.contains_key(&part_at));
+        let message = format!(
+            r#"{{"id":"msg_part_{at}_{part_at}","type":"message","status":"completed","role":"assistant","content":[{}]}}"#,
+            value.get()
+        );
+        let Some(raw) = Raw::from_string(message).filter(|_| !is_known) else { return };
+        let Some(part) = self.part(at, part_at, BlockStart::Opaque { dialect: DIALECT, raw }, sink) else { return };
+        part.open = false;
+        let index = part.block;
+        self.guard.push(Event::BlockStop { index }, sink);
     }
 
     /// Tells what is not yet told of a part, and closes it.
     fn whole_part(&mut self, at: u32, part_at: u32, block: Block<'_>, sink: &mut Sink<'_>) {
+        let mut extra = block.extra;
         let (start, text, citations) = match block.kind {
             BlockKind::Text { text, citations } => (BlockStart::Text, text, citations),
             BlockKind::Refusal { text } => (BlockStart::Refusal, text, None),
             _ => return,
         };
         let Some(part) = self.part(at, part_at, start.clone(), sink) else { return };
-        if !std::mem::replace(&mut part.open, false) {
+        if !part.open {
             return;
         }
         let (index, told, annotated) = (part.block, part.told, part.annotations);
         if !told && !text.is_empty() {
             self.delta(index, Delta::Text(text), sink);
+        }
+        self.logprobs(at, part_at, extra.take("\0logprobs"), true, sink);
+        if let Some(Progress::Message(parts)) = self.items.get_mut(&at)
+            && let Some(part) = parts.get_mut(&part_at)
+        {
+            part.open = false;
         }
         let list: Vec<Raw<'_>> = citations.as_ref().and_then(Raw::read).unwrap_or_default();
         for raw in list.into_iter().skip(annotated) {
@@ -403,7 +455,14 @@ impl StreamDecoder {
     fn call_added(&mut self, seed: Seed<'_>, kind: ToolUseKind, sink: &mut Sink<'_>) -> Progress {
         let id = seed.call_id.filter(|id| !id.is_empty()).or(seed.id.filter(|id| !id.is_empty()));
         let block = match (id, seed.name.filter(|name| !name.is_empty())) {
-            (Some(id), Some(name)) => Some(self.begin(BlockStart::ToolUse { id, name, kind }, sink)),
+            (Some(id), Some(name)) => {
+                let namespace: Option<Str<'_>> = seed.namespace.and_then(|word| serde_json::from_str(word.get()).ok());
+                let name = match namespace {
+                    Some(namespace) => namespaces::of_answer(&namespace, name),
+                    None => name,
+                };
+                Some(self.begin(BlockStart::ToolUse { id, name, kind }, sink))
+            }
             // Its name comes when it is done.
             _ => None,
         };
@@ -421,11 +480,19 @@ impl StreamDecoder {
             Ok(Item::Block(block)) if matches!(block.kind, BlockKind::Reasoning(_)) => {
                 self.reasoning_done(at, block, sink);
             }
+            Ok(Item::Block(Block { kind: BlockKind::Image(media), .. }))
+                if matches!(self.items.get(&at), None | Some(Progress::Other)) =>
+            {
+                let index = self.begin(BlockStart::Image(media), sink);
+                self.guard.push(Event::BlockStop { index }, sink);
+            }
             _ => {
-                let told = matches!(
-                    self.items.get(&at),
-                    Some(Progress::Done | Progress::Message(_) | Progress::Call { .. } | Progress::Reasoning { .. })
-                );
+                let told = match self.items.get(&at) {
+                    Some(Progress::Message(parts)) => !parts.is_empty(),
+                    Some(Progress::Call { block, .. }) => block.is_some(),
+                    Some(Progress::Done | Progress::Reasoning { .. }) => true,
+                    Some(Progress::Other) | None => false,
+                };
                 if !told {
                     let index = self.begin(BlockStart::Opaque { dialect: DIALECT, raw: keep(value) }, sink);
                     self.guard.push(Event::BlockStop { index }, sink);
@@ -455,9 +522,7 @@ impl StreamDecoder {
             Some(Content::Text(text)) => self.whole_part(at, 0, Block::text(text), sink),
             Some(Content::List(list)) => {
                 for (n, value) in list.into_iter().enumerate() {
-                    if let Ok(block) = items::part(value, Side::Output, format_args!("content[{n}]")) {
-                        self.whole_part(at, n as u32, block, sink);
-                    }
+                    self.read_part(at, n as u32, value, sink);
                 }
             }
             None => {}
@@ -507,6 +572,8 @@ struct Seed<'a> {
     call_id: Option<Str<'a>>,
     #[serde(borrow, default)]
     name: Option<Str<'a>>,
+    #[serde(borrow, default)]
+    namespace: Option<&'a RawValue>,
 }
 
 fn part_start(part: &RawValue) -> Option<BlockStart<'static>> {

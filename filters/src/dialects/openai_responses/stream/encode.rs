@@ -3,16 +3,18 @@
 //! Items begin late: a message when its first text comes, reasoning when it has words or a seal. So nothing empty is ever
 //! told, which some clients refuse. Text blocks that follow each other are parts of one message.
 
+use crate::Dialect;
 use crate::dialects::openai_responses::echo::{self, Frame, Status, written};
 use crate::dialects::openai_responses::response::{
-    annotation, call_item, call_prefix, carrier_item, image_item, malformed, media_note, message_item, reasoning_item,
-    refusal_part, status, text_part,
+    annotations, call_item, call_prefix, carrier_item, image_item, lost_medium, lost_part, malformed, media_note,
+    message_item, reasoning_item, refusal_part, status, stop_losses, text_part,
 };
-use crate::dialects::openai_responses::{DIALECT, seal};
+use crate::dialects::openai_responses::{DIALECT, notes, seal};
+use crate::dialects::read_logprobs;
 use crate::ir::stream::{BlockStart, Delta, OneOpen};
 use crate::ir::{
-    ApiError, ErrorKind, Event, Losses, Media, MediaSource, ReasoningBlock, ReplyContext, Signature, StopReason,
-    ToolUse, ToolUseKind, Usage,
+    ApiError, ErrorKind, Event, LossKind, Losses, Media, MediaSource, ReasoningBlock, ReplyContext, Signature,
+    StopReason, ToolUse, ToolUseKind, Usage,
 };
 use crate::json::{Raw, Str, Writer};
 use crate::sse;
@@ -46,6 +48,7 @@ impl StreamEncoder {
             stop: StopReason::Other,
             note: None,
             refused: false,
+            skips: false,
             losses: Losses::default(),
         };
         StreamEncoder { order: OneOpen::default(), state }
@@ -82,6 +85,8 @@ struct State {
     stop: StopReason,
     note: Option<String>,
     refused: bool,
+    /// Whether the open block is one of another alternative, which this dialect has no place for.
+    skips: bool,
     losses: Losses,
 }
 
@@ -104,6 +109,8 @@ struct Message {
     part: bool,
     text: String,
     annotations: Vec<Vec<u8>>,
+    /// Log probabilities of the part, each as JSON.
+    logprobs: Vec<Vec<u8>>,
 }
 
 struct Thoughts {
@@ -128,11 +135,19 @@ impl State {
                 self.frame.adopt(id.as_deref(), model.as_deref());
                 self.begin(out);
             }
+            Event::BlockStart { choice: 1.., .. } => {
+                self.losses.add("n", LossKind::Dropped);
+                self.skips = true;
+            }
+            Event::BlockStop { .. } if self.skips => self.skips = false,
+            Event::Delta { .. } if self.skips => {}
+            Event::Finish { choice: 1.., .. } => {}
             Event::BlockStart { block, .. } => self.block(block, out),
             Event::Delta { delta, .. } => self.delta(delta, out),
             Event::BlockStop { .. } => self.stop(out),
             Event::Usage(usage) => self.usage = Some(usage.into_owned()),
-            Event::Finish { stop, note, .. } => {
+            Event::Finish { stop, note, stop_sequence, .. } => {
+                stop_losses(stop, stop_sequence.is_some(), &mut self.losses);
                 self.stop = stop;
                 self.note = note.map(|note| note.as_str().to_owned());
             }
@@ -215,7 +230,7 @@ impl State {
                 self.close_message(out);
                 let call = ToolUse { id: id.into_owned(), name: name.into_owned(), input: Str::from(""), kind };
                 let id = self.next_id(call_prefix(kind));
-                let item = written(|w| call_item(w, &id, &call, "", "in_progress"));
+                let item = written(|w| call_item(w, &id, &call, &self.frame.names, "", "in_progress"));
                 self.add(out, &item);
                 self.open = Open::Call { id, call, input: String::new() };
             }
@@ -226,6 +241,8 @@ impl State {
                     let item = raw.get().as_bytes().to_vec();
                     self.add(out, &item);
                     self.done(out, item);
+                } else {
+                    self.losses.add(lost_part(dialect, &raw), LossKind::Dropped);
                 }
             }
         }
@@ -239,6 +256,7 @@ impl State {
             self.add(out, &item);
             self.done(out, item);
         } else {
+            self.losses.add(lost_medium(media), LossKind::Approximated);
             self.message(false, out);
             self.text(&media_note(media), out);
             self.close_part(out);
@@ -258,6 +276,7 @@ impl State {
                     part: false,
                     text: String::new(),
                     annotations: Vec::new(),
+                    logprobs: Vec::new(),
                 });
             }
         }
@@ -270,7 +289,12 @@ impl State {
             (Delta::NextPart, Open::Reasoning(_)) => self.next_part(out),
             (Delta::Input(text), Open::Call { .. }) => self.input(&text, out),
             (Delta::Signature(signature), _) => self.seal = Some(signature.into_owned()),
-            (Delta::Citation { raw, .. }, Open::Message(_)) => self.cite(&raw, out),
+            (Delta::Citation { dialect, raw }, Open::Message(_)) => self.cite(dialect, &raw, out),
+            (Delta::Logprobs { dialect, raw }, Open::Message(message)) if !message.refusal => {
+                self.weigh(dialect, &raw, out);
+            }
+            (Delta::Citation { .. }, _) => self.losses.add("citations", LossKind::Dropped),
+            (Delta::Logprobs { .. }, _) => self.losses.add("logprobs", LossKind::Dropped),
             _ => {}
         }
     }
@@ -307,7 +331,7 @@ impl State {
             return;
         }
         self.refused |= message.refusal;
-        let part = written(|w| if message.refusal { refusal_part(w, "") } else { text_part(w, "", &[]) });
+        let part = written(|w| if message.refusal { refusal_part(w, "") } else { text_part(w, "", &[], &[]) });
         let at = message.parts.len() as u64;
         self.emit_item(out, "response.content_part.added", &message.id, |w| {
             w.key("content_index").u64(at);
@@ -315,9 +339,10 @@ impl State {
         });
     }
 
-    fn cite(&mut self, citation: &Raw<'_>, out: &mut Vec<u8>) {
+    fn cite(&mut self, dialect: Dialect, citation: &Raw<'_>, out: &mut Vec<u8>) {
         let Open::Message(mut message) = std::mem::replace(&mut self.open, Open::Nothing) else { return };
-        if let Some(annotation) = annotation(citation, message.text.chars().count()) {
+        let length = message.text.chars().count();
+        for annotation in annotations(dialect, citation, &message.text, length, &mut self.losses) {
             self.open_part(&mut message, out);
             let (at, n) = (message.parts.len() as u64, message.annotations.len() as u64);
             self.emit_item(out, "response.output_text.annotation.added", &message.id, |w| {
@@ -331,12 +356,38 @@ impl State {
         self.open = Open::Message(message);
     }
 
+    /// Log probabilities of the text that came just now. It was told already, as nothing is held back: so they come in a
+    /// delta without text of its own.
+    fn weigh(&mut self, dialect: Dialect, raw: &Raw<'_>, out: &mut Vec<u8>) {
+        let tokens: Vec<Vec<u8>> = if dialect == DIALECT {
+            let list: Vec<Raw<'_>> = raw.read().unwrap_or_default();
+            list.iter().map(|token| token.get().as_bytes().to_vec()).collect()
+        } else {
+            read_logprobs(dialect, raw).iter().map(|token| written(|w| notes::write_logprob(w, token))).collect()
+        };
+        if tokens.is_empty() {
+            return self.losses.add("logprobs", LossKind::Dropped);
+        }
+        let Open::Message(mut message) = std::mem::replace(&mut self.open, Open::Nothing) else { return };
+        self.open_part(&mut message, out);
+        let at = message.parts.len() as u64;
+        self.emit_item(out, "response.output_text.delta", &message.id, |w| {
+            w.key("content_index").u64(at);
+            w.key("delta").str("");
+            w.key("logprobs").array(|w| tokens.iter().for_each(|token| w.written(token)));
+        });
+        self.bytes = self.bytes.saturating_add(tokens.iter().map(Vec::len).sum());
+        message.logprobs.extend(tokens);
+        self.open = Open::Message(message);
+    }
+
     /// Tells that the part of the message is whole.
     fn close_part(&mut self, out: &mut Vec<u8>) {
         let Open::Message(mut message) = std::mem::replace(&mut self.open, Open::Nothing) else { return };
         if std::mem::replace(&mut message.part, false) {
             let text = std::mem::take(&mut message.text);
             let annotations = std::mem::take(&mut message.annotations);
+            let logprobs = std::mem::take(&mut message.logprobs);
             let at = message.parts.len() as u64;
             let (name, key) = if message.refusal {
                 ("response.refusal.done", "refusal")
@@ -347,11 +398,12 @@ impl State {
                 w.key("content_index").u64(at);
                 w.key(key).str(&text);
                 if !message.refusal {
-                    w.key("logprobs").array(|_| {});
+                    w.key("logprobs").array(|w| logprobs.iter().for_each(|token| w.written(token)));
                 }
             });
-            let part =
-                written(|w| if message.refusal { refusal_part(w, &text) } else { text_part(w, &text, &annotations) });
+            let part = written(|w| {
+                if message.refusal { refusal_part(w, &text) } else { text_part(w, &text, &annotations, &logprobs) }
+            });
             self.emit_item(out, "response.content_part.done", &message.id, |w| {
                 w.key("content_index").u64(at);
                 w.key("part").written(&part);
@@ -480,13 +532,15 @@ impl State {
             self.emit_item(out, input_event(call.kind, false), id, |w| w.key("delta").str(&input));
         }
         let key = if call.kind == ToolUseKind::Function { "arguments" } else { "input" };
+        let name = self.frame.names.of_call(&call.name).map_or(call.name.as_str(), |(_, name)| name).to_owned();
         self.emit_item(out, input_event(call.kind, true), id, |w| {
             if call.kind == ToolUseKind::Function {
-                w.key("name").str(&call.name);
+                w.key("name").str(&name);
             }
             w.key(key).str(&input);
         });
-        self.done(out, written(|w| call_item(w, id, call, &input, "completed")));
+        let item = written(|w| call_item(w, id, call, &self.frame.names, &input, "completed"));
+        self.done(out, item);
     }
 
     fn stop_reasoning(&mut self, mut thoughts: Thoughts, out: &mut Vec<u8>) {

@@ -71,7 +71,7 @@ fn every_item_is_a_turn() {
     assert_eq!(request.turns[2].blocks[0].signature.as_ref().unwrap().value, "gAAAAABo0000");
     let BlockKind::ToolResult(result) = &request.turns[5].blocks[0].kind else { panic!() };
     assert_eq!(result.name.as_deref(), Some("exec_command"));
-    assert!(matches!(request.tools[2].kind, ToolKind::Hosted { .. }), "wire 152: never an error");
+    assert!(matches!(request.tools[3].kind, ToolKind::Hosted { .. }), "wire 152: never an error");
     assert_eq!(request.reasoning.unwrap().visible, Some(true));
 }
 
@@ -241,15 +241,22 @@ fn wire_053_web_search_is_mapped_and_other_hosted_tools_are_lost() {
         ..function(name, None)
     };
     let mut request = foreign(vec![user("go")]);
-    request.tools = vec![
-        hosted("web_search_20250305", r#"{"type":"web_search_20250305","allowed_domains":["a.b"],"max_uses":3}"#),
-        hosted("computer_20250124", "{}"),
-    ];
+    request.tools = vec![hosted("computer_20250124", "{}")];
     request.tool_choice = Some(ToolChoice::Named(Str::from("computer_20250124")));
     let (body, losses) = sent(&request, "gpt-5");
-    assert_eq!(body["tools"], json!([{"type": "web_search", "filters": {"allowed_domains": ["a.b"]}}]));
-    assert_eq!(body.get("tool_choice"), None);
-    assert_eq!(losses, ["tools[].computer_20250124", "tools[].web_search_20250305", "tool_choice"]);
+    assert_eq!((body.get("tools"), body.get("tool_choice")), (None, None));
+    assert_eq!(losses, ["tools[].computer_20250124", "tool_choice"]);
+    let raw = r#"{"type":"web_search_preview","filters":{"allowed_domains":["a.b"]},"user_location":{"type":"approximate","country":"DE"},"search_context_size":"low"}"#;
+    let own = hosted("web_search_preview", raw);
+    let mut search = read_web_search(&own).unwrap();
+    search.uses_max = Some(Num::from(3_u64));
+    let mut out = Vec::new();
+    notes::write_web_search(&mut crate::json::Writer::new(&mut out), &search);
+    let mut expected = parsed(raw.as_bytes());
+    expected["type"] = json!("web_search");
+    assert_eq!(parsed(&out), expected);
+    assert_eq!(notes::unsaid(&search).collect::<Vec<_>>(), ["max_uses"]);
+    assert!(read_web_search(&hosted("file_search", "{}")).is_none());
 }
 
 #[test]
@@ -301,7 +308,6 @@ fn media_are_said_or_lost() {
             Block::new(BlockKind::Image(media(base64(), None))),
             Block::new(BlockKind::File(media(base64(), Some("application/pdf")))),
             Block::new(BlockKind::File(media(MediaSource::Text(Str::from("plain")), None))),
-            Block::new(BlockKind::Image(media(MediaSource::FileId(Str::from("file_1")), None))),
             Block::new(BlockKind::Video(media(base64(), None))),
         ],
     )]);
@@ -312,7 +318,13 @@ fn media_are_said_or_lost() {
         {"type": "input_text", "text": "plain"}
     ]);
     assert_eq!(body["input"][0]["content"], expected);
-    assert_eq!(losses, ["messages[].content[].document", "messages[].content[].image", "messages[].content[].video"]);
+    assert_eq!(losses, ["messages[].content[].document", "messages[].content[].video"]);
+    let stored = media(MediaSource::FileId(Str::from("file_1")), None);
+    let mut request = foreign(vec![Turn::new(Role::User, vec![Block::new(BlockKind::File(stored))])]);
+    let error = encode_request(&request, &Target::default(), &mut Vec::new()).unwrap_err();
+    assert!(error.message.contains("file_1"), "{error}");
+    request.origin = Dialect::OpenAiChat;
+    assert_eq!(sent(&request, "gpt-5").0["input"][0]["content"][0]["file_id"], "file_1");
 }
 
 #[test]
@@ -341,13 +353,115 @@ fn wire_056_formats_and_shared_members_of_chat() {
     let mut request = foreign(vec![user("go")]);
     request.origin = Dialect::OpenAiChat;
     request.output_format = Some(OutputFormat::JsonObject);
-    for (key, value) in [("metadata", "{}"), ("verbosity", "\"low\""), ("store", "true"), ("logit_bias", "{}")] {
-        request.extra.push(key, Raw::parse(value).unwrap());
-    }
-    let (body, losses) = sent(&request, "gpt-5");
+    request.metadata = Raw::parse("{}");
+    request.verbosity = Some(Str::from("low"));
+    request.store = Some(true);
+    request.service_tier = Some(Str::from("flex"));
+    request.prompt_cache_key = Some(Str::from("k"));
+    request.logprobs = Some(crate::ir::LogprobsConfig { top: Some(Num::from(30_u64)) });
+    request.extra.push("logit_bias", Raw::parse("{}").unwrap());
+    let (body, losses) = sent(&request, "gpt-4.1");
+    assert_eq!((&body["service_tier"], &body["prompt_cache_key"]), (&json!("flex"), &json!("k")));
+    assert_eq!((&body["top_logprobs"], &body["include"]), (&json!(20), &json!(["message.output_text.logprobs"])));
     assert_eq!(body["text"], json!({"format": {"type": "json_object"}, "verbosity": "low"}));
     assert_eq!((&body["metadata"], &body["store"]), (&json!({}), &json!(true)));
     assert!(body["input"][0].to_string().contains("JSON"), "OpenAI wants the word");
-    assert_eq!(losses, ["response_format", "logit_bias"]);
+    assert_eq!(losses, ["response_format", "top_logprobs", "logit_bias"]);
+    assert!(sent(&request, "gpt-5").1.contains(&"logprobs".to_owned()), "these models give none");
     assert_eq!(LossKind::Dropped.name(), "dropped");
+}
+
+#[test]
+fn shared_settings_are_read_into_fields() {
+    let request = decoded(
+        r#"{"model":"m","input":"x","service_tier":"flex","metadata":{"a":"b"},"prompt_cache_key":"k","store":false,"text":{"verbosity":"low"},"top_logprobs":2,"include":["message.output_text.logprobs"],"truncation":"disabled","background":false}"#,
+    );
+    assert_eq!((request.service_tier.as_deref(), request.prompt_cache_key.as_deref()), (Some("flex"), Some("k")));
+    assert_eq!((request.verbosity.as_deref(), request.store), (Some("low"), Some(false)));
+    assert_eq!(request.metadata.unwrap().get(), r#"{"a":"b"}"#);
+    assert_eq!(request.logprobs.unwrap().top.unwrap().get(), "2");
+    assert!(request.extra.iter().all(|(key, _)| Extra::is_private(key)), "{:?}", request.extra);
+}
+
+#[test]
+fn wire_051_058_what_is_stored_elsewhere_is_refused_with_a_reason() {
+    for (member, value) in [
+        ("previous_response_id", "\"resp_1\""),
+        ("conversation", "\"conv_1\""),
+        ("prompt", "{\"id\":\"p\"}"),
+        ("background", "true"),
+    ] {
+        let body = format!("{{\"model\":\"m\",\"input\":\"x\",\"{member}\":{value}}}");
+        assert_eq!(request_round_trip(body.as_bytes()), parsed(body.as_bytes()));
+        let request = decoded(&body);
+        for dialect in [Dialect::OpenAiChat, Dialect::Anthropic, Dialect::Gemini] {
+            let target = Target::new("m", false);
+            let error = crate::dialects::encode_request(dialect, &request, &target, &mut Vec::new()).unwrap_err();
+            assert_eq!(error.param.as_deref(), Some(member), "{dialect:?}");
+        }
+    }
+}
+
+#[test]
+fn wire_114_stop_sequences_have_no_place() {
+    let mut request = foreign(vec![user("go")]);
+    request.stop = vec![Str::from("END")];
+    let (body, losses) = sent(&request, "gpt-4.1");
+    assert_eq!(body.get("stop"), None);
+    assert_eq!(losses, ["stop"]);
+}
+
+#[test]
+fn wire_152_namespaces_are_flattened_with_a_prefix_only_where_needed() {
+    let body = json!({"model": "m", "input": [
+        {"type": "function_call", "call_id": "c1", "namespace": "a", "name": "f", "arguments": "{}"},
+        {"type": "function_call", "call_id": "c2", "namespace": "b", "name": "only", "arguments": "{}"},
+        {"role": "developer", "type": "additional_tools", "tools": [{"type": "function", "name": "late"}]}
+    ], "tools": [
+        {"type": "function", "name": "f"},
+        {"type": "namespace", "name": "a", "tools": [{"type": "function", "name": "f"}]},
+        {"type": "namespace", "name": "b", "tools": [{"type": "function", "name": "only"}]},
+        {"type": "tool_search"}
+    ]});
+    let text = body.to_string();
+    assert_eq!(request_round_trip(text.as_bytes()), body);
+    let request = decoded(&text);
+    let names: Vec<&str> = request.tools.iter().map(|tool| tool.name.as_str()).collect();
+    assert_eq!(names, ["f", "a__f", "only", "late"]);
+    let called = |n: usize| match &request.turns[n].blocks[0].kind {
+        BlockKind::ToolUse(call) => call.name.as_str().to_owned(),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!((called(0), called(1)), ("a__f".to_owned(), "only".to_owned()));
+    assert!(request.turns[2].blocks.is_empty(), "its tools are among the request's");
+}
+
+#[test]
+fn wire_150_160_only_true_losses_of_codex() {
+    for (dialect, model) in [
+        (Dialect::OpenAiChat, "gpt-4.1"),
+        (Dialect::Anthropic, "claude-sonnet-4-5"),
+        (Dialect::Gemini, "gemini-2.5-pro"),
+    ] {
+        let request = decode_request(CODEX, &Endpoint::default()).unwrap();
+        let mut out = Vec::new();
+        let target = Target::new(model, true);
+        let encoded = crate::dialects::encode_request(dialect, &request, &target, &mut out).unwrap();
+        let noise = ["status", "phase", "].id", "namespace", "client_metadata", "include", "annotations", "logprobs"];
+        for loss in encoded.losses.iter() {
+            assert!(!noise.iter().any(|word| loss.field.contains(word)), "{dialect:?}: {}", loss.field);
+        }
+        assert!(parsed(&out).to_string().contains("\"spawn\""), "{dialect:?}");
+        assert_eq!(encoded.notes.shell_commands, ["exec_command"]);
+    }
+}
+
+#[test]
+fn pictures_that_the_model_made_are_pictures_elsewhere() {
+    let body = r#"{"model":"m","input":[{"type":"image_generation_call","id":"ig_1","status":"completed","result":"UklG","output_format":"webp","size":"1x1"},{"type":"image_generation_call","id":"ig_2","result":null}]}"#;
+    assert_eq!(request_round_trip(body.as_bytes()), parsed(body.as_bytes()));
+    let request = decoded(body);
+    let BlockKind::Image(media) = &request.turns[0].blocks[0].kind else { panic!() };
+    assert_eq!(media.mime.as_deref(), Some("image/webp"));
+    assert!(matches!(request.turns[1].blocks[0].kind, BlockKind::Opaque { .. }));
 }

@@ -209,13 +209,74 @@ fn wire_119_foreign_seals_travel_and_return() {
 }
 
 #[test]
-fn foreign_citations_of_pages_become_annotations() {
-    let citations = Raw::parse(
-        r#"[{"type":"web_search_result_location","url":"https://a.b","title":"T"},{"type":"char_location"}]"#,
+fn annotations_are_read_and_written_whole() {
+    let raw = r#"[{"type":"url_citation","start_index":0,"end_index":3,"url":"https://a.b","title":"T"},{"type":"file_citation","file_id":"file-1","filename":"a.pdf","index":7},{"type":"odd"}]"#;
+    let raw = Raw::parse(raw).unwrap();
+    let found = read_citations(&raw, "It rains.");
+    assert_eq!(found.len(), 2);
+    assert_eq!((found[0].span, found[0].title.as_deref()), (Some((0, 3)), Some("T")));
+    assert_eq!((found[1].file_id.as_deref(), found[1].title.as_deref()), (Some("file-1"), Some("a.pdf")));
+    let written = |citation, length| {
+        let mut out = Vec::new();
+        notes::write_citation(&mut crate::json::Writer::new(&mut out), citation, length).then(|| parsed(&out))
+    };
+    assert_eq!(written(&found[0], 9).unwrap(), raw.to_value()[0]);
+    let unplaced = crate::ir::Citation { span: None, ..found[0].clone() };
+    assert_eq!(written(&unplaced, 9).unwrap()["end_index"], 9);
+    assert_eq!(written(&crate::ir::Citation::default(), 9), None);
+}
+
+#[test]
+fn log_probabilities_stand_at_the_choice_and_come_back() {
+    let tokens = r#"[{"token":"It","logprob":-0.5,"bytes":[73,116],"top_logprobs":[{"token":"It","logprob":-0.5,"bytes":[73,116]}]}]"#;
+    let body = format!(
+        r#"{{"output":[{{"type":"message","role":"assistant","content":[{{"type":"output_text","text":"It","logprobs":{tokens}}}]}}]}}"#
     );
-    let text = Block::new(BlockKind::Text { text: Str::from("äbc"), citations });
-    let object = encoded(&foreign(vec![text], StopReason::EndTurn), &json!({}));
-    let expected =
-        json!([{"type": "url_citation", "start_index": 0, "end_index": 3, "url": "https://a.b", "title": "T"}]);
-    assert_eq!(object["output"][0]["content"][0]["annotations"], expected);
+    assert_eq!(response_round_trip(body.as_bytes()), parsed(body.as_bytes()));
+    let response = decode_response(body.as_bytes()).unwrap();
+    let raw = response.choices[0].extra.get("logprobs").unwrap();
+    let read = read_logprobs(raw);
+    assert_eq!((read[0].token.as_str(), read[0].logprob.get(), read[0].top.len()), ("It", "-0.5", 1));
+    let mut out = Vec::new();
+    notes::write_logprob(&mut crate::json::Writer::new(&mut out), &read[0]);
+    assert_eq!(parsed(&out), parsed(tokens.as_bytes())[0]);
+}
+
+#[test]
+fn wire_053_155_what_an_answer_here_cannot_say_is_told() {
+    let search = Raw::parse(r#"{"type":"server_tool_use","id":"srvtoolu_1","name":"web_search","input":{}}"#).unwrap();
+    let response = foreign(
+        vec![
+            Block::new(BlockKind::Opaque { dialect: Dialect::Anthropic, raw: search }),
+            Block::new(BlockKind::Text {
+                text: Str::from("T"),
+                citations: Raw::parse(r#"[{"type":"char_location"}]"#),
+            }),
+        ],
+        StopReason::EndTurn,
+    );
+    let mut out = Vec::new();
+    let losses = encode_response(&response, &ReplyContext::default(), &mut out);
+    let fields: Vec<&str> = losses.iter().map(|loss| loss.field.as_ref()).collect();
+    assert_eq!(fields, ["content[].server_tool_use", "content[].citations"]);
+    assert_eq!(parsed(&out)["output"].as_array().unwrap().len(), 1, "nothing is invented of a search");
+}
+
+#[test]
+fn wire_152_calls_get_their_namespace_back() {
+    let tools = json!([{"type": "function", "name": "g"}, {"type": "namespace", "name": "a", "tools": [{"type": "function", "name": "f"}, {"type": "function", "name": "g"}]}]);
+    let named = |name: &'static str| {
+        Block::new(BlockKind::ToolUse(ToolUse {
+            id: Str::from("c"),
+            name: Str::from(name),
+            input: Str::from("{}"),
+            kind: ToolUseKind::Function,
+        }))
+    };
+    let response = foreign(vec![named("f"), named("a__g"), named("g"), named("a__f")], StopReason::ToolUse);
+    let body = encoded(&response, &json!({"model": "m", "tools": tools}));
+    let told: Vec<(&Value, &Value)> =
+        body["output"].as_array().unwrap().iter().map(|item| (&item["namespace"], &item["name"])).collect();
+    let (a, f, g, none) = (json!("a"), json!("f"), json!("g"), Value::Null);
+    assert_eq!(told, [(&a, &f), (&a, &g), (&none, &g), (&a, &f)]);
 }

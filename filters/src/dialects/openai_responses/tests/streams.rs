@@ -295,3 +295,26 @@ fn one_text_delta_borrows_from_the_event() {
     });
     assert!(borrowed);
 }
+
+#[test]
+fn unknown_parts_and_probabilities_of_a_stream_are_told() {
+    let body = sse(&[
+        json!({"type": "response.output_text.delta", "output_index": 0, "content_index": 0, "delta": "It", "logprobs": [{"token": "It", "logprob": -1, "top_logprobs": []}]}),
+        json!({"type": "response.output_item.done", "output_index": 0, "item": {"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": "It"}, {"type": "hologram", "x": 1}]}}),
+        json!({"type": "response.output_item.done", "output_index": 1, "item": {"type": "image_generation_call", "id": "ig_1", "result": "iVBO"}}),
+        json!({"type": "response.completed", "response": {"status": "completed"}}),
+    ]);
+    let told = told(&[&body]);
+    assert_eq!((told.blocks[0].as_str(), told.blocks[2].as_str()), ("text", "image"));
+    assert!(told.blocks[1].contains("hologram"), "{:?}", told.blocks);
+    let out = stream_round_trip(&body, ReplyContext::default());
+    let events = check_stream(&out);
+    let output = &events.last().unwrap()["response"]["output"];
+    assert_eq!(output[0]["content"][0]["logprobs"][0]["token"], "It");
+    assert_eq!(output[1]["content"][0]["type"], "hologram");
+    assert!(
+        events
+            .iter()
+            .any(|event| event["type"] == "response.output_text.delta" && event["logprobs"][0]["logprob"] == -1)
+    );
+}
