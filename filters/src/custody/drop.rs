@@ -18,7 +18,7 @@ pub(crate) fn drop_seals(request: &mut Request<'_>, upstream: Dialect, losses: &
         turn.blocks.retain_mut(|block| keeps(block, upstream));
         if responses {
             // Items that the provider gave out together are asked for together: without their ids they stand alone.
-            turn.extra.take("id");
+            take_id(&mut turn.extra);
             turn.blocks.iter_mut().for_each(|block| drop_id(block));
         }
     }
@@ -42,8 +42,14 @@ fn keeps(block: &mut Block<'_>, upstream: Dialect) -> bool {
 
 fn drop_id(block: &mut Block<'_>) {
     if matches!(block.kind, BlockKind::ToolUse(_)) {
-        block.extra.take("id");
+        take_id(&mut block.extra);
     }
+}
+
+/// The decoder of Responses keeps ids quietly.
+fn take_id(extra: &mut Extra<'_>) {
+    extra.take("id");
+    extra.take("\0id");
 }
 
 /// An encoder of its own dialect writes what it was told, but for thoughts that cannot be sent. So the last answer gets

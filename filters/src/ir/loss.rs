@@ -2,6 +2,7 @@
 
 use std::borrow::Cow;
 
+use super::StopReason;
 use crate::json::{Extra, Raw};
 
 /// How a field fared.
@@ -58,6 +59,17 @@ impl Losses {
         for (key, _) in extra.iter().filter(said) {
             let field = if path.is_empty() { key.to_owned() } else { format!("{path}.{key}") };
             self.add(field, LossKind::Dropped);
+        }
+    }
+
+    /// Records what of the reason of an answer's end has no word in the dialects that know neither pauses nor which stop
+    /// sequence was met.
+    pub fn stop(&mut self, stop: StopReason, has_sequence: bool) {
+        if has_sequence {
+            self.add("stop_sequence", LossKind::Dropped);
+        }
+        if stop == StopReason::Pause {
+            self.add("stop_reason", LossKind::Approximated);
         }
     }
 

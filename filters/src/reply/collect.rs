@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use super::ANSWER_BYTES_MAX;
+use super::{ANSWER_BYTES_MAX, logprobs};
 use crate::Dialect;
 use crate::ir::stream::{BlockStart, Delta};
 use crate::ir::{
@@ -24,6 +24,8 @@ pub struct Collector {
     /// Blocks by index: the order in which they began.
     blocks: BTreeMap<u32, Growing>,
     finished: BTreeMap<u32, Finished>,
+    /// By choice.
+    logprobs: BTreeMap<u32, Vec<Raw<'static>>>,
     bytes: usize,
 }
 
@@ -60,6 +62,7 @@ impl Collector {
             usage: None,
             blocks: BTreeMap::new(),
             finished: BTreeMap::new(),
+            logprobs: BTreeMap::new(),
             bytes: 0,
         }
     }
@@ -82,8 +85,12 @@ impl Collector {
             }
             Event::Delta { index, delta } => {
                 self.grow(size_of_delta(&delta))?;
-                if let Some(block) = self.blocks.get_mut(&index) {
-                    block.add(delta, self.origin);
+                let Some(block) = self.blocks.get_mut(&index) else { return Ok(()) };
+                match delta {
+                    Delta::Logprobs { dialect, raw } if dialect == self.origin => {
+                        self.logprobs.entry(block.choice).or_default().push(raw.into_owned());
+                    }
+                    delta => block.add(delta, self.origin),
                 }
             }
             Event::Usage(usage) => self.usage = Some(usage.into_owned()),
@@ -108,7 +115,10 @@ impl Collector {
         }
         let choices = finished
             .into_iter()
-            .map(|(index, finished)| finished.into_choice(index, blocks.remove(&index).unwrap_or_default()))
+            .map(|(index, finished)| Choice {
+                extra: logprobs::joined(self.logprobs.get(&index).map_or(&[], Vec::as_slice), self.origin),
+                ..finished.into_choice(index, blocks.remove(&index).unwrap_or_default())
+            })
             .collect();
         Response {
             origin: self.origin,
@@ -158,6 +168,7 @@ impl Growing {
             Delta::Signature(signature) => self.signature = Some(signature.into_owned()),
             // Citations of another dialect cannot stand beside those of this one.
             Delta::Citation { dialect, raw } if dialect == origin => self.citations.push(raw.into_owned()),
+            // The choice has them, see `push`.
             Delta::Citation { .. } | Delta::Logprobs { .. } => {}
         }
     }

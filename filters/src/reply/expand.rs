@@ -1,5 +1,6 @@
 //! A whole answer as events.
 
+use super::logprobs;
 use crate::ir::stream::{BlockStart, Delta, Sink};
 use crate::ir::{Block, BlockKind, Event, Media, Response, StopReason};
 use crate::json::{Raw, Str};
@@ -16,10 +17,16 @@ pub fn expand(response: &Response<'_>, sink: &mut Sink<'_>) {
     }
     let mut index = 0;
     for choice in &response.choices {
+        let mut logprobs = logprobs::of(choice, response.origin);
         for block in &choice.blocks {
             if let Some(start) = start_of(block) {
                 sink(Event::BlockStart { index, choice: choice.index, block: start });
                 deltas_of(block, response, index, sink);
+                if let (BlockKind::Text { .. } | BlockKind::Refusal { .. }, Some(raw)) = (&block.kind, logprobs) {
+                    let raw = raw.reborrow();
+                    sink(Event::Delta { index, delta: Delta::Logprobs { dialect: response.origin, raw } });
+                    logprobs = None;
+                }
                 sink(Event::BlockStop { index });
                 index += 1;
             }

@@ -14,6 +14,7 @@
 
 mod collect;
 mod expand;
+mod logprobs;
 mod notes;
 mod observe;
 mod own;

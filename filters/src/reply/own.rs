@@ -42,6 +42,12 @@ fn complete(own: &mut Response<'_>, collected: Response<'static>) {
         own.usage = collected.usage;
     }
     for (draft, said) in own.choices.iter_mut().zip(collected.choices) {
+        for (key, raw) in said.extra.iter() {
+            if draft.extra.get(key).is_none_or(Raw::is_null) {
+                let _ = draft.extra.take(key);
+                draft.extra.push(key.to_owned(), raw.clone());
+            }
+        }
         if let Some(blocks) = merge(&draft.blocks, said.blocks) {
             draft.blocks = blocks;
         }

@@ -149,7 +149,7 @@ pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mu
         losses.add(choices_path(response.origin), LossKind::Dropped);
     }
     if let Some(choice) = choice {
-        stop_losses(choice.stop, choice.stop_sequence.is_some(), &mut losses);
+        losses.stop(choice.stop, choice.stop_sequence.is_some());
     }
     let refused =
         choice.is_some_and(|choice| choice.blocks.iter().any(|block| matches!(block.kind, BlockKind::Refusal { .. })));
@@ -160,16 +160,6 @@ pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mu
         None => echo::usage(w, None),
     });
     losses
-}
-
-/// What of the reason to stop has no word here.
-pub(super) fn stop_losses(stop: StopReason, has_sequence: bool, losses: &mut Losses) {
-    if has_sequence {
-        losses.add("stop_sequence", LossKind::Dropped);
-    }
-    if stop == StopReason::Pause {
-        losses.add("stop_reason", LossKind::Approximated);
-    }
 }
 
 /// Where alternatives stand in the words of `origin`.

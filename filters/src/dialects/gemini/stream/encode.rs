@@ -119,11 +119,14 @@ impl StreamEncoder {
             Event::BlockStart { index, choice, block } => self.begin(index, choice, block, out),
             Event::Delta { index, delta } => self.delta(index, delta, out),
             Event::BlockStop { index } => self.stop(index, out),
-            Event::Usage(counts) => self.head.usage = Some(counts.into_owned()),
-            Event::Finish { choice, stop, stop_sequence, note } => {
-                if stop_sequence.is_some() {
-                    self.losses.add("stop_sequence", LossKind::Dropped);
+            Event::Usage(counts) => {
+                if counts.cache_write_5m + counts.cache_write_1h > 0 {
+                    self.losses.add("usage.cache_creation_input_tokens", LossKind::Dropped);
                 }
+                self.head.usage = Some(counts.into_owned());
+            }
+            Event::Finish { choice, stop, stop_sequence, note } => {
+                self.losses.stop(stop, stop_sequence.is_some());
                 self.finishes.push(Finish { choice, stop, note: note.map(|note| note.to_string()) });
             }
             Event::End => {

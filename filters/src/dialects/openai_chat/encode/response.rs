@@ -98,5 +98,6 @@ fn write_choice(w: &mut Writer<'_>, choice: &Choice<'_>, origin: Dialect, contex
         }
     } else {
         foreign_answer::logprobs(w, choice, origin, losses);
+        losses.stop(choice.stop, choice.stop_sequence.is_some());
     }
 }

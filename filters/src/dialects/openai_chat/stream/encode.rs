@@ -96,7 +96,10 @@ impl StreamEncoder {
             Event::Delta { index, delta } => self.delta(index, delta, out),
             Event::BlockStop { index } => self.block_stop(index, out),
             Event::Usage(usage) => self.usage = Some(usage.into_owned()),
-            Event::Finish { choice, stop, note, .. } => self.finish(choice, stop, note.as_ref(), out),
+            Event::Finish { choice, stop, note, stop_sequence } => {
+                self.losses.stop(stop, stop_sequence.is_some());
+                self.finish(choice, stop, note.as_ref(), out);
+            }
             Event::End => self.end(out),
             Event::Error(failed) => {
                 self.ended = true;

@@ -7,7 +7,7 @@ use crate::Dialect;
 use crate::dialects::openai_responses::echo::{self, Frame, Status, written};
 use crate::dialects::openai_responses::response::{
     annotations, call_item, call_prefix, carrier_item, image_item, lost_medium, lost_part, malformed, media_note,
-    message_item, reasoning_item, refusal_part, status, stop_losses, text_part,
+    message_item, reasoning_item, refusal_part, status, text_part,
 };
 use crate::dialects::openai_responses::{DIALECT, notes, seal};
 use crate::dialects::read_logprobs;
@@ -57,6 +57,10 @@ impl StreamEncoder {
     /// One guarded IR event → SSE bytes appended to `out`. After End/Error it has written the dialect's terminal.
     pub fn event(&mut self, event: Event<'_>, out: &mut Vec<u8>) {
         let state = &mut self.state;
+        if let Event::BlockStart { choice: 1.., .. } = event {
+            // Told here, because only the first alternative comes through.
+            state.losses.add("n", LossKind::Dropped);
+        }
         self.order.push(event, &mut |event| state.event(event, out));
     }
 
@@ -135,10 +139,7 @@ impl State {
                 self.frame.adopt(id.as_deref(), model.as_deref());
                 self.begin(out);
             }
-            Event::BlockStart { choice: 1.., .. } => {
-                self.losses.add("n", LossKind::Dropped);
-                self.skips = true;
-            }
+            Event::BlockStart { choice: 1.., .. } => self.skips = true,
             Event::BlockStop { .. } if self.skips => self.skips = false,
             Event::Delta { .. } if self.skips => {}
             Event::Finish { choice: 1.., .. } => {}
@@ -147,7 +148,7 @@ impl State {
             Event::BlockStop { .. } => self.stop(out),
             Event::Usage(usage) => self.usage = Some(usage.into_owned()),
             Event::Finish { stop, note, stop_sequence, .. } => {
-                stop_losses(stop, stop_sequence.is_some(), &mut self.losses);
+                self.losses.stop(stop, stop_sequence.is_some());
                 self.stop = stop;
                 self.note = note.map(|note| note.as_str().to_owned());
             }
@@ -249,7 +250,8 @@ impl State {
     }
 
     fn image(&mut self, media: &Media<'_>, out: &mut Vec<u8>) {
-        if let MediaSource::Base64(data) = &media.source {
+        let is_picture = media.mime.as_deref().is_none_or(|mime| mime.starts_with("image/"));
+        if let (MediaSource::Base64(data), true) = (&media.source, is_picture) {
             self.close_message(out);
             let id = self.next_id("ig_");
             let item = written(|w| image_item(w, &id, data));
