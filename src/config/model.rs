@@ -30,6 +30,8 @@ pub struct Config {
     pub tiers: Vec<String>,
     /// Retries and protections.
     pub resilience: Resilience,
+    /// Which upstream serves what only a provider of the caller's dialect can serve.
+    pub passthrough: Passthrough,
 }
 
 /// The gateway itself.
@@ -95,6 +97,27 @@ pub struct Upstream {
     pub timeouts: Timeouts,
     /// Whether it is asked to stream.
     pub stream: StreamMode,
+    /// Whether it counts tokens.
+    pub count_tokens: bool,
+}
+
+/// Which upstream serves what only a provider of the caller's dialect can serve: files, batches, stored answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passthrough {
+    /// Switch.
+    pub enabled: bool,
+    /// The upstream of a dialect where it is not the first.
+    pub chosen: Vec<Arc<Upstream>>,
+}
+
+impl Passthrough {
+    /// The upstream for the first of `dialects` that has one: the chosen one, else the first of `upstreams`.
+    pub fn upstream(&self, dialects: &[Dialect], upstreams: &[Arc<Upstream>]) -> Option<Arc<Upstream>> {
+        dialects.iter().find_map(|dialect| {
+            let mut all = self.chosen.iter().chain(upstreams);
+            all.find(|upstream| upstream.dialect == *dialect).cloned()
+        })
+    }
 }
 
 impl fmt::Debug for Upstream {

@@ -14,9 +14,10 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use tokio::sync::Notify;
 
 use super::clock::now;
+use super::count::Counts;
 use super::ctx::{Ctx, Inbound};
 use super::endpoints::Endpoints;
-use super::{fail_to_proxy, logging, request_filter, response, upstream_peer, upstream_request};
+use super::{fail_to_proxy, logging, passthrough, request_filter, response, upstream_peer, upstream_request};
 use crate::config::Store;
 use crate::pool::{Affinity, Registry};
 use crate::telemetry::metrics::Metrics;
@@ -35,6 +36,10 @@ pub struct Gateway {
     pub metrics: Metrics,
     /// Addresses of the upstreams.
     pub(super) endpoints: Endpoints,
+    /// Which account holds an object that was made through it.
+    pub holders: Affinity,
+    /// What is known of numbers of tokens.
+    pub(super) counts: Counts,
     /// Source of request ids.
     ids: AtomicU64,
 }
@@ -46,7 +51,8 @@ impl Gateway {
         let hook = Arc::clone(&released);
         registry.on_release(move || hook.notify_waiters());
         let (endpoints, ids) = (Endpoints::default(), AtomicU64::new(seed));
-        Gateway { store, registry, released, affinity, metrics, endpoints, ids }
+        let (holders, counts) = (passthrough::holders(), Counts::default());
+        Gateway { store, registry, released, affinity, metrics, endpoints, holders, counts, ids }
     }
 
     /// The metrics, with the gauges that are read off the registry.
@@ -157,7 +163,7 @@ impl ProxyHttp for Hooks {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Ctx) -> FailToProxy {
-        fail_to_proxy::fail_to_proxy(session, error, ctx).await
+        fail_to_proxy::fail_to_proxy(&self.0, session, error, ctx).await
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {

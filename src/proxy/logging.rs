@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 
 use interlingua_filters::Dialect;
-use interlingua_filters::ir::{Loss, Usage};
+use interlingua_filters::ir::{Loss, Losses, Usage};
 use pingora::Error;
 use pingora_proxy::Session;
 
 use super::clock::now;
 use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
-use super::replay;
+use super::{passthrough, replay};
 use crate::pool::session_key::response_key;
 
 /// Puts the downstream session back, settles the last attempt, and writes metrics and the log line.
@@ -55,6 +55,8 @@ fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
             let key = response_key(ctx.client.as_deref().unwrap_or_default(), id);
             gateway.affinity.served(key, &attempt.account.id, now);
         }
+        passthrough::remember(gateway, ctx, attempt, now);
+        gateway.learn(ctx, attempt);
         gateway.metrics.attempts.with_label_values(&[labels[0], labels[1], "ok"]).inc();
     } else if ctx.walk.client_left {
         ctx.outcome.error.get_or_insert_with(|| "the client left".to_owned());
@@ -64,7 +66,7 @@ fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
         count(gateway, labels, usage);
         ctx.outcome.usage = Some(usage.counts());
     }
-    for loss in attempt.encoded.losses.iter().chain(attempt.reply.losses().iter()) {
+    for loss in attempt.encoded.losses.iter().chain(attempt.reply.losses().into_iter().flat_map(Losses::iter)) {
         gateway.metrics.losses.with_label_values(&[labels[0], bounded(loss), loss.kind.name()]).inc();
     }
 }

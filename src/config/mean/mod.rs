@@ -4,6 +4,7 @@
 //! comes out counts only if there was none.
 
 mod accounts;
+mod passthrough;
 mod resilience;
 mod routes;
 mod server;
@@ -44,8 +45,9 @@ impl Mean<'_> {
         let accounts = self.accounts(&root.key("accounts"), &raw.accounts, &upstreams, &tiers);
         let resilience = self.resilience(&root.key("resilience"), &raw.resilience);
         let routes = self.routes(&root.key("models"), &raw.models, &upstreams, &accounts, resilience.fallbacks);
+        let passthrough = self.passthrough(&root.key("passthrough"), &raw.passthrough, &upstreams);
         let upstreams = upstreams.into_list();
-        Config { server, clients, upstreams, accounts: accounts.list, routes, tiers, resilience }
+        Config { server, clients, upstreams, accounts: accounts.list, routes, tiers, resilience, passthrough }
     }
 
     fn clients(&mut self, at: &At<'_>, raw: &[Option<raw::Client>]) -> Vec<Client> {

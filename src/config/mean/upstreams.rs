@@ -95,7 +95,9 @@ impl Mean<'_> {
         let quirks = self.quirks(&at.key("quirks"), &raw.quirks);
         let dialect = raw.dialect?;
         let auth = raw.auth.unwrap_or(AuthStyle::of(dialect));
-        Some(Upstream { id, dialect, base_url: base_url?, auth, quirks, headers, timeouts, stream: raw.stream })
+        let base_url = base_url?;
+        let count_tokens = raw.quirks.count_tokens.unwrap_or(dialect != Dialect::OpenAiChat);
+        Some(Upstream { id, dialect, base_url, auth, quirks, headers, timeouts, stream: raw.stream, count_tokens })
     }
 
     fn base_url(

@@ -3,6 +3,7 @@
 //! The doc comments here are the descriptions in `conf/schema.json`. Keys without a default are `Option`, also where
 //! they are required: that something is missing is said together with all else that is wrong.
 
+mod passthrough;
 mod resilience;
 mod server;
 
@@ -12,6 +13,7 @@ use interlingua_filters::Dialect;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+pub use self::passthrough::Passthrough;
 pub use self::resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience};
 pub use self::server::Server;
 use super::units::{OneOrMany, SecretText, TimeSpan};
@@ -44,6 +46,8 @@ pub struct Config {
     pub models: Vec<Option<Rule>>,
     /// Retries and protections. Each has a switch; all off leaves a plain translating proxy.
     pub resilience: Resilience,
+    /// Files, batches, stored answers and whatever else only a provider of the caller's dialect can serve.
+    pub passthrough: Passthrough,
 }
 
 impl Default for Config {
@@ -56,6 +60,7 @@ impl Default for Config {
             accounts: Vec::new(),
             models: Vec::new(),
             resilience: Resilience::default(),
+            passthrough: Passthrough::default(),
         }
     }
 }
@@ -129,6 +134,8 @@ pub struct Quirks {
     pub json_schema: Option<bool>,
     /// gemini: ids are sent with calls and results. Default: false.
     pub call_ids: Option<bool>,
+    /// anthropic, gemini, openai_responses: tokens can be counted there; else the gateway estimates them. Default: true.
+    pub count_tokens: Option<bool>,
     /// Cap of output tokens to ask for when the client named none and the dialect needs one. In tokens. Default: 16384.
     pub default_max_output_tokens: Option<u64>,
 }
