@@ -16,10 +16,10 @@
 mod completions;
 mod count;
 mod embed;
-mod gemini;
+mod generated;
 mod images;
+mod members;
 mod native;
-mod plain;
 mod speak;
 mod transcribe;
 mod voices;
@@ -31,6 +31,7 @@ pub use count::tokens_of;
 use crate::Dialect;
 use crate::dialects::{DecodeError, EncodeError, Endpoint, Target};
 use crate::ir::{ApiError, Losses, ReplyContext, Usage};
+use crate::json::Writer;
 use crate::request::PrepareError;
 
 /// Stands in [`Prepared::path`] for the model's name, which the caller percent-encodes.
@@ -148,6 +149,8 @@ enum Kept {
     Vectors {
         /// Whether as base64 of 32-bit floats.
         base64: bool,
+        /// How many texts were sent.
+        texts: usize,
         /// Tokens of the texts as estimated, for a provider that does not count them.
         tokens: u64,
     },
@@ -279,7 +282,7 @@ pub fn answer(
     match &state.0 {
         Kept::Native => Ok(native::answer(upstream, content_type, body)),
         Kept::Count => count::answer(asked, upstream, body),
-        Kept::Vectors { base64, tokens } => embed::answer_openai(*base64, *tokens, body, context),
+        Kept::Vectors { base64, texts, tokens } => embed::answer_openai(*base64, *texts, *tokens, body, context),
         Kept::Embeddings => embed::answer_gemini(asked.operation, body),
         Kept::Completion => completions::answer(upstream, body, context),
         Kept::Images { wanted } => images::answer(*wanted, body, context),
@@ -291,6 +294,16 @@ pub fn answer(
 /// The answer that the gateway gives by itself to a question for the number of tokens.
 pub fn estimated(asked: &Asked<'_>, tokens: u64) -> Vec<u8> {
     count::write(asked.client, tokens)
+}
+
+/// A part of a Gemini content that holds a medium.
+fn inline(mime: &str, base64: &str, w: &mut Writer<'_>) {
+    w.object(|w| {
+        w.key("inlineData").object(|w| {
+            w.key("mimeType").str(mime);
+            w.key("data").str(base64);
+        });
+    });
 }
 
 #[cfg(test)]
