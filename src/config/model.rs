@@ -30,6 +30,8 @@ pub struct Config {
     pub tiers: Vec<String>,
     /// Retries and protections.
     pub resilience: Resilience,
+    /// Tool servers.
+    pub mcp: Vec<McpServer>,
     /// Which upstream serves what only a provider of the caller's dialect can serve.
     pub passthrough: Passthrough,
 }
@@ -99,6 +101,24 @@ pub struct Upstream {
     pub stream: StreamMode,
     /// Whether it counts tokens.
     pub count_tokens: bool,
+}
+
+/// A tool server. To the pool it is an upstream with one account, both of the name `mcp/NAME`.
+#[derive(Clone, Debug)]
+pub struct McpServer {
+    /// The name in `/mcp/NAME`.
+    pub name: String,
+    /// Where it is. The dialect means nothing.
+    pub upstream: Arc<Upstream>,
+    /// Its credential.
+    pub account: Arc<Account>,
+}
+
+impl Config {
+    /// All accounts that can be leased: the providers', then the tool servers'.
+    pub fn leased(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.accounts.iter().chain(self.mcp.iter().map(|server| &server.account))
+    }
 }
 
 /// Which upstream serves what only a provider of the caller's dialect can serve: files, batches, stored answers.

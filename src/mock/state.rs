@@ -1,6 +1,7 @@
 //! What all requests share.
 
 use super::dialect::Dialect;
+use super::extra::Objects;
 use super::limits::{Buckets, Standing};
 use super::memory::Memory;
 use super::plan::Usage;
@@ -20,6 +21,7 @@ pub(crate) struct State {
     pub(crate) stats: Mutex<Stats>,
     pub(crate) buckets: Mutex<Buckets>,
     pub(crate) memory: Mutex<Memory>,
+    pub(crate) objects: Mutex<Objects>,
     /// Longest request body, in bytes.
     pub(crate) body_bytes_max: usize,
     numbers: AtomicU64,
@@ -34,6 +36,7 @@ impl State {
             stats: Mutex::default(),
             buckets: Mutex::default(),
             memory: Mutex::default(),
+            objects: Mutex::default(),
             body_bytes_max,
             numbers: AtomicU64::new(0),
         }

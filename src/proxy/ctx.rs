@@ -223,6 +223,11 @@ impl Ctx {
         format!("req_{:016x}", self.id)
     }
 
+    /// The caller's protocol: a metrics label.
+    pub fn protocol(&self) -> &'static str {
+        if self.voice == Voice::JsonRpc { "mcp" } else { self.dialect.name() }
+    }
+
     /// `unary`, `stream` or `local`: a metrics label.
     pub fn mode(&self) -> &'static str {
         match &self.inbound {

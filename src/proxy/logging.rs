@@ -21,7 +21,7 @@ pub(super) async fn logging(gateway: &Gateway, session: &mut Session, error: Opt
     if let Some(attempt) = ctx.attempt.take() {
         settle(gateway, ctx, &attempt, error.is_none());
     }
-    let (protocol, mode) = (ctx.dialect.name(), ctx.mode());
+    let (protocol, mode) = (ctx.protocol(), ctx.mode());
     let metrics = &gateway.metrics;
     let status = ctx.outcome.status.to_string();
     metrics.requests.with_label_values(&[protocol, mode, &status]).inc();
@@ -101,7 +101,7 @@ fn line(session: &Session, ctx: &Ctx) {
         target: "interlingua::access",
         request = ctx.request_id(),
         client = ctx.client,
-        protocol = ctx.dialect.name(),
+        protocol = ctx.protocol(),
         mode = ctx.mode(),
         method = head.method.as_str(),
         path = head.uri.path(),

@@ -14,6 +14,7 @@ mod failover;
 mod gateway;
 mod local;
 mod logging;
+mod mcp;
 mod operate;
 mod outbox;
 mod passthrough;

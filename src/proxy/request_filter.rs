@@ -16,7 +16,7 @@ use super::endpoint::{self, Accent, Action, Generate};
 use super::errand::Errand;
 use super::gateway::Gateway;
 use super::operate::{self, Planned};
-use super::{auth, body, local, passthrough, replay, respond};
+use super::{auth, body, local, mcp, passthrough, replay, respond};
 use crate::limits::Refusals;
 use crate::pool::session_key::{Parts, response_key, session_key};
 use crate::routing::Route;
@@ -90,6 +90,7 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
         Action::Operate(operate) => operate::plan(gateway, head, ctx, operate, &body),
         Action::Pass(pass) => passthrough::plan(gateway, head, ctx, pass, &body, now()).map(Planned::from),
         Action::Generate(generate) => plan(head, ctx, &generate, body.clone()).map(Planned::from),
+        Action::Mcp { name, rest } => mcp::plan(head, ctx, &name, rest, body.clone()).map(Planned::from),
         _ => Err(ApiError::new(ErrorKind::NotFound, "nothing answers to this")),
     };
     match planned {

@@ -29,7 +29,7 @@ pub(super) fn header(line: &Line, attempt: &Attempt, inbound: &Inbound) -> Resul
         travel(&mut built, upstream.dialect, inbound)?;
     }
     for (name, value) in &line.headers {
-        built.insert_header(name.clone(), value.clone())?;
+        built.append_header(name.clone(), value.clone())?;
     }
     authorise(&mut built, attempt)?;
     Ok(built)

@@ -4,6 +4,7 @@
 //! comes out counts only if there was none.
 
 mod accounts;
+mod mcp;
 mod passthrough;
 mod resilience;
 mod routes;
@@ -45,9 +46,10 @@ impl Mean<'_> {
         let accounts = self.accounts(&root.key("accounts"), &raw.accounts, &upstreams, &tiers);
         let resilience = self.resilience(&root.key("resilience"), &raw.resilience);
         let routes = self.routes(&root.key("models"), &raw.models, &upstreams, &accounts, resilience.fallbacks);
+        let mcp = self.mcp(&root.key("mcp"), &raw.mcp, &server.listen, &accounts);
         let passthrough = self.passthrough(&root.key("passthrough"), &raw.passthrough, &upstreams);
         let upstreams = upstreams.into_list();
-        Config { server, clients, upstreams, accounts: accounts.list, routes, tiers, resilience, passthrough }
+        Config { server, clients, upstreams, accounts: accounts.list, routes, tiers, resilience, mcp, passthrough }
     }
 
     fn clients(&mut self, at: &At<'_>, raw: &[Option<raw::Client>]) -> Vec<Client> {

@@ -3,6 +3,7 @@
 //! The doc comments here are the descriptions in `conf/schema.json`. Keys without a default are `Option`, also where
 //! they are required: that something is missing is said together with all else that is wrong.
 
+mod mcp;
 mod passthrough;
 mod resilience;
 mod server;
@@ -13,6 +14,7 @@ use interlingua_filters::Dialect;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
+pub use self::mcp::{Mcp, McpTimeouts};
 pub use self::passthrough::Passthrough;
 pub use self::resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience};
 pub use self::server::Server;
@@ -46,6 +48,9 @@ pub struct Config {
     pub models: Vec<Option<Rule>>,
     /// Retries and protections. Each has a switch; all off leaves a plain translating proxy.
     pub resilience: Resilience,
+    /// Tool servers (MCP), by the name under which clients reach them: `/mcp/NAME`. Default: none.
+    #[schemars(with = "BTreeMap<String, Mcp>")]
+    pub mcp: BTreeMap<String, Option<Mcp>>,
     /// Files, batches, stored answers and whatever else only a provider of the caller's dialect can serve.
     pub passthrough: Passthrough,
 }
@@ -60,6 +65,7 @@ impl Default for Config {
             accounts: Vec::new(),
             models: Vec::new(),
             resilience: Resilience::default(),
+            mcp: BTreeMap::new(),
             passthrough: Passthrough::default(),
         }
     }
