@@ -176,7 +176,9 @@ impl Exchange {
     fn parse(&self, bytes: &[u8]) -> Result<Value, Refusal> {
         match &self.route.operation {
             Operation::ListModels | Operation::GetModel(_) => return Ok(Value::Null),
-            Operation::Extra(extra) if !extra.has_json(&self.parts.headers) => return Ok(Value::Null),
+            Operation::Extra(extra) if bytes.is_empty() || !extra.has_json(&self.parts.headers) => {
+                return Ok(Value::Null);
+            }
             Operation::Extra(_) | Operation::Generate | Operation::CountTokens => {}
         }
         let mut body: Value =
