@@ -156,12 +156,11 @@ fn part<'a>(body: &'a [u8], start: usize, finder: &Finder<'_>, number: usize) ->
         return Err(wrong("has no header; send `Content-Disposition: form-data; name=\"…\"`"));
     }
     let window = rest.get(..HEADER_BYTES_MAX.min(rest.len())).unwrap_or_default();
-    let lines = memchr::memmem::find(window, b"\r\n\r\n").ok_or_else(|| match rest.len() > HEADER_BYTES_MAX {
-        true => {
-            wrong("has more than 8 KiB of headers, or no blank line behind them; send a name and a content type only")
-        }
-        false => FormError::Unfinished,
-    })?;
+    let endless = || match rest.get(HEADER_BYTES_MAX..) {
+        Some(_) => wrong("has no blank line in its first 8 KiB; send a name and a content type, and then the content"),
+        None => FormError::Unfinished,
+    };
+    let lines = memchr::memmem::find(window, b"\r\n\r\n").ok_or_else(endless)?;
     let found = header::read(rest.get(..lines).unwrap_or_default()).map_err(wrong)?;
     let from = start + lines + 4;
     let content = body.get(from..).unwrap_or_default();

@@ -40,7 +40,7 @@ struct Counted<'a> {
 }
 
 /// What Anthropic's endpoint takes (docs.claude.com, "Count Message tokens").
-const ANTHROPIC: [&str; 10] = [
+const ANTHROPIC: [&str; 11] = [
     "model",
     "messages",
     "system",
@@ -49,6 +49,7 @@ const ANTHROPIC: [&str; 10] = [
     "thinking",
     "cache_control",
     "output_config",
+    "output_format",
     "mcp_servers",
     "context_management",
 ];
@@ -66,8 +67,17 @@ const RESPONSES: [&str; 11] = [
     "previous_response_id",
     "conversation",
 ];
-/// What bears on the number in Gemini's request (ai.google.dev, "Counting tokens").
-const GEMINI: [&str; 5] = ["contents", "systemInstruction", "tools", "toolConfig", "cachedContent"];
+/// What bears on the number in Gemini's request, in both spellings (ai.google.dev, "Counting tokens").
+const GEMINI: [&str; 8] = [
+    "contents",
+    "systemInstruction",
+    "system_instruction",
+    "tools",
+    "toolConfig",
+    "tool_config",
+    "cachedContent",
+    "cached_content",
+];
 
 /// Whether the provider counts, and whether it is asked in the client's own words.
 pub(super) fn way(asked: &Asked<'_>, upstream: Dialect) -> Way {
@@ -86,11 +96,11 @@ pub(super) fn way(asked: &Asked<'_>, upstream: Dialect) -> Way {
 }
 
 /// The endpoint that counts.
-pub(super) fn path(dialect: Dialect) -> &'static str {
+pub(super) fn path(dialect: Dialect) -> String {
     match dialect {
-        Dialect::Anthropic => "/messages/count_tokens",
-        Dialect::Gemini => "/models/{model}:countTokens",
-        Dialect::OpenAiResponses | Dialect::OpenAiChat => "/responses/input_tokens",
+        Dialect::Anthropic => "/messages/count_tokens".to_owned(),
+        Dialect::Gemini => format!("/models/{MODEL}:countTokens"),
+        Dialect::OpenAiResponses | Dialect::OpenAiChat => "/responses/input_tokens".to_owned(),
     }
 }
 
@@ -117,13 +127,7 @@ pub(super) fn prepare(asked: &Asked<'_>, upstream: Dialect, target: &Target) -> 
         }
         Dialect::OpenAiChat => return Err(EncodeError::at("model", "a Chat provider does not count tokens").into()),
     }
-    Ok(Prepared {
-        path: path(upstream).replace("{model}", MODEL),
-        content_type: JSON.to_owned(),
-        body: out,
-        losses,
-        state: State(Kept::Count),
-    })
+    Ok(Prepared { path: path(upstream), content_type: JSON.to_owned(), body: out, losses, state: State(Kept::Count) })
 }
 
 /// Takes out what bears only on the answer, so that it is neither sent nor reported as lost.
@@ -137,6 +141,7 @@ fn keep_input(request: &mut Request<'_>) {
     request.service_tier = None;
     request.metadata = None;
     request.prompt_cache_key = None;
+    request.verbosity = None;
     request.store = None;
     request.logprobs = None;
     // Gemini repeats it inside of the request.

@@ -9,7 +9,7 @@ use super::{Answered, Asked, JSON, Kept, MODEL, Operation, Prepared, State, nati
 use crate::Dialect;
 use crate::dialects::{DecodeError, EncodeError, Target};
 use crate::ir::LossKind::{Approximated, Dropped};
-use crate::ir::{ApiError, ErrorKind, Losses, ReplyContext};
+use crate::ir::{ApiError, ErrorKind, Losses, ReplyContext, Usage};
 use crate::json::{self, Num, Raw, Str, Writer};
 use crate::request::PrepareError;
 use crate::tokens;
@@ -231,7 +231,7 @@ pub(super) fn answer_openai(
         // The SDKs want a figure; the ledger is not told of this one.
         losses.add("usage", Approximated);
     }
-    let input = usage.as_ref().map_or(tokens, |usage| usage.input_total());
+    let input = usage.as_ref().map_or(tokens, Usage::input_total);
     let mut out = Vec::with_capacity(body.len() + 128);
     Writer::new(&mut out).object(|w| {
         w.key("object").str("list");

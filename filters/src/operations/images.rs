@@ -23,9 +23,6 @@ const RATIOS: [(u32, u32); 10] = [(1, 1), (2, 3), (3, 2), (3, 4), (4, 3), (4, 5)
 /// Deviation of a ratio that nobody sees: 1792x1024 counts as 16:9.
 const RATIO_TOLERANCE: f64 = 0.02;
 
-/// Families that draw in one size only and refuse `imageSize`.
-const ONE_SIZE: [&str; 1] = ["gemini-2"];
-
 /// What a mask means, for a model that only sees pictures.
 const MASK: &str = "The last picture is a mask of the first: change the first picture only where the mask is transparent, \
                     and keep everything else as it is.";
@@ -130,8 +127,7 @@ fn shape(members: &mut Members<'_>, target: &Target, losses: &mut Losses) -> Res
             return Err(DecodeError::at("quality", message));
         }
     };
-    let name = target.model.rsplit('/').next().unwrap_or_default();
-    if !ONE_SIZE.iter().any(|family| name.starts_with(family)) {
+    if target.profile.image_size != Some(false) {
         return Ok(Shape { ratio, size });
     }
     if size.is_some_and(|size| size != "1K") {
@@ -233,7 +229,9 @@ pub(super) fn answer(wanted: u64, body: &[u8], context: &ReplyContext) -> Result
     Writer::new(&mut out).object(|w| {
         w.key("created").u64(context.created);
         w.key("data").array(|w| {
-            pictures.iter().for_each(|piece| w.object(|w| w.key("b64_json").str(&piece.data)));
+            for piece in &pictures {
+                w.object(|w| w.key("b64_json").str(&piece.data));
+            }
         });
         w.key("output_format").str(format);
         if let Some(usage) = &generated.usage {

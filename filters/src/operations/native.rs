@@ -123,7 +123,7 @@ pub(super) fn prepare(asked: &Asked<'_>, target: &Target) -> Result<Prepared, Pr
 fn path(asked: &Asked<'_>) -> String {
     let of_gemini = asked.client == Dialect::Gemini;
     match asked.operation {
-        Operation::CountTokens => super::count::path(asked.client).to_owned(),
+        Operation::CountTokens => super::count::path(asked.client),
         Operation::Embed if of_gemini => format!("/models/{MODEL}:embedContent"),
         Operation::EmbedBatch if of_gemini => format!("/models/{MODEL}:batchEmbedContents"),
         Operation::Embed | Operation::EmbedBatch => "/embeddings".to_owned(),

@@ -49,7 +49,9 @@ pub(super) fn prepare(asked: &Asked<'_>, _target: &Target) -> Result<Prepared, P
     }
     let mut instruction = INSTRUCTION.to_owned();
     if let Some(language) = members.text("language")?.filter(|language| !language.trim().is_empty()) {
-        instruction.push_str(&format!(" The language is {:?} (ISO 639).", language.trim()));
+        instruction.push_str(" The language has the code ");
+        instruction.push_str(language.trim());
+        instruction.push_str(" (ISO 639).");
     }
     if let Some(prompt) = members.text("prompt")?.filter(|prompt| !prompt.trim().is_empty()) {
         losses.add("prompt", Approximated);

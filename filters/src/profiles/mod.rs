@@ -60,6 +60,8 @@ pub struct Profile {
     pub output_tokens_max: Option<u64>,
     /// Most tokens of a request and its answer together.
     pub context_tokens: Option<u64>,
+    /// Whether a size of drawn pictures may be named (Gemini 3 `imageSize`, not 2.5).
+    pub image_size: Option<bool>,
     /// Most pictures in a request.
     pub images_max: Option<u32>,
     /// Whether an answer that the client began can be gone on with.
@@ -171,6 +173,7 @@ overlay!(
     candidates_max,
     output_tokens_max,
     context_tokens,
+    image_size,
     images_max,
     prefill,
     sealed_calls,
