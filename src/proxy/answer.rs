@@ -19,7 +19,7 @@ pub enum Answer {
     /// A model's answer.
     Model(Model),
     /// Collected, then translated.
-    Whole(Whole),
+    Whole(Box<Whole>),
     /// Passed as it comes.
     Raw(Raw),
 }
@@ -81,7 +81,7 @@ impl Answer {
 
     /// An answer that is translated when it is whole.
     pub fn whole(question: Question, upstream: Dialect, state: State, context: ReplyContext) -> Self {
-        Answer::Whole(Whole {
+        Answer::Whole(Box::new(Whole {
             question,
             upstream,
             state,
@@ -92,7 +92,7 @@ impl Answer {
             losses: Losses::default(),
             failure: None,
             ended: false,
-        })
+        }))
     }
 
     /// An answer that passes; with `looks`, ids are looked for in it.
@@ -106,7 +106,7 @@ impl Answer {
             Answer::Model(_) => {}
             Answer::Whole(whole) => {
                 let kind = response.headers.get(header::CONTENT_TYPE).and_then(|kind| kind.to_str().ok());
-                whole.content_type = kind.unwrap_or_default().to_owned();
+                kind.unwrap_or_default().clone_into(&mut whole.content_type);
             }
             Answer::Raw(raw) => {
                 raw.status = response.status.as_u16();

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use interlingua_filters::Dialect;
 use interlingua_filters::dialects::Endpoint;
-use interlingua_filters::ir::{ApiError, ErrorKind};
+use interlingua_filters::ir::{ApiError, ErrorKind, Usage};
 use interlingua_filters::json::Str;
 use interlingua_filters::operations::{self, Asked, Operation, Way};
 use interlingua_filters::tokens::Calibrator;
@@ -21,7 +21,7 @@ use crate::routing::Step;
 /// Models whose estimates are corrected at a time.
 const MODELS_MAX: usize = 1_000;
 /// How long an upstream that said it cannot count is not asked again.
-const UNABLE_FOR: Duration = Duration::from_secs(600);
+const UNABLE_FOR: Duration = Duration::from_mins(10);
 /// Upstreams remembered as unable to count.
 const UNABLE_MAX: usize = 1_024;
 /// Bodies up to so many bytes are all learnt from; of larger ones one in [`LARGE_STRIDE`], as estimating them costs more.
@@ -88,7 +88,7 @@ impl Gateway {
     pub(super) fn amend_count(&self, ctx: &Ctx, attempt: &Attempt, told: &mut ApiError, failure: &mut Failure) {
         if matches!(attempt.status, 404 | 405 | 501) {
             self.counts.cannot(&attempt.upstream);
-            *failure = Failure { scope: Scope::Request, retry: Retry::No, cooldown_ms: None, ..failure.clone() };
+            *failure = Failure { scope: Scope::Request, retry: Retry::No, cooldown_ms: None, ..*failure };
         }
         if attempt.upstream.dialect != ctx.dialect && told.kind == ErrorKind::InvalidRequest {
             told.kind = ErrorKind::BadGateway;
@@ -101,8 +101,7 @@ impl Gateway {
         else {
             return;
         };
-        let Some(real) = attempt.reply.usage().map(|usage| usage.input_total()).filter(|real| *real >= TOKENS_MIN)
-        else {
+        let Some(real) = attempt.reply.usage().map(Usage::input_total).filter(|real| *real >= TOKENS_MIN) else {
             return;
         };
         if inbound.body.len() > SMALL_BYTES_MAX && !(ctx.id >> 32).is_multiple_of(LARGE_STRIDE) {

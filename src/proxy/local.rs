@@ -115,8 +115,9 @@ fn methods(config: &Config, id: &str) -> Vec<&'static str> {
         let able = |dialect| matches!(dialect, Dialect::Gemini | Dialect::OpenAiChat);
         step.model.contains("embed") && step.upstreams.iter().any(|upstream| able(upstream.dialect))
     };
-    match route.is_some_and(|route| route.steps.iter().any(embeds)) {
-        true => vec!["embedContent", "batchEmbedContents", "countTokens"],
-        false => vec!["generateContent", "streamGenerateContent", "countTokens"],
+    if route.is_some_and(|route| route.steps.iter().any(embeds)) {
+        vec!["embedContent", "batchEmbedContents", "countTokens"]
+    } else {
+        vec!["generateContent", "streamGenerateContent", "countTokens"]
     }
 }

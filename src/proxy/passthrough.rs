@@ -238,9 +238,13 @@ pub(super) fn remember(gateway: &Gateway, ctx: &Ctx, attempt: &Attempt, now: Mil
     if let Some((_, headers)) = attempt.reply.head()
         && let Some(url) = headers.get(UPLOAD_URL).and_then(|value| value.to_str().ok())
     {
-        ids::in_query(url.split_once('?').map(|(_, query)| query)).iter().for_each(|id| bind(id));
+        if let Some(id) = ids::in_query(url.split_once('?').map(|(_, query)| query)) {
+            bind(&id);
+        }
     }
-    ids::in_answer(attempt.reply.seen().unwrap_or_default()).iter().for_each(|id| bind(id));
+    for id in ids::in_answer(attempt.reply.seen().unwrap_or_default()) {
+        bind(&id);
+    }
 }
 
 /// What a failure means where bytes pass: no model's limit is reached, and what has an effect is not done twice.

@@ -105,7 +105,7 @@ async fn anthropic_and_gemini_have_objects_too() {
 
 #[tokio::test]
 async fn stored_answers_can_be_asked_for_again() {
-    let (_mock, gateway) = stage(&["a", "b", "c"]).await;
+    let (mock, gateway) = stage(&["a", "b", "c"]).await;
     for _ in 0..3 {
         let made = gateway.send(&Protocol::Responses.call("responses/m", "hello", false)).await.json();
         let path = format!("/v1/responses/{}", made["id"].as_str().unwrap());
@@ -116,7 +116,7 @@ async fn stored_answers_can_be_asked_for_again() {
     let compact = Call::post("/v1/responses/compact", r#"{"model":"responses/gpt-5","input":"x"}"#);
     let answer = gateway.send(&compact).await;
     assert_eq!(answer.json()["object"], "response.compaction", "wire_059: {}", answer.text());
-    assert_eq!(_mock.requests().await.last().unwrap()["body"]["model"], "gpt-5");
+    assert_eq!(mock.requests().await.last().unwrap()["body"]["model"], "gpt-5");
     let moderation = gateway.send(&Call::post("/v1/moderations", r#"{"input":"x"}"#)).await;
     assert_eq!(moderation.json()["results"][0]["flagged"], false);
 }

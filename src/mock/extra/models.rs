@@ -9,6 +9,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde_json::{Value, json};
 use sha2::{Digest, Sha256};
+use std::fmt::Write as _;
 
 /// Length of a vector when nobody asks for another.
 const DIMENSIONS: u64 = 8;
@@ -156,7 +157,7 @@ pub(super) fn completions(request: &Request<'_>, json: &Value) -> Outcome {
         last["usage"] = usage;
     }
     for event in words.chain([last]) {
-        events.push_str(&format!("data: {event}\n\n"));
+        let _ = write!(events, "data: {event}\n\n");
     }
     events.push_str("data: [DONE]\n\n");
     Ok(Answer::of("text/event-stream; charset=utf-8", events))
@@ -182,17 +183,17 @@ pub(super) fn pictures(json: &Value) -> Outcome {
     known(json, &KNOWN)?;
     text(json, "prompt")?;
     let wanted = json["n"].as_u64().unwrap_or(1).clamp(1, 10);
-    picture_list(wanted, json["response_format"] == "url")
+    Ok(picture_list(wanted, json["response_format"] == "url"))
 }
 
-fn picture_list(wanted: u64, url: bool) -> Outcome {
+fn picture_list(wanted: u64, url: bool) -> Answer {
     let one = if url { json!({"url": "https://pictures.example/1.png"}) } else { json!({"b64_json": PNG}) };
     let data = vec![one; usize::try_from(wanted).unwrap_or(1)];
     let details = json!({"text_tokens": 5, "image_tokens": 0});
-    Ok(Answer::json(&json!({
+    Answer::json(&json!({
         "created": epoch_seconds(), "data": data,
         "usage": {"input_tokens": 5, "output_tokens": 272, "total_tokens": 277, "input_tokens_details": details},
-    })))
+    }))
 }
 
 pub(super) fn picture_edits(form: &Form) -> Outcome {
@@ -213,7 +214,7 @@ pub(super) fn picture_edits(form: &Form) -> Outcome {
     form.only(&KNOWN)?;
     form.file("image").filter(|image| !image.body.is_empty()).ok_or_else(|| missing("image"))?;
     form.text("prompt").ok_or_else(|| missing("prompt"))?;
-    picture_list(form.text("n").and_then(|n| n.parse().ok()).unwrap_or(1), false)
+    Ok(picture_list(form.text("n").and_then(|n| n.parse().ok()).unwrap_or(1), false))
 }
 
 pub(super) fn transcriptions(form: &Form) -> Outcome {
