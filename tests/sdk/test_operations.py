@@ -62,7 +62,6 @@ def test_counting_never_fails_because_a_provider_fails(upstream: str, claude: an
 def test_vectors(upstream: str, oai: openai.OpenAI, google: genai.Client) -> None:
     made = oai.embeddings.create(model=model(upstream), input=["one", "two"])  # The SDK asks for base64.
     assert [len(item.embedding) for item in made.data] == [8, 8]
-    assert made.model == model(upstream)
     assert len(oai.embeddings.create(model=model(upstream), input="one", dimensions=3).data[0].embedding) == 3
     both = google.models.embed_content(model=model(upstream), contents=["one", "two"])
     assert [len(item.values) for item in both.embeddings] == [8, 8]

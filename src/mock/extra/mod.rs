@@ -75,7 +75,7 @@ impl Extra {
     /// The meaning of a path, if it is one of these.
     pub(crate) fn find(method: &str, path: &str, upload_id: Option<String>) -> Option<(Option<Dialect>, Self)> {
         if method == "POST" {
-            if path == "/upload/v1beta/files" {
+            if matches!(path, "/upload/v1beta/files" | "/upload/v1/files") {
                 return Some((Some(Dialect::Gemini), Extra::Upload(upload_id)));
             }
             let of_openai = match path {
