@@ -235,12 +235,10 @@ pub(super) fn remember(gateway: &Gateway, ctx: &Ctx, attempt: &Attempt, now: Mil
     }
     let client = ctx.client.as_deref().unwrap_or_default();
     let bind = |id: &str| gateway.holders.served(response_key(client, id), &attempt.account.id, now);
-    if let Some((_, headers)) = attempt.reply.head()
-        && let Some(url) = headers.get(UPLOAD_URL).and_then(|value| value.to_str().ok())
-    {
-        if let Some(id) = ids::in_query(url.split_once('?').map(|(_, query)| query)) {
-            bind(&id);
-        }
+    let head = attempt.reply.head();
+    let url = head.as_ref().and_then(|(_, headers)| headers.get(UPLOAD_URL)?.to_str().ok());
+    if let Some(id) = url.and_then(|url| ids::in_query(url.split_once('?').map(|(_, query)| query))) {
+        bind(&id);
     }
     for id in ids::in_answer(attempt.reply.seen().unwrap_or_default()) {
         bind(&id);

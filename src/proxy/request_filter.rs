@@ -133,7 +133,9 @@ fn plan(head: &RequestHeader, ctx: &Ctx, generate: &Generate, body: Bytes) -> Re
     };
     let stream = generate.stream.or_else(|| skimmed.stream.as_ref().map(|(stream, _)| *stream)).unwrap_or(false);
     let previous = skimmed.previous_response_id.as_deref().filter(|_| config.resilience.affinity.enabled);
-    let continues = previous.map(|id| response_key(ctx.client.as_deref().unwrap_or_default(), id));
+    // A cached content is its account's, whether or not conversations are bound.
+    let held = previous.or(skimmed.cached_content.as_deref());
+    let continues = held.map(|id| response_key(ctx.client.as_deref().unwrap_or_default(), id));
     let session = if config.resilience.affinity.enabled { conversation(head, ctx, &skimmed) } else { None };
     let errand = Errand::Generate { array: generate.array };
     let inbound = inbound(head, ctx, errand, model, route, body);

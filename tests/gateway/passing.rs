@@ -73,7 +73,7 @@ async fn an_object_of_which_nothing_is_known_is_looked_for() {
 
 #[tokio::test]
 async fn anthropic_and_gemini_have_objects_too() {
-    let (_mock, gateway) = stage(&["a", "b"]).await;
+    let (mock, gateway) = stage(&["a", "b"]).await;
     let version =
         |call: Call| call.header("anthropic-version", "2023-06-01").header("anthropic-beta", "files-api-2025-04-14");
     let file = gateway.send(&version(upload("/v1/files"))).await.json();
@@ -101,6 +101,14 @@ async fn anthropic_and_gemini_have_objects_too() {
     let cache = gateway.send(&Call::post("/v1beta/cachedContents", r#"{"model":"models/g"}"#)).await.json();
     let path = format!("/v1beta/{}", cache["name"].as_str().unwrap());
     assert_eq!(gateway.send(&Call::get(&path)).await.json(), cache);
+    let body = json!({"contents": [{"role": "user", "parts": [{"text": "hi"}]}], "cachedContent": cache["name"]});
+    let maker = mock.last("a").await["number"].as_u64() > mock.last("b").await["number"].as_u64();
+    let maker = if maker { "a" } else { "b" };
+    for _ in 0..4 {
+        let before = mock.count(maker).await;
+        gateway.send(&Call::post("/v1beta/models/gemini%2Fm:generateContent", body.to_string())).await;
+        assert_eq!(mock.count(maker).await, before + 1, "who made the cache is asked");
+    }
 }
 
 #[tokio::test]
