@@ -40,7 +40,13 @@ mod leaks;
 mod leaving;
 #[path = "gateway/local.rs"]
 mod local;
+#[path = "gateway/operations.rs"]
+mod operations;
+#[path = "gateway/passing.rs"]
+mod passing;
 #[path = "gateway/reload.rs"]
 mod reload;
 #[path = "gateway/shutdown.rs"]
 mod shutdown;
+#[path = "gateway/tools.rs"]
+mod tools;

@@ -34,8 +34,8 @@ mod zero;
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use load::{CONFIG_BYTES_MAX, Loaded, inspect, load_file};
 pub use model::{
-    Account, Affinity, AuthStyle, Client, Config, Cooldown, Custody, GraceRetry, Peek, PerClient, Resilience, Server,
-    StreamMode, Timeouts, Upstream, key_digest,
+    Account, Affinity, AuthStyle, Client, Config, Cooldown, Custody, GraceRetry, McpServer, Passthrough, Peek,
+    PerClient, Resilience, Server, StreamMode, Timeouts, Upstream, key_digest,
 };
 pub use report::{PROBLEMS_MAX, Problem, Report};
 pub use roster::{Roster, specs};

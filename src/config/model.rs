@@ -38,6 +38,10 @@ pub struct Config {
     pub resilience: Resilience,
     /// Seals that clients cannot carry.
     pub custody: Custody,
+    /// Tool servers.
+    pub mcp: Vec<McpServer>,
+    /// Which upstream serves what only a provider of the caller's dialect can serve.
+    pub passthrough: Passthrough,
 }
 
 impl Config {
@@ -111,6 +115,45 @@ pub struct Upstream {
     pub timeouts: Timeouts,
     /// Whether it is asked to stream.
     pub stream: StreamMode,
+    /// Whether it counts tokens.
+    pub count_tokens: bool,
+}
+
+/// A tool server. To the pool it is an upstream with one account, both of the name `mcp/NAME`.
+#[derive(Clone, Debug)]
+pub struct McpServer {
+    /// The name in `/mcp/NAME`.
+    pub name: String,
+    /// Where it is. The dialect means nothing.
+    pub upstream: Arc<Upstream>,
+    /// Its credential.
+    pub account: Arc<Account>,
+}
+
+impl Config {
+    /// All accounts that can be leased: the providers', then the tool servers'.
+    pub fn leased(&self) -> impl Iterator<Item = &Arc<Account>> {
+        self.accounts.iter().chain(self.mcp.iter().map(|server| &server.account))
+    }
+}
+
+/// Which upstream serves what only a provider of the caller's dialect can serve: files, batches, stored answers.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Passthrough {
+    /// Switch.
+    pub enabled: bool,
+    /// The upstream of a dialect where it is not the first.
+    pub chosen: Vec<Arc<Upstream>>,
+}
+
+impl Passthrough {
+    /// The upstream for the first of `dialects` that has one: the chosen one, else the first of `upstreams`.
+    pub fn upstream(&self, dialects: &[Dialect], upstreams: &[Arc<Upstream>]) -> Option<Arc<Upstream>> {
+        dialects.iter().find_map(|dialect| {
+            let mut all = self.chosen.iter().chain(upstreams);
+            all.find(|upstream| upstream.dialect == *dialect).cloned()
+        })
+    }
 }
 
 impl fmt::Debug for Upstream {

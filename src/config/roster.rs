@@ -21,7 +21,7 @@ impl Roster {
     /// Indexes the accounts of `config`.
     pub fn new(config: &Config) -> Self {
         let mut roster = Roster::default();
-        for account in &config.accounts {
+        for account in config.leased() {
             let pool = pool(account);
             for upstream in &account.upstreams {
                 let pools = roster.pools.entry(upstream.id.clone()).or_default();
@@ -60,7 +60,7 @@ pub fn specs(config: &Config) -> Vec<AccountSpec> {
         concurrency: account.concurrency,
         enabled: account.enabled,
     };
-    config.accounts.iter().map(spec).collect()
+    config.leased().map(spec).collect()
 }
 
 fn pool(account: &Account) -> String {

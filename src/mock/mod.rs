@@ -10,6 +10,7 @@
 //! | Question | File |
 //! |---|---|
 //! | Which path means what? | `route.rs` |
+//! | What is answered to other questions than a model's? | `extra/`; the tool server is `tools.rs` |
 //! | Who is calling, and what does a missing key answer? | `auth.rs` |
 //! | What is in the request? | `view/` (one file a dialect) |
 //! | What does the provider refuse? | `checks/` (one file a dialect) |
@@ -33,6 +34,7 @@ mod checks;
 mod chunks;
 mod clock;
 mod dialect;
+mod extra;
 mod fault;
 mod frame;
 mod headers;
@@ -56,6 +58,7 @@ mod socket;
 mod speak;
 mod state;
 mod tokens;
+mod tools;
 mod view;
 
 pub use record::key_hash;

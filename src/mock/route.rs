@@ -1,6 +1,7 @@
 //! Which path means what, for which dialect.
 
 use super::dialect::Dialect;
+use super::extra::Extra;
 use http::{HeaderMap, Method, Uri};
 
 /// What a path asks for.
@@ -14,6 +15,8 @@ pub(crate) enum Operation {
     ListModels,
     /// One model.
     GetModel(String),
+    /// Something else.
+    Extra(Extra),
 }
 
 /// The meaning of a request line.
@@ -36,11 +39,20 @@ impl Route {
     pub(crate) fn find(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Self> {
         let path = uri.path().trim_end_matches('/');
         let plain = |dialect, operation| Some(Self { dialect, operation, model: None, stream: false, alt_sse: false });
+        let rest = path.strip_prefix("/v1/responses/input_tokens");
+        if let Some((dialect, extra)) = Extra::find(method.as_str(), path, query_value(uri, "upload_id"))
+            && rest.is_none()
+            && path != "/v1/messages/count_tokens"
+        {
+            let dialect = dialect.unwrap_or_else(|| caller(uri, headers));
+            return plain(dialect, Operation::Extra(extra));
+        }
         if *method == Method::POST {
             match path {
                 "/v1/chat/completions" => return plain(Dialect::Chat, Operation::Generate),
                 "/v1/responses" => return plain(Dialect::Responses, Operation::Generate),
                 "/v1/messages" => return plain(Dialect::Anthropic, Operation::Generate),
+                "/v1/responses/input_tokens" => return plain(Dialect::Responses, Operation::CountTokens),
                 "/v1/messages/count_tokens" => return plain(Dialect::Anthropic, Operation::CountTokens),
                 _ => return gemini_call(path, query_value(uri, "alt").as_deref() == Some("sse")),
             }
@@ -76,6 +88,8 @@ fn gemini_call(path: &str, alt_sse: bool) -> Option<Route> {
         "generateContent" => (Operation::Generate, false),
         "streamGenerateContent" => (Operation::Generate, true),
         "countTokens" => (Operation::CountTokens, false),
+        "embedContent" => (Operation::Extra(Extra::EmbedContent), false),
+        "batchEmbedContents" => (Operation::Extra(Extra::BatchEmbedContents), false),
         _ => return None,
     };
     let model = percent_decode(model.strip_prefix("models/").unwrap_or(model));
@@ -136,7 +150,7 @@ mod tests {
         assert_eq!(dialect("/v1/models?key=k", &[]), Dialect::Gemini);
         assert_eq!(dialect("/v1beta/models/x", &[]), Dialect::Gemini);
         assert_eq!(find("GET", "/v1/modelsx", &[]), None);
-        assert_eq!(find("POST", "/v1/embeddings", &[]), None);
+        assert_eq!(find("POST", "/v1/nowhere", &[]), None);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::checks::{self, Context};
 use super::dialect::Dialect;
+use super::extra::{self, Extra};
 use super::fault::Fault;
 use super::frame::{Form, escape_separators};
 use super::outage::Limit;
@@ -17,7 +18,7 @@ use super::socket::ResetSwitch;
 use super::speak::Speaker;
 use super::state::{Flight, State};
 use super::view::{View, items};
-use super::{admin, auth, headers, models, outage};
+use super::{admin, auth, headers, models, outage, tools};
 use bytes::Bytes;
 use http::request::Parts;
 use http::{HeaderMap, HeaderValue, Request, Response, StatusCode, header};
@@ -50,6 +51,14 @@ pub(crate) async fn answer(
     let number = state.number();
     let kept = body.clone().unwrap_or_default();
     let mut received = Received::new(number, parts.method.clone(), &parts.uri, &parts.headers, kept);
+    if parts.uri.path() == "/mcp" {
+        let key = parts.headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        received.key = key_hash(key.trim_start_matches("Bearer "));
+        let answer = tools::answer(&parts.method, &parts.headers, &received.body, state.seal, number);
+        received.status = Some(answer.status);
+        state.ring.lock().push(received);
+        return Ok(pieces(answer));
+    }
     let Some(route) = Route::find(&parts.method, &parts.uri, &parts.headers) else {
         received.status = Some(404);
         state.ring.lock().push(received);
@@ -88,11 +97,17 @@ impl Exchange {
         if !script.knows(&self.key) || self.key.contains("invalid") {
             return Ok(self.refuse(&auth::unknown_key(self.route.dialect, &self.key), stage));
         }
+        let bytes = body.clone().unwrap_or_default();
         let parsed = body.and_then(|bytes| self.parse(&bytes));
         let mut view = parsed.as_ref().map(|body| View::read(self.route.dialect, body)).unwrap_or_default();
         if let Some(model) = &self.route.model {
             view.model.clone_from(model);
             view.stream = self.route.stream;
+        }
+        if let Operation::Extra(extra) = &self.route.operation
+            && !extra.has_json(&self.parts.headers)
+        {
+            view.model = Extra::model_in_form(&self.parts.headers, &bytes).unwrap_or_default();
         }
         let scenario = match self.choose(&view) {
             Ok(scenario) => scenario,
@@ -111,6 +126,26 @@ impl Exchange {
         match &self.route.operation {
             Operation::ListModels => return Ok(self.document(&models::list(self.route.dialect), stage)),
             Operation::GetModel(id) => return Ok(self.document(&models::one(self.route.dialect, id), stage)),
+            Operation::Extra(extra) => {
+                if let Err(refusal) = self.admit(&view, &stage) {
+                    return Ok(self.refuse(&refusal, stage));
+                }
+                let request = extra::Request {
+                    dialect: self.route.dialect,
+                    method: self.parts.method.as_str(),
+                    headers: &self.parts.headers,
+                    key: &self.key,
+                    model: &view.model,
+                    body: &bytes,
+                    seal: self.state.seal,
+                    number: self.number,
+                };
+                let answered = extra.answer(&request, &body, &mut self.state.objects.lock());
+                return Ok(match answered {
+                    Ok(answer) => self.extra(answer, stage),
+                    Err(refusal) => self.refuse(&refusal, stage),
+                });
+            }
             Operation::Generate | Operation::CountTokens => {}
         }
         let recording = self.state.recordings.lock().of_model(&view.model);
@@ -123,13 +158,33 @@ impl Exchange {
         if self.route.operation == Operation::CountTokens {
             return Ok(self.document(&self.token_count(&view), stage));
         }
+        if self.route.dialect == Dialect::Gemini
+            && !view.stream
+            && let Some(media) = extra::gemini_media(&body, &view.model)
+        {
+            return Ok(self.document(&media, stage));
+        }
         Ok(self.reply(&body, &view, scenario, stage))
+    }
+
+    /// The answer to another question than a model's.
+    fn extra(&self, answer: extra::Answer, mut stage: Stage) -> Response<Body> {
+        self.note(&stage, 200);
+        let head = self.head(200, answer.kind, &stage.request_id, &answer.headers);
+        stage.flight.complete();
+        let (mut parts, ()) = head.into_parts();
+        parts.headers.insert(header::CONTENT_LENGTH, answer.body.len().into());
+        Response::from_parts(parts, Full::new(Bytes::from(answer.body)).map_err(|never| match never {}).boxed_unsync())
     }
 
     /// The body as JSON; the items of a stored response are put before the input that refers to it.
     fn parse(&self, bytes: &[u8]) -> Result<Value, Refusal> {
-        if matches!(self.route.operation, Operation::ListModels | Operation::GetModel(_)) {
-            return Ok(Value::Null);
+        match &self.route.operation {
+            Operation::ListModels | Operation::GetModel(_) => return Ok(Value::Null),
+            Operation::Extra(extra) if bytes.is_empty() || !extra.has_json(&self.parts.headers) => {
+                return Ok(Value::Null);
+            }
+            Operation::Extra(_) | Operation::Generate | Operation::CountTokens => {}
         }
         let mut body: Value =
             serde_json::from_slice(bytes).map_err(|error| checks::not_json(self.route.dialect, &error))?;
@@ -246,6 +301,7 @@ impl Exchange {
             Dialect::Gemini => {
                 json!({"totalTokens": tokens, "promptTokensDetails": [{"modality": "TEXT", "tokenCount": tokens}]})
             }
+            Dialect::Responses => json!({"object": "response.input_tokens", "input_tokens": tokens}),
             _ => json!({"input_tokens": tokens}),
         }
     }
@@ -275,7 +331,11 @@ impl Exchange {
             return self.refuse(&refusal, stage);
         }
         stage.flight.bill(Usage { output: plan.usage.output, reasoning: plan.usage.reasoning, ..Usage::default() });
-        self.document(&speaker.unary(&plan), stage)
+        let whole = speaker.unary(&plan);
+        if dialect == Dialect::Responses && body["store"] != false {
+            self.state.objects.lock().keep_response(&self.key, &whole);
+        }
+        self.document(&whole, stage)
     }
 
     fn plan(&self, view: &View, scenario: Scenario) -> Plan {
@@ -418,6 +478,30 @@ fn body_of(head: Response<()>, player: Player) -> Response<Body> {
         player.next().await.map(|bytes| (bytes.map(BodyFrame::data), player))
     });
     Response::from_parts(parts, StreamBody::new(stream).boxed_unsync())
+}
+
+/// A tool server's answer, whose pieces come one by one.
+fn pieces(answer: tools::Answer) -> Response<Body> {
+    let empty = answer.pieces.is_empty();
+    let stream = futures_util::stream::unfold(answer.pieces.into_iter(), |mut pieces| async move {
+        let (pause, piece) = pieces.next()?;
+        tokio::time::sleep(pause).await;
+        Some((Ok::<_, Cut>(BodyFrame::data(Bytes::from(piece))), pieces))
+    });
+    let body = if empty {
+        Full::new(Bytes::new()).map_err(|never| match never {}).boxed_unsync()
+    } else {
+        StreamBody::new(stream).boxed_unsync()
+    };
+    let mut response = Response::new(body);
+    *response.status_mut() = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    if let Some(kind) = answer.kind {
+        set(response.headers_mut(), "content-type", kind);
+    }
+    if let Some(session) = &answer.session {
+        set(response.headers_mut(), "mcp-session-id", session);
+    }
+    response
 }
 
 fn plain(status: u16, content_type: &'static str, text: String) -> Response<Body> {

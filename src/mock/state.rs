@@ -1,6 +1,7 @@
 //! What all requests share.
 
 use super::dialect::Dialect;
+use super::extra::Objects;
 use super::limits::{Buckets, Standing};
 use super::memory::Memory;
 use super::plan::Usage;
@@ -22,6 +23,7 @@ pub(crate) struct State {
     pub(crate) buckets: Mutex<Buckets>,
     pub(crate) memory: Mutex<Memory>,
     pub(crate) recordings: Mutex<Recordings>,
+    pub(crate) objects: Mutex<Objects>,
     /// Longest request body, in bytes.
     pub(crate) body_bytes_max: usize,
     numbers: AtomicU64,
@@ -37,6 +39,7 @@ impl State {
             buckets: Mutex::default(),
             memory: Mutex::default(),
             recordings: Mutex::default(),
+            objects: Mutex::default(),
             body_bytes_max,
             numbers: AtomicU64::new(0),
         }

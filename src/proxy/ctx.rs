@@ -4,13 +4,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, Method};
 use interlingua_filters::Dialect;
 use interlingua_filters::dialects::Encoded;
 use interlingua_filters::ir::{ApiError, Usage};
 use interlingua_filters::json::skim::Skim;
-use interlingua_filters::reply::Reply;
 
+use super::answer::Answer;
+use super::errand::Errand;
 use super::outbox::Outbox;
 use super::replay::Berth;
 use crate::config::{Account, Snapshot, Upstream};
@@ -26,6 +27,8 @@ pub struct Ctx {
     pub snapshot: Arc<Snapshot>,
     /// The caller's dialect: errors are said in it. OpenAI Chat until the path has told.
     pub dialect: Dialect,
+    /// How errors are framed.
+    pub voice: Voice,
     /// Id of this request in the log and towards the client; also the source of ids made for its answer.
     pub id: u64,
     /// The configured client that calls, if clients are configured.
@@ -44,9 +47,23 @@ pub struct Ctx {
     pub outcome: Outcome,
 }
 
+/// How the gateway's own errors are framed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Voice {
+    /// As the dialect says them.
+    #[default]
+    Plain,
+    /// As the one element of an array, as Google does where a stream is an array.
+    Array,
+    /// As JSON-RPC, for clients of tool servers.
+    JsonRpc,
+}
+
 /// A request that was read, understood and routed.
 pub struct Inbound {
-    /// The model as the caller named it.
+    /// What is wanted.
+    pub errand: Errand,
+    /// The model as the caller named it; empty where none is.
     pub model: String,
     /// Whether the caller wants events.
     pub stream: bool,
@@ -54,7 +71,7 @@ pub struct Inbound {
     pub chunks: bool,
     /// The body as it came.
     pub body: Bytes,
-    /// What was found in the body, once for all attempts.
+    /// What was found in the body, once for all attempts; empty but for a model's answer.
     pub skim: Skim<'static>,
     /// Where it may go.
     pub route: Route,
@@ -83,6 +100,8 @@ pub struct Walk {
     pub barred: Vec<String>,
     /// The last failure, as the caller will hear it if nobody can serve.
     pub error: Option<ApiError>,
+    /// The last refusal of a request whose bytes pass, if the client may see it.
+    pub refusal: Option<Refusal>,
     /// Whether some account refused because of a limit.
     pub limited: bool,
     /// Wait and take the same account again.
@@ -97,6 +116,28 @@ pub struct Walk {
     pub soonest: Option<Millis>,
     /// Whether the client left before its answer was whole.
     pub client_left: bool,
+}
+
+/// A provider's refusal that passes as it is.
+#[derive(Debug)]
+pub struct Refusal {
+    /// Its status.
+    pub status: u16,
+    /// Its content type.
+    pub content_type: Option<HeaderValue>,
+    /// Its body, whole.
+    pub body: Vec<u8>,
+}
+
+/// The request line and headers of an attempt that is no model's answer.
+#[derive(Debug)]
+pub struct Line {
+    /// The method.
+    pub method: Method,
+    /// Path and query.
+    pub path: String,
+    /// Headers beside those of every request.
+    pub headers: HeaderMap,
 }
 
 /// A second try at the same account, whose slot is kept.
@@ -119,6 +160,8 @@ pub struct Attempt {
     pub encoded: Encoded,
     /// Calls whose seals were put back.
     pub restored: usize,
+    /// Request line and headers, if it is no model's answer that is asked for.
+    pub line: Option<Line>,
     /// The body that is sent.
     pub body: Bytes,
     /// Whether the provider is asked for events.
@@ -126,7 +169,7 @@ pub struct Attempt {
     /// Model in the provider's words; cooldowns are kept by it.
     pub model: String,
     /// The response side.
-    pub reply: Reply,
+    pub reply: Answer,
     /// When the attempt began.
     pub started: Instant,
     /// Until when its first content must have come; `None` for as long as the provider's own timeouts allow.
@@ -167,6 +210,7 @@ impl Ctx {
             started: Instant::now(),
             snapshot,
             dialect: Dialect::OpenAiChat,
+            voice: Voice::default(),
             id,
             client: None,
             inbound: None,
@@ -181,6 +225,11 @@ impl Ctx {
     /// The request's id as clients and the log see it.
     pub fn request_id(&self) -> String {
         format!("req_{:016x}", self.id)
+    }
+
+    /// The caller's protocol: a metrics label.
+    pub fn protocol(&self) -> &'static str {
+        if self.voice == Voice::JsonRpc { "mcp" } else { self.dialect.name() }
     }
 
     /// `unary`, `stream` or `local`: a metrics label.

@@ -4,12 +4,26 @@ use std::borrow::Cow;
 
 use interlingua_filters::Dialect;
 use interlingua_filters::ir::{ApiError, ErrorKind};
+use interlingua_filters::operations::Operation;
+
+use super::passthrough::table::{self, Family};
 
 /// What the caller wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Action {
     /// A model's answer.
     Generate(Generate),
+    /// Another question about a model.
+    Operate(Operate),
+    /// What only a provider of the caller's own dialect can serve: bytes pass.
+    Pass(Pass),
+    /// A tool server, and the path below it, with its slash; empty for the server itself.
+    Mcp {
+        /// Its name in the configuration.
+        name: String,
+        /// The path below it.
+        rest: String,
+    },
     /// The list of models, in the shape of the dialect.
     ListModels(Dialect),
     /// One model, in the shape of the dialect.
@@ -33,6 +47,32 @@ pub struct Generate {
     pub model: Option<String>,
     /// Mode from the path (Gemini).
     pub stream: Option<bool>,
+    /// Whether a stream is wanted as one JSON array (Gemini without `alt=sse`).
+    pub array: bool,
+}
+
+/// Another question about a model.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Operate {
+    /// The protocol spoken. OpenAI's endpoints beside Responses count as OpenAI Chat.
+    pub dialect: Dialect,
+    /// What is asked.
+    pub operation: Operation,
+    /// Model from the path (Gemini), without `models/`.
+    pub model: Option<String>,
+}
+
+/// A request whose bytes pass.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pass {
+    /// Whose paths these are.
+    pub family: &'static Family,
+    /// The path below the API's version, with its slash, as it was written.
+    pub path: String,
+    /// The version, as it was written.
+    pub version: String,
+    /// Gemini: whether `/upload` stands before the version.
+    pub upload: bool,
 }
 
 /// A path or method that leads nowhere, with the dialect to say so in.
@@ -44,7 +84,7 @@ pub struct Lost {
     pub error: ApiError,
 }
 
-/// What headers tell of the caller's dialect where the path says nothing.
+/// What headers tell of the caller where the path says nothing.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Accent {
     /// `x-goog-api-key` or `x-goog-api-client` is there.
@@ -54,7 +94,8 @@ pub struct Accent {
 }
 
 impl Accent {
-    fn dialect(self) -> Dialect {
+    /// The dialect, as far as headers tell.
+    pub fn dialect(self) -> Dialect {
         match self {
             Accent { google: true, .. } => Dialect::Gemini,
             Accent { anthropic: true, .. } => Dialect::Anthropic,
@@ -67,7 +108,20 @@ impl Accent {
 const VERSIONS: [&str; 3] = ["v1", "v1beta", "v1alpha"];
 
 /// What asks a model in Gemini's paths. No model's name ends so.
-const VERBS: [&str; 2] = [":generateContent", ":streamGenerateContent"];
+const VERBS: [&str; 5] =
+    [":generateContent", ":streamGenerateContent", ":countTokens", ":embedContent", ":batchEmbedContents"];
+
+/// Questions of OpenAI and Anthropic with a path of their own.
+const OPERATIONS: [(&str, Dialect, Operation); 8] = [
+    ("/messages/count_tokens", Dialect::Anthropic, Operation::CountTokens),
+    ("/responses/input_tokens", Dialect::OpenAiResponses, Operation::CountTokens),
+    ("/completions", Dialect::OpenAiChat, Operation::Complete),
+    ("/embeddings", Dialect::OpenAiChat, Operation::Embed),
+    ("/images/generations", Dialect::OpenAiChat, Operation::GenerateImage),
+    ("/images/edits", Dialect::OpenAiChat, Operation::EditImage),
+    ("/audio/transcriptions", Dialect::OpenAiChat, Operation::Transcribe),
+    ("/audio/speech", Dialect::OpenAiChat, Operation::Speak),
+];
 
 /// Finds the action of a request line.
 ///
@@ -76,21 +130,23 @@ const VERBS: [&str; 2] = [":generateContent", ":streamGenerateContent"];
 pub fn find(method: &str, path: &str, query: Option<&str>, accent: Accent) -> Result<Action, Lost> {
     let path = path.trim_end_matches('/');
     let (version, rest) = split_version(path);
+    if let Some((_, dialect, operation)) = OPERATIONS.iter().find(|(known, ..)| *known == rest) {
+        let operate = Operate { dialect: *dialect, operation: *operation, model: None };
+        return post(method, path, *dialect, Action::Operate(operate));
+    }
+    let generate = |dialect| Action::Generate(Generate { dialect, model: None, stream: None, array: false });
     match (method, rest) {
         ("GET" | "HEAD", "") if version.is_none() => Ok(Action::Hello),
         ("GET" | "HEAD", "/healthz") => Ok(Action::Health),
         ("GET" | "HEAD", "/readyz") => Ok(Action::Ready),
         ("GET", "/metrics") => Ok(Action::Metrics),
-        (_, "/chat/completions") => post(method, path, Dialect::OpenAiChat),
-        (_, "/responses") => post(method, path, Dialect::OpenAiResponses),
-        (_, "/messages") => post(method, path, Dialect::Anthropic),
+        (_, "/chat/completions") => post(method, path, Dialect::OpenAiChat, generate(Dialect::OpenAiChat)),
+        (_, "/responses") => post(method, path, Dialect::OpenAiResponses, generate(Dialect::OpenAiResponses)),
+        (_, "/messages") => post(method, path, Dialect::Anthropic, generate(Dialect::Anthropic)),
         ("GET", "/models") => Ok(Action::ListModels(list_dialect(version, accent))),
-        ("GET", _) if rest.starts_with("/models/") && !VERBS.iter().any(|verb| rest.ends_with(verb)) => {
-            let id = decode(&rest["/models/".len()..]).into_owned();
-            Ok(Action::GetModel(list_dialect(version, accent), id))
-        }
-        _ if version.is_some() && rest.contains(':') => gemini(method, path, rest, query),
-        _ => Err(Lost { dialect: lost_dialect(rest, accent), error: not_found(method, path) }),
+        _ if version.is_none() && rest.starts_with("/mcp/") => mcp(method, path, accent),
+        _ => passing(path, accent)
+            .map_or_else(|| about_models(method, path, query, accent), |pass| Ok(Action::Pass(pass))),
     }
 }
 
@@ -100,11 +156,8 @@ fn split_version(path: &str) -> (Option<&str>, &str) {
     if VERSIONS.contains(&head) { (Some(head), rest) } else { (None, path) }
 }
 
-fn post(method: &str, path: &str, dialect: Dialect) -> Result<Action, Lost> {
-    if method == "POST" {
-        return Ok(Action::Generate(Generate { dialect, model: None, stream: None }));
-    }
-    Err(Lost { dialect, error: wrong_method(method, path) })
+fn post(method: &str, path: &str, dialect: Dialect, action: Action) -> Result<Action, Lost> {
+    if method == "POST" { Ok(action) } else { Err(Lost { dialect, error: wrong_method(method, path) }) }
 }
 
 /// `/v1beta` is Gemini's alone; `/v1` is everyone's, and headers decide.
@@ -112,32 +165,68 @@ fn list_dialect(version: Option<&str>, accent: Accent) -> Dialect {
     if matches!(version, Some("v1beta" | "v1alpha")) { Dialect::Gemini } else { accent.dialect() }
 }
 
+/// `/mcp/{name}` and what is below.
+fn mcp(method: &str, path: &str, accent: Accent) -> Result<Action, Lost> {
+    let below = path.strip_prefix("/mcp/").unwrap_or_default();
+    let (name, rest) = below.find('/').map_or((below, ""), |at| below.split_at(at));
+    if rest.split('/').any(|part| decode(part).split(['/', '\\']).any(|part| matches!(part, "." | ".."))) {
+        return Err(Lost { dialect: accent.dialect(), error: not_found(method, path) });
+    }
+    if !matches!(method, "GET" | "POST" | "DELETE") {
+        let message = format!("{path} takes GET, POST and DELETE, not {method}");
+        return Err(Lost { dialect: accent.dialect(), error: ApiError::new(ErrorKind::MethodNotAllowed, message) });
+    }
+    Ok(Action::Mcp { name: decode(name).into_owned(), rest: rest.to_owned() })
+}
+
+/// What the table of passing paths says.
+fn passing(path: &str, accent: Accent) -> Option<Pass> {
+    let (upload, path) = path.strip_prefix("/upload").map_or((false, path), |rest| (true, rest));
+    let (version, rest) = split_version(path);
+    let dialect = list_dialect(version, accent);
+    let family = table::find(dialect, rest, upload)?;
+    let version = version.unwrap_or("v1").to_owned();
+    Some(Pass { family, path: rest.to_owned(), version, upload })
+}
+
+/// One model's description, or a question to a model that Gemini's path names.
+fn about_models(method: &str, path: &str, query: Option<&str>, accent: Accent) -> Result<Action, Lost> {
+    let (version, rest) = split_version(path);
+    match rest.strip_prefix("/models/") {
+        Some(id) if method == "GET" && !VERBS.iter().any(|verb| rest.ends_with(verb)) => {
+            Ok(Action::GetModel(list_dialect(version, accent), decode(id).into_owned()))
+        }
+        _ if version.is_some() && rest.contains(':') => gemini(method, path, rest, query),
+        _ => Err(Lost { dialect: lost_dialect(rest, accent), error: not_found(method, path) }),
+    }
+}
+
 /// `{models/}{id}:{verb}`; the id may hold slashes and colons, and some SDKs leave `models/` out.
 fn gemini(method: &str, path: &str, rest: &str, query: Option<&str>) -> Result<Action, Lost> {
-    let lost = |error| Err(Lost { dialect: Dialect::Gemini, error });
+    let dialect = Dialect::Gemini;
+    let lost = |error| Err(Lost { dialect, error });
     let Some((id, verb)) = rest.trim_start_matches('/').rsplit_once(':') else { return lost(not_found(method, path)) };
-    let stream = match verb {
-        "generateContent" => false,
-        "streamGenerateContent" => true,
+    let id = decode(id);
+    let model = Some(id.strip_prefix("models/").unwrap_or(&id).to_owned());
+    let operate = |operation| Action::Operate(Operate { dialect, operation, model: model.clone() });
+    let action = match verb {
+        "generateContent" => Action::Generate(Generate { dialect, model, stream: Some(false), array: false }),
+        "streamGenerateContent" => {
+            let array = !query.is_some_and(|query| {
+                form_urlencoded::parse(query.as_bytes()).any(|(key, value)| key == "alt" && value == "sse")
+            });
+            Action::Generate(Generate { dialect, model, stream: Some(true), array })
+        }
+        "countTokens" => operate(Operation::CountTokens),
+        "embedContent" => operate(Operation::Embed),
+        "batchEmbedContents" => operate(Operation::EmbedBatch),
         _ => {
-            let message =
-                format!("this gateway does not serve ':{verb}'; it serves generateContent, streamGenerateContent");
+            let served = VERBS.map(|verb| verb.trim_start_matches(':')).join(", ");
+            let message = format!("this gateway does not serve ':{verb}'; it serves {served}");
             return lost(ApiError::new(ErrorKind::NotFound, message));
         }
     };
-    if method != "POST" {
-        return lost(wrong_method(method, path));
-    }
-    let sse = query.is_some_and(|query| {
-        form_urlencoded::parse(query.as_bytes()).any(|(key, value)| key == "alt" && value == "sse")
-    });
-    if stream && !sse {
-        let message = "streams are served as server-sent events: add ?alt=sse to the URL";
-        return lost(ApiError::new(ErrorKind::InvalidRequest, message));
-    }
-    let id = decode(id);
-    let id = id.strip_prefix("models/").unwrap_or(&id).to_owned();
-    Ok(Action::Generate(Generate { dialect: Dialect::Gemini, model: Some(id), stream: Some(stream) }))
+    post(method, path, dialect, action)
 }
 
 fn decode(text: &str) -> Cow<'_, str> {
@@ -145,7 +234,11 @@ fn decode(text: &str) -> Cow<'_, str> {
 }
 
 fn lost_dialect(rest: &str, accent: Accent) -> Dialect {
-    if rest.starts_with("/messages") { Dialect::Anthropic } else { accent.dialect() }
+    match rest {
+        _ if rest.starts_with("/messages") => Dialect::Anthropic,
+        _ if rest.starts_with("/responses") => Dialect::OpenAiResponses,
+        _ => accent.dialect(),
+    }
 }
 
 fn not_found(method: &str, path: &str) -> ApiError {
@@ -159,69 +252,4 @@ fn wrong_method(method: &str, path: &str) -> ApiError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn generate(path: &str, query: Option<&str>) -> Option<Generate> {
-        match find("POST", path, query, Accent::default()) {
-            Ok(Action::Generate(generate)) => Some(generate),
-            _ => None,
-        }
-    }
-
-    #[test]
-    fn paths_of_the_official_sdks() {
-        for (path, dialect) in [
-            ("/v1/chat/completions", Dialect::OpenAiChat),
-            ("/chat/completions", Dialect::OpenAiChat),
-            ("/v1/responses", Dialect::OpenAiResponses),
-            ("/v1/messages", Dialect::Anthropic),
-        ] {
-            assert_eq!(generate(path, None).unwrap().dialect, dialect);
-        }
-    }
-
-    #[test]
-    fn wire_141_gemini_ids_with_slashes_with_and_without_models() {
-        for path in [
-            "/v1/models/openai/gpt-5:streamGenerateContent",
-            "/v1beta/models/openai/gpt-5:streamGenerateContent",
-            "/v1beta/openai/gpt-5:streamGenerateContent",
-            "/v1beta/models/openai%2Fgpt-5:streamGenerateContent",
-        ] {
-            let found = generate(path, Some("alt=sse")).unwrap();
-            assert_eq!((found.model.as_deref(), found.stream), (Some("openai/gpt-5"), Some(true)), "{path}");
-        }
-        assert_eq!(generate("/v1beta/models/a:b:generateContent", None).unwrap().model.as_deref(), Some("a:b"));
-    }
-
-    #[test]
-    fn wire_008_a_stream_without_alt_sse_is_refused_with_advice() {
-        let lost = find("POST", "/v1beta/models/g:streamGenerateContent", None, Accent::default()).unwrap_err();
-        assert_eq!((lost.dialect, lost.error.kind), (Dialect::Gemini, ErrorKind::InvalidRequest));
-        assert!(lost.error.message.contains("alt=sse"));
-    }
-
-    #[test]
-    fn wire_128_models_are_listed_in_the_callers_shape() {
-        let list = |path, accent| find("GET", path, None, accent).unwrap();
-        let google = Accent { google: true, anthropic: false };
-        let anthropic = Accent { google: false, anthropic: true };
-        assert_eq!(list("/v1/models", Accent::default()), Action::ListModels(Dialect::OpenAiChat));
-        assert_eq!(list("/v1/models", anthropic), Action::ListModels(Dialect::Anthropic));
-        assert_eq!(list("/v1/models", google), Action::ListModels(Dialect::Gemini));
-        assert_eq!(list("/v1beta/models", Accent::default()), Action::ListModels(Dialect::Gemini));
-        assert_eq!(list("/v1/models/a/b:c", anthropic), Action::GetModel(Dialect::Anthropic, "a/b:c".into()));
-    }
-
-    #[test]
-    fn lost_callers_are_told_in_their_dialect() {
-        let lost = find("GET", "/v1/messages", None, Accent::default()).unwrap_err();
-        assert_eq!((lost.dialect, lost.error.kind), (Dialect::Anthropic, ErrorKind::MethodNotAllowed));
-        let lost = find("GET", "/v1beta/models/g:generateContent", None, Accent::default()).unwrap_err();
-        assert_eq!((lost.dialect, lost.error.kind), (Dialect::Gemini, ErrorKind::MethodNotAllowed));
-        let lost = find("POST", "/v1/messages/batches", None, Accent::default()).unwrap_err();
-        assert_eq!((lost.dialect, lost.error.kind), (Dialect::Anthropic, ErrorKind::NotFound));
-        assert!(find("POST", "/v1beta/models/g:embedContent", None, Accent::default()).is_err());
-    }
-}
+mod tests;

@@ -6,10 +6,16 @@ use pingora::{Error, ErrorSource};
 use pingora_proxy::{FailToProxy, Session};
 
 use super::ctx::Ctx;
+use super::gateway::Gateway;
 use super::{replay, respond};
 
 /// Says the error in the caller's dialect: as an HTTP status before the commit point, as an event after it.
-pub(super) async fn fail_to_proxy(session: &mut Session, error: &Error, ctx: &mut Ctx) -> FailToProxy {
+pub(super) async fn fail_to_proxy(
+    gateway: &Gateway,
+    session: &mut Session,
+    error: &Error,
+    ctx: &mut Ctx,
+) -> FailToProxy {
     if let Some(berth) = ctx.berth.take() {
         replay::restore(session, &berth).await;
     }
@@ -22,11 +28,23 @@ pub(super) async fn fail_to_proxy(session: &mut Session, error: &Error, ctx: &mu
         ApiError::new(ErrorKind::Internal, "the gateway failed to serve this request; its log says why")
     });
     ctx.outcome.error = Some(told.message.clone());
+    if !ctx.outbox.committed()
+        && let Some(body) = gateway.estimate_instead(ctx, &told)
+    {
+        if let Err(error) = respond::estimate(session, ctx, body).await {
+            tracing::debug!(request = ctx.request_id(), %error, "the client left before its answer");
+        }
+        return FailToProxy { error_code: ctx.outcome.status, can_reuse_downstream: true };
+    }
     // The connection is closed after the answer, and says so.
     session.set_keepalive(None);
+    let refusal = ctx.walk.refusal.take();
     if ctx.outbox.committed() {
         end_with_event(session, ctx, &told).await;
-    } else if let Err(error) = respond::error(session, ctx, &told).await {
+    } else if let Err(error) = match refusal {
+        Some(refusal) => respond::refusal(session, ctx, refusal).await,
+        None => respond::error(session, ctx, &told).await,
+    } {
         tracing::debug!(request = ctx.request_id(), %error, "the client left before its error");
     }
     FailToProxy { error_code: ctx.outcome.status, can_reuse_downstream: false }
@@ -35,6 +53,10 @@ pub(super) async fn fail_to_proxy(session: &mut Session, error: &Error, ctx: &mu
 async fn end_with_event(session: &mut Session, ctx: &mut Ctx, told: &ApiError) {
     let mut event = Vec::new();
     if let Some(attempt) = ctx.attempt.as_mut() {
+        if attempt.reply.is_cut() {
+            // The connection is closed before the end of the body: that is how the client sees that it broke.
+            return;
+        }
         attempt.reply.error_event(told, &mut event);
     }
     ctx.outbox.append(&mut event);

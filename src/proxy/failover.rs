@@ -10,8 +10,11 @@ use pingora::{Error, ErrorSource, ErrorType};
 
 use super::clock::now;
 use super::ctx::{Again, Attempt, Ctx, Walk};
+use super::errand::{Errand, Passage};
 use super::gateway::Gateway;
+use super::passthrough;
 use super::redact::redact;
+use super::response::REFUSAL_BYTES_MAX;
 use super::settings::limits;
 use crate::config::Upstream;
 use crate::limits::{Failure, Fault, Reason, Retry, Transport, classify, hint};
@@ -63,6 +66,10 @@ impl Gateway {
             error.set_retry(true);
             return error;
         }
+        ctx.walk.refusal = match ctx.inbound.as_ref().map(|inbound| &inbound.errand) {
+            Some(Errand::Pass(_)) => passthrough::refusal(&attempt, &failure, REFUSAL_BYTES_MAX),
+            _ => None,
+        };
         let retry = decide(ctx, attempt, &told, &failure, transport);
         error.set_retry(retry);
         error
@@ -78,7 +85,12 @@ impl Gateway {
         told.retry_after_ms = told.retry_after_ms.or(wait.map(|wait| wait.wait_ms));
         let status = (attempt.status != 0).then_some(attempt.status);
         let defaults = limits(&ctx.snapshot.config.resilience);
-        let failure = classify(attempt.upstream.dialect, status, Some(told), wait, transport, &defaults);
+        let mut failure = classify(attempt.upstream.dialect, status, Some(told), wait, transport, &defaults);
+        match ctx.inbound.as_ref().map(|inbound| &inbound.errand) {
+            Some(Errand::Pass(passage)) => passthrough::amend(passage, attempt.status, transport, &mut failure),
+            Some(errand) if errand.counts() => self.amend_count(ctx, attempt, told, &mut failure),
+            _ => {}
+        }
         let (account, reason) = (attempt.account.id.as_str(), failure.reason.name());
         self.metrics.attempts.with_label_values(&[attempt.upstream.id.as_str(), account, reason]).inc();
         let cooldown = attempt.lease.failed(&failure, now, ctx.id ^ u64::from(ctx.walk.attempts));
@@ -124,7 +136,10 @@ fn decide(ctx: &mut Ctx, attempt: Attempt, told: &ApiError, failure: &Failure, t
     walk.limited |= is_limit(failure.reason);
     let enabled = if transport.is_some() { resilience.retry_network } else { resilience.retry_status };
     let late = ctx.inbound.as_ref().is_none_or(|inbound| Instant::now() >= inbound.deadline);
-    if !enabled || late || walk.attempts >= resilience.attempts_max || failure.retry == Retry::No {
+    let errand = ctx.inbound.as_ref().map(|inbound| &inbound.errand);
+    let attempts_max = errand.map_or(1, |errand| errand.attempts_max(resilience.attempts_max));
+    let searches = errand.and_then(Errand::passage).is_some_and(Passage::searches);
+    if !enabled || late || walk.attempts >= attempts_max || failure.retry == Retry::No {
         return false;
     }
     if let Retry::SameAccountAfter(wait_ms) = failure.retry
@@ -137,7 +152,7 @@ fn decide(ctx: &mut Ctx, attempt: Attempt, told: &ApiError, failure: &Failure, t
         return true;
     }
     walk.attempted.record(&attempt.lease);
-    if walk.refusals.stops(&attempt.upstream.id, &attempt.account.id, failure) {
+    if !searches && walk.refusals.stops(&attempt.upstream.id, &attempt.account.id, failure) {
         walk.barred.push(attempt.upstream.id.clone());
     }
     true

@@ -14,9 +14,10 @@ use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 use tokio::sync::Notify;
 
 use super::clock::now;
+use super::count::Counts;
 use super::ctx::{Ctx, Inbound};
 use super::endpoints::Endpoints;
-use super::{fail_to_proxy, logging, request_filter, response, settings, upstream_peer, upstream_request};
+use super::{fail_to_proxy, logging, passthrough, request_filter, response, settings, upstream_peer, upstream_request};
 use crate::config::Store;
 use crate::custody::Keeper;
 use crate::pool::{Affinity, Registry};
@@ -38,6 +39,10 @@ pub struct Gateway {
     pub metrics: Metrics,
     /// Addresses of the upstreams.
     pub(super) endpoints: Endpoints,
+    /// Which account holds an object that was made through it.
+    pub holders: Affinity,
+    /// What is known of numbers of tokens.
+    pub(super) counts: Counts,
     /// Source of request ids.
     ids: AtomicU64,
 }
@@ -50,7 +55,8 @@ impl Gateway {
         registry.on_release(move || hook.notify_waiters());
         let (endpoints, ids) = (Endpoints::default(), AtomicU64::new(seed));
         let keeper = Keeper::new(settings::custody(&store.load().config.custody));
-        Gateway { store, registry, released, affinity, keeper, metrics, endpoints, ids }
+        let (holders, counts) = (passthrough::holders(), Counts::default());
+        Gateway { store, registry, released, affinity, keeper, metrics, endpoints, holders, counts, ids }
     }
 
     /// The metrics, with the gauges that are read off the registry.
@@ -161,7 +167,7 @@ impl ProxyHttp for Hooks {
     }
 
     async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut Ctx) -> FailToProxy {
-        fail_to_proxy::fail_to_proxy(session, error, ctx).await
+        fail_to_proxy::fail_to_proxy(&self.0, session, error, ctx).await
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut Ctx) {

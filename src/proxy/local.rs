@@ -11,6 +11,7 @@ use super::endpoint::Action;
 use super::gateway::Gateway;
 use super::respond;
 use crate::config::Config;
+use crate::routing::Step;
 
 /// A time for models of which nothing is known; 2025-01-01T00:00:00Z.
 const CREATED: u64 = 1_735_689_600;
@@ -33,12 +34,11 @@ pub(super) async fn answer(gateway: &Gateway, session: &mut Session, ctx: &mut C
             respond::whole(session, ctx, 200, "text/plain", text.as_bytes().to_vec()).await
         }
         Action::ListModels(dialect) => {
-            let ids = listed(ctx);
-            let body = list(*dialect, &ids).to_string().into_bytes();
+            let body = list(&ctx.snapshot.config, *dialect).to_string().into_bytes();
             respond::whole(session, ctx, 200, "application/json", body).await
         }
         Action::GetModel(dialect, id) => get(session, ctx, *dialect, id).await,
-        Action::Generate(_) => Ok(()),
+        Action::Generate(_) | Action::Operate(_) | Action::Pass(_) | Action::Mcp { .. } => Ok(()),
     }
 }
 
@@ -53,7 +53,14 @@ async fn get(session: &mut Session, ctx: &mut Ctx, dialect: Dialect, id: &str) -
         let error = unserved(&ctx.snapshot.config, id);
         return respond::error(session, ctx, &error).await;
     }
-    respond::whole(session, ctx, 200, "application/json", model(dialect, id).to_string().into_bytes()).await
+    respond::whole(
+        session,
+        ctx,
+        200,
+        "application/json",
+        model(&ctx.snapshot.config, dialect, id).to_string().into_bytes(),
+    )
+    .await
 }
 
 /// What a caller hears of a model that no rule takes: which names are taken, as far as a line holds them.
@@ -72,13 +79,10 @@ pub(super) fn unserved(config: &Config, model: &str) -> ApiError {
     }
 }
 
-fn listed(ctx: &Ctx) -> Vec<String> {
-    ctx.snapshot.config.routes.listed().to_vec()
-}
-
 /// The list in the shape of the dialect's own SDK.
-fn list(dialect: Dialect, ids: &[String]) -> Value {
-    let models: Vec<Value> = ids.iter().map(|id| model(dialect, id)).collect();
+fn list(config: &Config, dialect: Dialect) -> Value {
+    let ids = config.routes.listed();
+    let models: Vec<Value> = ids.iter().map(|id| model(config, dialect, id)).collect();
     match dialect {
         Dialect::OpenAiChat | Dialect::OpenAiResponses => json!({"object": "list", "data": models}),
         Dialect::Anthropic => {
@@ -88,7 +92,7 @@ fn list(dialect: Dialect, ids: &[String]) -> Value {
     }
 }
 
-fn model(dialect: Dialect, id: &str) -> Value {
+fn model(config: &Config, dialect: Dialect, id: &str) -> Value {
     match dialect {
         Dialect::OpenAiChat | Dialect::OpenAiResponses => {
             json!({"id": id, "object": "model", "created": CREATED, "owned_by": "interlingua"})
@@ -99,7 +103,21 @@ fn model(dialect: Dialect, id: &str) -> Value {
         Dialect::Gemini => json!({
             "name": format!("models/{id}"),
             "displayName": id,
-            "supportedGenerationMethods": ["generateContent", "streamGenerateContent"],
+            "supportedGenerationMethods": methods(config, id),
         }),
+    }
+}
+
+/// What can be asked of a model: its name tells whether it makes vectors, its upstreams whether they have the endpoint.
+fn methods(config: &Config, id: &str) -> Vec<&'static str> {
+    let route = config.routes.resolve(id, Dialect::Gemini);
+    let embeds = |step: &Step| {
+        let able = |dialect| matches!(dialect, Dialect::Gemini | Dialect::OpenAiChat);
+        step.model.contains("embed") && step.upstreams.iter().any(|upstream| able(upstream.dialect))
+    };
+    if route.is_some_and(|route| route.steps.iter().any(embeds)) {
+        vec!["embedContent", "batchEmbedContents", "countTokens"]
+    } else {
+        vec!["generateContent", "streamGenerateContent", "countTokens"]
     }
 }

@@ -3,14 +3,14 @@
 use std::borrow::Cow;
 
 use interlingua_filters::Dialect;
-use interlingua_filters::ir::{Loss, Usage};
+use interlingua_filters::ir::{Loss, Losses, Usage};
 use pingora::Error;
 use pingora_proxy::Session;
 
 use super::clock::now;
 use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
-use super::replay;
+use super::{passthrough, replay};
 use crate::pool::session_key::response_key;
 
 /// Puts the downstream session back, settles the last attempt, and writes metrics and the log line.
@@ -21,7 +21,7 @@ pub(super) async fn logging(gateway: &Gateway, session: &mut Session, error: Opt
     if let Some(attempt) = ctx.attempt.take() {
         settle(gateway, ctx, &attempt, error.is_none());
     }
-    let (protocol, mode) = (ctx.dialect.name(), ctx.mode());
+    let (protocol, mode) = (ctx.protocol(), ctx.mode());
     let metrics = &gateway.metrics;
     let status = ctx.outcome.status.to_string();
     metrics.requests.with_label_values(&[protocol, mode, &status]).inc();
@@ -55,6 +55,8 @@ fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
             let key = response_key(ctx.client.as_deref().unwrap_or_default(), id);
             gateway.affinity.served(key, &attempt.account.id, now);
         }
+        passthrough::remember(gateway, ctx, attempt, now);
+        gateway.learn(ctx, attempt);
         gateway.metrics.attempts.with_label_values(&[labels[0], labels[1], "ok"]).inc();
         gateway.metrics.custody.with_label_values(&["restored"]).inc_by(attempt.restored as u64);
         if ctx.walk.seals_dropped {
@@ -68,7 +70,7 @@ fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
         count(gateway, labels, usage);
         ctx.outcome.usage = Some(usage.counts());
     }
-    for loss in attempt.encoded.losses.iter().chain(attempt.reply.losses().iter()) {
+    for loss in attempt.encoded.losses.iter().chain(attempt.reply.losses().into_iter().flat_map(Losses::iter)) {
         gateway.metrics.losses.with_label_values(&[labels[0], bounded(loss), loss.kind.name()]).inc();
     }
 }
@@ -103,7 +105,7 @@ fn line(session: &Session, ctx: &Ctx) {
         target: "interlingua::access",
         request = ctx.request_id(),
         client = ctx.client,
-        protocol = ctx.dialect.name(),
+        protocol = ctx.protocol(),
         mode = ctx.mode(),
         method = head.method.as_str(),
         path = head.uri.path(),

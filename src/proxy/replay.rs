@@ -119,6 +119,11 @@ impl CustomSession for Replay {
         for task in tasks {
             match task {
                 HttpTask::Failed(error) => failed = Some(error),
+                HttpTask::Header(_, true) if self.outbox.committed() => {
+                    // An answer that passes and has no body: no filter hears of its end.
+                    self.outbox.end();
+                    upstream_ended = true;
+                }
                 task => upstream_ended |= task.is_end(),
             }
         }
@@ -193,7 +198,7 @@ impl CustomSession for Replay {
     }
 
     fn is_body_empty(&mut self) -> bool {
-        false
+        self.body.is_empty()
     }
 
     /// Waits for the client to leave, or for its patience to end.

@@ -10,12 +10,16 @@ use pingora::Result;
 use pingora::http::RequestHeader;
 use pingora_proxy::Session;
 
-use super::ctx::{Ctx, Inbound};
+use super::clock::now;
+use super::ctx::{Ctx, Inbound, Voice};
 use super::endpoint::{self, Accent, Action, Generate};
+use super::errand::Errand;
 use super::gateway::Gateway;
-use super::{auth, body, local, replay, respond};
+use super::operate::{self, Planned};
+use super::{auth, body, local, mcp, passthrough, replay, respond};
 use crate::limits::Refusals;
 use crate::pool::session_key::{Parts, response_key, session_key};
+use crate::routing::Route;
 
 /// Slowest body that a client may send, in bytes a second, before it is cut off.
 const MIN_SEND_RATE: usize = 1024;
@@ -45,6 +49,13 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
         google: head.headers.contains_key("x-goog-api-key") || head.headers.contains_key("x-goog-api-client"),
         anthropic: head.headers.contains_key("anthropic-version") || head.headers.contains_key("x-api-key"),
     };
+    if wants_websocket(&head.headers) {
+        // Whatever the path: no answer of this gateway goes on in another protocol.
+        ctx.dialect = accent.dialect();
+        ctx.outcome.local = true;
+        respond::no_websocket(session, ctx).await?;
+        return Ok(true);
+    }
     let found = endpoint::find(head.method.as_str(), head.uri.path(), head.uri.query(), accent);
     let action = match found {
         Ok(action) => action,
@@ -53,11 +64,7 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
             return refuse(session, ctx, &lost.error).await;
         }
     };
-    if let Action::Generate(Generate { dialect, .. }) | Action::ListModels(dialect) | Action::GetModel(dialect, _) =
-        &action
-    {
-        ctx.dialect = *dialect;
-    }
+    listen_to(ctx, &action);
     if !matches!(action, Action::Health | Action::Ready | Action::Hello) {
         let clients = &ctx.snapshot.config.clients;
         match auth::authenticate(clients, &head.headers, head.uri.query()) {
@@ -65,11 +72,11 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
             Err(error) => return refuse(session, ctx, &error).await,
         }
     }
-    let Action::Generate(generate) = action else {
+    if !matches!(action, Action::Generate(_) | Action::Operate(_) | Action::Pass(_) | Action::Mcp { .. }) {
         ctx.outcome.local = true;
         local::answer(gateway, session, ctx, &action).await?;
         return Ok(true);
-    };
+    }
     let body = match body::read(session, ctx.snapshot.config.server.body_bytes_max).await? {
         Ok(body) => body,
         Err(error) => {
@@ -78,9 +85,21 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
             return refuse(session, ctx, &error).await;
         }
     };
-    let planned = plan(session.req_header(), ctx, &generate, body.clone());
+    let head = session.req_header();
+    let planned = match action {
+        Action::Operate(operate) => operate::plan(gateway, head, ctx, operate, &body),
+        Action::Pass(pass) => passthrough::plan(gateway, head, ctx, pass, &body, now()).map(Planned::from),
+        Action::Generate(generate) => plan(head, ctx, &generate, body.clone()).map(Planned::from),
+        Action::Mcp { name, rest } => mcp::plan(head, ctx, &name, rest, body.clone()).map(Planned::from),
+        _ => Err(ApiError::new(ErrorKind::NotFound, "nothing answers to this")),
+    };
     match planned {
-        Ok(inbound) => ctx.inbound = Some(inbound),
+        Ok(Planned::Proxy(inbound)) => ctx.inbound = Some(*inbound),
+        Ok(Planned::Estimate(body)) => {
+            ctx.outcome.local = true;
+            respond::estimate(session, ctx, body).await?;
+            return Ok(true);
+        }
         Err(error) => return refuse(session, ctx, &error).await,
     }
     if session.req_header().version == Version::HTTP_10 {
@@ -107,28 +126,72 @@ fn plan(head: &RequestHeader, ctx: &Ctx, generate: &Generate, body: Bytes) -> Re
     let skimmed = skimmed.into_owned();
     let model = generate.model.clone().or_else(|| skimmed.model.as_ref().map(|(model, _)| model.to_string()));
     let Some(model) = model.filter(|model| !model.is_empty()) else {
-        let message = "name a model: the body has no 'model'";
-        return Err(ApiError { param: Some("model".into()), ..ApiError::new(ErrorKind::InvalidRequest, message) });
+        return Err(no_model());
     };
     let Some(route) = config.routes.resolve(&model, generate.dialect) else {
         return Err(local::unserved(config, &model));
     };
     let stream = generate.stream.or_else(|| skimmed.stream.as_ref().map(|(stream, _)| *stream)).unwrap_or(false);
     let previous = skimmed.previous_response_id.as_deref().filter(|_| config.resilience.affinity.enabled);
-    let continues = previous.map(|id| response_key(ctx.client.as_deref().unwrap_or_default(), id));
+    // A cached content is its account's, whether or not conversations are bound.
+    let held = previous.or(skimmed.cached_content.as_deref());
+    let continues = held.map(|id| response_key(ctx.client.as_deref().unwrap_or_default(), id));
     let session = if config.resilience.affinity.enabled { conversation(head, ctx, &skimmed) } else { None };
-    Ok(Inbound {
+    let errand = Errand::Generate { array: generate.array };
+    let inbound = inbound(head, ctx, errand, model, route, body);
+    Ok(Inbound { stream, session, continues, skim: skimmed, ..inbound })
+}
+
+/// A planned request, without what only some have.
+pub(super) fn inbound(
+    head: &RequestHeader,
+    ctx: &Ctx,
+    errand: Errand,
+    model: String,
+    route: Route,
+    body: Bytes,
+) -> Inbound {
+    Inbound {
+        errand,
         model,
-        stream,
+        stream: false,
         chunks: head.version == Version::HTTP_11,
         route,
-        session,
-        continues,
+        session: None,
+        continues: None,
         travelling: travelling(&head.headers),
-        deadline: ctx.started + config.resilience.deadline,
-        skim: skimmed,
+        deadline: ctx.started + ctx.snapshot.config.resilience.deadline,
+        skim: Skim::default(),
         body,
-    })
+    }
+}
+
+/// What a caller hears who names no model.
+pub(super) fn no_model() -> ApiError {
+    let message = "name a model: the body has no 'model'";
+    ApiError { param: Some("model".into()), ..ApiError::new(ErrorKind::InvalidRequest, message) }
+}
+
+/// Takes over the caller's dialect, and how it reads errors.
+fn listen_to(ctx: &mut Ctx, action: &Action) {
+    match action {
+        Action::Generate(Generate { dialect, array, .. }) => {
+            ctx.dialect = *dialect;
+            if *array {
+                ctx.voice = Voice::Array;
+            }
+        }
+        Action::Operate(operate) => ctx.dialect = operate.dialect,
+        Action::Pass(pass) => ctx.dialect = pass.family.dialect,
+        Action::ListModels(dialect) | Action::GetModel(dialect, _) => ctx.dialect = *dialect,
+        Action::Mcp { .. } => ctx.voice = Voice::JsonRpc,
+        Action::Health | Action::Ready | Action::Metrics | Action::Hello => {}
+    }
+}
+
+fn wants_websocket(headers: &HeaderMap) -> bool {
+    let upgrade = headers.get(http::header::UPGRADE).and_then(|value| value.to_str().ok());
+    upgrade.is_some_and(|protocol| protocol.to_ascii_lowercase().contains("websocket"))
 }
 
 /// What binds the conversation to an account.

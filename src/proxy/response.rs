@@ -6,14 +6,15 @@ use interlingua_filters::ir::{ApiError, ErrorKind, Losses};
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
 
+use super::answer::Answer;
 use super::clock::now;
 use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
-use super::respond;
+use super::{passthrough, respond};
 use crate::config::Peek;
 
 /// Bytes of a refusal that are read for its hints; providers' error bodies are below 8 KiB.
-const REFUSAL_BYTES_MAX: usize = 64 * 1024;
+pub(super) const REFUSAL_BYTES_MAX: usize = 64 * 1024;
 /// Bytes of output that wait for the commit point: a unary answer, whole.
 const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 /// Names under which providers tell the id of a request.
@@ -21,6 +22,9 @@ const REQUEST_IDS: [&str; 3] = ["x-request-id", "request-id", "x-goog-request-id
 
 /// Notes the provider's status and hints. Its header goes no further.
 pub(super) fn upstream_response_filter(response: &ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+    if response.status.is_informational() {
+        return Ok(());
+    }
     let Some(attempt) = ctx.attempt.as_mut() else { return Ok(()) };
     attempt.status = response.status.as_u16();
     attempt.request_id =
@@ -34,6 +38,12 @@ pub(super) fn upstream_response_filter(response: &ResponseHeader, ctx: &mut Ctx)
         let message = "the provider compressed its answer although it was asked not to";
         attempt.failure = Some(ApiError::new(ErrorKind::BadGateway, message));
         return Err(told());
+    }
+    if attempt.accepted() {
+        attempt.reply.begin(response, passthrough::passes_back);
+        if attempt.reply.is_cut() {
+            return passthrough::commit(response, ctx);
+        }
     }
     Ok(())
 }
@@ -61,7 +71,7 @@ pub(super) fn response_body_filter(
     if late && !attempt.reply.ended() {
         attempt.failure = Some(ApiError::new(ErrorKind::Timeout, "the provider's answer takes too long"));
     } else if let Err(error) = pushed {
-        attempt.failure = Some(ApiError::new(ErrorKind::BadGateway, error.to_string()));
+        attempt.failure = Some(error);
     } else if let Some(failure) = attempt.reply.failure() {
         attempt.failure = Some(failure.clone());
     }
@@ -76,6 +86,9 @@ pub(super) fn response_body_filter(
         (Some(_), false) => Err(told()),
         (Some(failure), true) => {
             let failure = failure.clone();
+            if attempt.reply.is_cut() {
+                return Err(told());
+            }
             attempt.reply.error_event(&failure, &mut out);
             ctx.outbox.append(&mut out);
             ctx.outbox.end();
@@ -111,8 +124,17 @@ fn hold(attempt: &mut Attempt, out: Vec<u8>, peek: &Peek) -> Result<()> {
 fn commit(ctx: &mut Ctx, out: &[u8]) -> Result<()> {
     let mut response = ResponseHeader::build(200, Some(8))?;
     let inbound = ctx.inbound()?;
-    if inbound.stream {
-        response.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"))?;
+    let reply = ctx.attempt.as_ref().map(|attempt| &attempt.reply);
+    if let Some((status, headers)) = reply.and_then(Answer::head) {
+        response.set_status(status)?;
+        for (name, value) in &headers {
+            response.append_header(name.clone(), value.clone())?;
+        }
+        response.insert_header(header::CONTENT_LENGTH, out.len())?;
+    } else if inbound.stream {
+        let array = reply.is_some_and(Answer::is_array);
+        let kind = if array { "application/json; charset=utf-8" } else { "text/event-stream; charset=utf-8" };
+        response.insert_header(header::CONTENT_TYPE, HeaderValue::from_static(kind))?;
         response.insert_header(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))?;
         // Asks nginx not to collect events before it passes them on.
         response.insert_header(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"))?;

@@ -8,20 +8,24 @@ use bytes::Bytes;
 use http::HeaderMap;
 use interlingua_filters::Dialect;
 use interlingua_filters::custody::{Custody, Seals};
-use interlingua_filters::dialects::{Endpoint, Target};
+use interlingua_filters::dialects::{Encoded, Endpoint, Target};
 use interlingua_filters::ir::{ApiError, ErrorKind, ReplyContext};
 use interlingua_filters::json::Str;
 use interlingua_filters::reply::{Reply, ReplyPlan};
 use interlingua_filters::request::{self, PrepareError, Prepared};
+use interlingua_filters::sse::JsonArray;
 use pingora::protocols::TcpKeepalive;
 use pingora::upstreams::peer::{ALPN, HttpPeer};
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
+use super::answer::{Answer, Shape};
 use super::clock::now;
-use super::ctx::{Again, Attempt, Ctx, Inbound};
+use super::ctx::{Again, Attempt, Ctx, Inbound, Line};
+use super::errand::{COUNT_PATIENCE, Errand};
 use super::gateway::Gateway;
-use crate::config::{StreamMode, Upstream};
+use super::{operate, passthrough};
+use crate::config::{Config, StreamMode, Upstream};
 use crate::pool::{Ask, BoundAccount, Lease, Unavailable, UnavailableReason, select};
 use crate::routing::Step;
 
@@ -98,7 +102,11 @@ async fn begin(gateway: &Gateway, ctx: &mut Ctx) -> Result<Attempt, ApiError> {
         match encode(gateway, ctx, lease, &step) {
             Ok(attempt) => return Ok(attempt),
             Err(Refused::Everywhere(error)) => return Err(error),
-            Err(Refused::Here { upstream, error }) => {
+            Err(Refused::Here { upstream, mut error }) => {
+                if ctx.inbound.as_ref().is_some_and(|inbound| inbound.errand.counts()) {
+                    // The gateway chose this upstream, and can do without.
+                    error.kind = ErrorKind::BadGateway;
+                }
                 ctx.walk.error.get_or_insert(error);
                 ctx.walk.barred.push(upstream);
             }
@@ -111,24 +119,28 @@ async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, Step), ApiEr
     let inbound = ctx.inbound.as_ref().ok_or_else(unplanned)?;
     let (resilience, roster) = (&ctx.snapshot.config.resilience, &ctx.snapshot.roster);
     let bound = inbound.session.and_then(|session| gateway.affinity.bound(session, now()));
-    let holder = inbound.continues.and_then(|answer| gateway.affinity.bound(answer, now()));
+    let held = |object| gateway.holders.bound(object, now()).or_else(|| gateway.affinity.bound(object, now()));
+    let holder = inbound.continues.and_then(held);
     let holder = holder.filter(|account| roster.account(account).is_some());
     while let Some(step) = inbound.route.steps.get(ctx.walk.step) {
         let open = ctx.walk.open(step);
         let eligible = |id: &str| {
             let account = roster.account(id);
-            account.is_some_and(|account| account.upstream_in(&open).is_some() && account.takes(&step.model))
+            account.is_some_and(|account| {
+                account.upstream_in(&open).is_some() && (!inbound.errand.has_model() || account.takes(&step.model))
+            })
         };
         let pools = roster.pools(&open);
+        let family = inbound.errand.family(&step.model);
         let ask = Ask {
             upstreams: &pools,
-            family: &step.model,
+            family: &family,
             attempted: &ctx.walk.attempted,
             bound: bound.as_deref(),
             required: holder.as_deref(),
             eligible: Some(&eligible),
         };
-        match wait_for(gateway, &ask, resilience.wait_for_slot).await {
+        match wait_for(gateway, &ask, inbound.errand.wait(resilience.wait_for_slot)).await {
             Ok(lease) => {
                 let result = match (inbound.session, lease.bound()) {
                     (None, _) => "off",
@@ -188,38 +200,24 @@ fn encode(gateway: &Gateway, ctx: &Ctx, lease: Lease, step: &Step) -> Result<Att
     let open = ctx.walk.open(step);
     let upstream = account.upstream_in(&open).ok_or_else(lost)?;
     let here = |error| Refused::Here { upstream: upstream.id.clone(), error };
-    let streams = match upstream.stream {
-        StreamMode::AsClient => inbound.stream,
-        StreamMode::Always => true,
-        StreamMode::Never => false,
+    let parts = match &inbound.errand {
+        Errand::Generate { array } => generate(gateway, ctx, inbound, upstream, step, *array),
+        Errand::Operate(question) => operate::parts(ctx, inbound, question, upstream, step),
+        Errand::Pass(passage) => Ok(passthrough::parts(inbound, passage, upstream)),
     };
-    let target = config.target(upstream, &step.model, streams);
-    let ours = gateway.keeper.of(ctx.client.as_deref().unwrap_or_default(), inbound.session, now());
-    let seals = seals(ctx, &ours);
-    let (prepared, include_usage) = match prepare(ctx.dialect, inbound, upstream.dialect, &target, seals) {
-        Ok(prepared) => prepared,
+    let Parts { encoded, restored, body, streams, reply, line } = match parts {
+        Ok(parts) => parts,
         Err(PrepareError::Encode(error)) => return Err(here(invalid(error.message, error.param))),
         Err(PrepareError::Decode(error)) => return Err(Refused::Everywhere(invalid(error.message, error.param))),
         Err(PrepareError::Splice(error)) => {
             return Err(Refused::Everywhere(ApiError::new(ErrorKind::Internal, error.to_string())));
         }
     };
-    let Prepared { lane, body, encoded, strip_usage, restored } = prepared;
     if let Some(loss) = encoded.losses.iter().next().filter(|_| config.server.strict) {
         let field = &loss.field;
         let message = format!("'{field}' cannot reach {} as it was written, and this gateway is strict", upstream.id);
         return Err(here(invalid(message, Some(field.to_string()))));
     }
-    let reply = Reply::new(ReplyPlan {
-        lane,
-        client: ctx.dialect,
-        upstream: upstream.dialect,
-        client_streams: inbound.stream,
-        upstream_streams: streams,
-        context: reply_context(ctx, inbound, &step.model, include_usage),
-        notes: encoded.notes.clone(),
-        strip_usage,
-    });
     let started = Instant::now();
     Ok(Attempt {
         lease,
@@ -227,12 +225,18 @@ fn encode(gateway: &Gateway, ctx: &Ctx, lease: Lease, step: &Step) -> Result<Att
         upstream: Arc::clone(upstream),
         encoded,
         restored,
-        body: Bytes::from(body),
+        line,
+        body,
         streams,
         model: step.model.clone(),
         reply,
         started,
-        content_until: if streams && inbound.stream { content_until(ctx, started) } else { None },
+        content_until: match &inbound.errand {
+            errand if errand.counts() => Some(started + COUNT_PATIENCE),
+            Errand::Pass(_) => None,
+            _ if streams && inbound.stream => content_until(ctx, started),
+            _ => None,
+        },
         status: 0,
         headers: HeaderMap::new(),
         request_id: None,
@@ -249,6 +253,66 @@ fn seals<'c>(ctx: &Ctx, ours: &'c dyn Custody) -> Seals<'c> {
         () if ctx.snapshot.config.custody.enabled => Seals::Restored(ours),
         () => Seals::AsSent,
     }
+}
+
+/// A request as an upstream gets it, and what becomes of the answer.
+pub(super) struct Parts {
+    /// Losses, and what the answer must undo.
+    pub(super) encoded: Encoded,
+    /// Calls whose seals were put back.
+    pub(super) restored: usize,
+    /// The body.
+    pub(super) body: Bytes,
+    /// Whether events are asked for.
+    pub(super) streams: bool,
+    /// The response side.
+    pub(super) reply: Answer,
+    /// Request line and headers, if it is no model's answer that is asked for.
+    pub(super) line: Option<Line>,
+}
+
+/// What an upstream is like for `model`.
+pub(super) fn target(config: &Config, upstream: &Upstream, model: &str, wants_stream: bool) -> Target {
+    let streams = match upstream.stream {
+        StreamMode::AsClient => wants_stream,
+        StreamMode::Always => true,
+        StreamMode::Never => false,
+    };
+    config.target(upstream, model, streams)
+}
+
+/// The same where only dialect and quirks matter.
+pub(super) fn plain_target(upstream: &Upstream, model: &str) -> Target {
+    Target { quirks: upstream.quirks, ..Target::new(model, false) }
+}
+
+/// A request for a model's answer in the words of an upstream.
+fn generate(
+    gateway: &Gateway,
+    ctx: &Ctx,
+    inbound: &Inbound,
+    upstream: &Upstream,
+    step: &Step,
+    array: bool,
+) -> Result<Parts, PrepareError> {
+    let target = target(&ctx.snapshot.config, upstream, &step.model, inbound.stream);
+    let ours = gateway.keeper.of(ctx.client.as_deref().unwrap_or_default(), inbound.session, now());
+    let seals = seals(ctx, &ours);
+    let (prepared, include_usage) = prepare(ctx.dialect, inbound, upstream.dialect, &target, seals)?;
+    let Prepared { lane, body, encoded, strip_usage, restored } = prepared;
+    let reply = Reply::new(ReplyPlan {
+        lane,
+        client: ctx.dialect,
+        upstream: upstream.dialect,
+        client_streams: inbound.stream,
+        upstream_streams: target.stream,
+        context: reply_context(ctx, inbound, &step.model, include_usage),
+        notes: encoded.notes.clone(),
+        strip_usage,
+    });
+    let shape = if array { Shape::Array(JsonArray::default()) } else { Shape::Plain };
+    let reply = Answer::model(reply, shape);
+    Ok(Parts { encoded, restored, body: body.into(), streams: target.stream, reply, line: None })
 }
 
 /// The provider's body, and whether the client itself asked for a usage chunk.
@@ -268,7 +332,7 @@ fn prepare(
     Ok((prepared, include_usage))
 }
 
-fn reply_context(ctx: &Ctx, inbound: &Inbound, model: &str, include_usage: bool) -> ReplyContext {
+pub(super) fn reply_context(ctx: &Ctx, inbound: &Inbound, model: &str, include_usage: bool) -> ReplyContext {
     let server = &ctx.snapshot.config.server;
     let echoes = ctx.dialect == Dialect::OpenAiResponses;
     ReplyContext {

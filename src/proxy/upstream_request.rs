@@ -7,6 +7,7 @@ use pingora::Result;
 use pingora::http::RequestHeader;
 
 use super::ctx::{Attempt, Inbound};
+use super::upstream_line;
 use crate::config::BaseUrl;
 
 /// The name under which the gateway calls providers.
@@ -14,11 +15,15 @@ pub(super) const USER_AGENT: &str = concat!("interlingua/", env!("CARGO_PKG_VERS
 /// Version of the Messages API spoken when the client does not name one.
 const ANTHROPIC_VERSION: &str = "2023-06-01";
 /// What a model name may not hold bare in a path (RFC 3986 section 3.3, without `/`, which some names have).
-const PATH: &AsciiSet =
+pub(super) const PATH: &AsciiSet =
     &CONTROLS.add(b' ').add(b'"').add(b'#').add(b'<').add(b'>').add(b'?').add(b'`').add(b'%').add(b'\\');
 
 /// Replaces `request`, which Pingora cloned from the client's, by the provider's own.
 pub(super) fn upstream_request_filter(request: &mut RequestHeader, attempt: &Attempt, inbound: &Inbound) -> Result<()> {
+    if let Some(line) = &attempt.line {
+        *request = upstream_line::header(line, attempt, inbound)?;
+        return Ok(());
+    }
     let upstream = &attempt.upstream;
     let path = path(upstream.dialect, &upstream.base_url, &attempt.model, attempt.streams);
     let mut built = RequestHeader::build("POST", path.as_bytes(), Some(12))?;
@@ -34,18 +39,24 @@ pub(super) fn upstream_request_filter(request: &mut RequestHeader, attempt: &Att
         built.insert_header(name.clone(), value.as_str())?;
     }
     travel(&mut built, upstream.dialect, inbound)?;
-    if let Some((name, prefix)) = upstream.auth.header() {
+    authorise(&mut built, attempt)?;
+    *request = built;
+    Ok(())
+}
+
+/// Puts the account's credential into its place.
+pub(super) fn authorise(built: &mut RequestHeader, attempt: &Attempt) -> Result<()> {
+    if let Some((name, prefix)) = attempt.upstream.auth.header() {
         let value = attempt.account.credential.expose_to_header(prefix).map_err(|_| {
             pingora::Error::explain(pingora::ErrorType::InternalError, "the credential does not fit into a header")
         })?;
         built.insert_header(HeaderName::from_static(name), value)?;
     }
-    *request = built;
     Ok(())
 }
 
 /// Headers of the caller that mean something to a provider of the same dialect.
-fn travel(built: &mut RequestHeader, dialect: Dialect, inbound: &Inbound) -> Result<()> {
+pub(super) fn travel(built: &mut RequestHeader, dialect: Dialect, inbound: &Inbound) -> Result<()> {
     let prefix = match dialect {
         Dialect::Anthropic => "anthropic-",
         Dialect::OpenAiChat | Dialect::OpenAiResponses => "openai-",
@@ -61,7 +72,7 @@ fn travel(built: &mut RequestHeader, dialect: Dialect, inbound: &Inbound) -> Res
 }
 
 /// `host` or `host:port`, as a client of the provider would write it.
-fn authority(base: &BaseUrl) -> String {
+pub(super) fn authority(base: &BaseUrl) -> String {
     let default = if base.tls { 443 } else { 80 };
     if base.port == default { base.host.clone() } else { format!("{}:{}", base.host, base.port) }
 }

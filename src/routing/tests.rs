@@ -26,6 +26,7 @@ fn upstream(id: &str, dialect: Dialect) -> Arc<Upstream> {
             total: second,
         },
         stream: StreamMode::AsClient,
+        count_tokens: true,
     })
 }
 

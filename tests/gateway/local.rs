@@ -108,16 +108,17 @@ async fn wrong_paths_and_methods_in_the_callers_dialect() {
     for (call, status, protocol) in [
         (Call::get("/nowhere"), 404, Protocol::Chat),
         (Call::post("/v1/nowhere", "{}"), 404, Protocol::Chat),
-        (Call::post("/v1/messages/batches", "{}"), 404, Protocol::Anthropic),
+        (Call::post("/v1/messages/nowhere", "{}"), 404, Protocol::Anthropic),
         (Call::get("/v1/nowhere").header("anthropic-version", "2023-06-01"), 404, Protocol::Anthropic),
         (Call::get("/nowhere").header("x-goog-api-key", "k"), 404, Protocol::Gemini),
-        (Call::post("/v1beta/models/m:embedContent", "{}"), 404, Protocol::Gemini),
+        (Call::post("/v1beta/models/m:predictNothing", "{}"), 404, Protocol::Gemini),
         (Call::get("/v1/chat/completions"), 405, Protocol::Chat),
         (Call::get("/v1/responses"), 405, Protocol::Responses),
         (Call::get("/v1/messages"), 405, Protocol::Anthropic),
         (Call { method: "DELETE", ..Call::get("/v1/messages") }, 405, Protocol::Anthropic),
         (Call::get("/v1beta/models/m:generateContent"), 405, Protocol::Gemini),
-        (Call::post("/v1beta/models/m:streamGenerateContent", "{}"), 400, Protocol::Gemini),
+        (Call::get("/v1/embeddings"), 405, Protocol::Chat),
+        (Call::get("/v1/messages/count_tokens"), 405, Protocol::Anthropic),
     ] {
         let answer = gateway.send(&call).await;
         assert_eq!(answer.status, status, "{} {}", call.method, call.path);

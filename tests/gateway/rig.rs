@@ -122,6 +122,11 @@ impl Gateway {
         Metrics(Call::get("/metrics").send(self.port).await.text())
     }
 
+    /// The metrics of a gateway with clients.
+    pub(crate) async fn metrics_with(&self, key: &str) -> Metrics {
+        Metrics(Call::get("/metrics").header("x-api-key", key).send(self.port).await.text())
+    }
+
     /// Waits until no account has a request at work, and nothing else is at work but the question itself.
     pub(crate) async fn comes_to_rest(&self) {
         let until = Instant::now() + WAIT_MAX;

@@ -94,7 +94,7 @@ impl Wire {
         let headers = headers.map(|(name, value)| (name.to_ascii_lowercase(), value.trim().to_owned())).collect();
         let answer = Answer { status: status.ok_or("no status")?, headers, body: Vec::new() };
         self.framing = match (answer.header("transfer-encoding"), answer.header("content-length")) {
-            _ if answer.status < 200 => Framing::Length(0),
+            _ if answer.status < 200 || answer.status == 204 => Framing::Length(0),
             (Some(_), Some(_)) => return Err("two framings".to_owned()),
             (Some("chunked"), None) => Framing::Chunked,
             (Some(other), None) => return Err(format!("transfer-encoding {other}")),

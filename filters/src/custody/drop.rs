@@ -47,7 +47,7 @@ fn drop_id(block: &mut Block<'_>) {
 }
 
 /// The decoder of Responses keeps ids quietly.
-fn take_id(extra: &mut Extra<'_>) {
+fn take_id(extra: &mut crate::json::Extra<'_>) {
     extra.take("id");
     extra.take("\0id");
 }

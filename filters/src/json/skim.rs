@@ -16,7 +16,7 @@ use crate::ir::Signature;
 use members::Members;
 
 /// Where an object's braces are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ObjectSpan {
     /// Offset of the byte behind `{`.
     pub open: usize,
@@ -38,7 +38,7 @@ pub struct StreamOptions {
 }
 
 /// What a proxy needs of a body that it does not decode. Ranges are byte offsets of whole values, quotes included.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Default)]
 pub struct Skim<'a> {
     /// The body's own braces.
     pub object: ObjectSpan,

@@ -1,8 +1,10 @@
 //! Server-sent events at byte level (WHATWG HTML, section 9.2 "Server-sent events").
 
+mod json_array;
 mod parser;
 mod writer;
 
+pub use json_array::JsonArray;
 pub use parser::{Parser, SseError};
 pub use writer::{comment, event};
 

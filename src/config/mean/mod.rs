@@ -5,7 +5,9 @@
 
 mod accounts;
 mod custody;
+mod mcp;
 mod models;
+mod passthrough;
 mod resilience;
 mod routes;
 mod server;
@@ -49,9 +51,24 @@ impl Mean<'_> {
         let routes = self.routes(&root.key("models"), &raw.models, &upstreams, &accounts, resilience.fallbacks);
         let profiles = self.profiles(&root.key("profiles"), &raw.profiles);
         let repairs = Self::repairs(&raw.repair);
+        let mcp = self.mcp(&root.key("mcp"), &raw.mcp, &server.listen, &accounts);
+        let passthrough = self.passthrough(&root.key("passthrough"), &raw.passthrough, &upstreams);
         let upstreams = upstreams.into_list();
         let accounts = accounts.list;
-        Config { server, clients, upstreams, accounts, routes, tiers, profiles, repairs, resilience, custody }
+        Config {
+            server,
+            clients,
+            upstreams,
+            accounts,
+            routes,
+            tiers,
+            profiles,
+            repairs,
+            resilience,
+            custody,
+            mcp,
+            passthrough,
+        }
     }
 
     fn clients(&mut self, at: &At<'_>, raw: &[Option<raw::Client>]) -> Vec<Client> {

@@ -1,6 +1,6 @@
 //! Providers.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::net::SocketAddr;
 use std::sync::Arc;
 
@@ -10,6 +10,7 @@ use interlingua_filters::dialects::Quirks;
 
 use super::Mean;
 use crate::config::report::At;
+use crate::config::units::SecretText;
 use crate::config::{AuthStyle, BaseUrl, Timeouts, Upstream, raw};
 
 /// Headers that the gateway sets itself, or that carry credentials.
@@ -90,15 +91,17 @@ impl Mean<'_> {
                 None
             }
         };
-        let headers = self.headers(&at.key("headers"), raw);
+        let headers = self.headers(&at.key("headers"), &raw.headers);
         let timeouts = self.timeouts(&at.key("timeouts"), &raw.timeouts);
         let quirks = self.quirks(&at.key("quirks"), &raw.quirks);
         let dialect = raw.dialect?;
         let auth = raw.auth.unwrap_or(AuthStyle::of(dialect));
-        Some(Upstream { id, dialect, base_url: base_url?, auth, quirks, headers, timeouts, stream: raw.stream })
+        let base_url = base_url?;
+        let count_tokens = raw.quirks.count_tokens.unwrap_or(dialect != Dialect::OpenAiChat);
+        Some(Upstream { id, dialect, base_url, auth, quirks, headers, timeouts, stream: raw.stream, count_tokens })
     }
 
-    fn base_url(
+    pub(super) fn base_url(
         &mut self,
         at: &At<'_>,
         text: &str,
@@ -140,9 +143,9 @@ impl Mean<'_> {
         Some(url)
     }
 
-    fn headers(&mut self, at: &At<'_>, raw: &raw::Upstream) -> Vec<(String, String)> {
-        let mut headers = Vec::with_capacity(raw.headers.len());
-        for (name, value) in &raw.headers {
+    pub(super) fn headers(&mut self, at: &At<'_>, raw: &BTreeMap<String, SecretText>) -> Vec<(String, String)> {
+        let mut headers = Vec::with_capacity(raw.len());
+        for (name, value) in raw {
             let at = at.key(name);
             let Some(value) = self.expand(&at, &value.0) else { continue };
             let lower = name.to_ascii_lowercase();
@@ -163,7 +166,7 @@ impl Mean<'_> {
         headers
     }
 
-    fn timeouts(&mut self, at: &At<'_>, raw: &raw::Timeouts) -> Timeouts {
+    pub(super) fn timeouts(&mut self, at: &At<'_>, raw: &raw::Timeouts) -> Timeouts {
         let timeouts = Timeouts {
             connect: self.positive(at, "connect", raw.connect),
             total_connect: self.positive(at, "total_connect", raw.total_connect),

@@ -4,7 +4,9 @@
 //! they are required: that something is missing is said together with all else that is wrong.
 
 mod custody;
+mod mcp;
 mod models;
+mod passthrough;
 mod resilience;
 mod server;
 
@@ -15,7 +17,9 @@ use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 pub use self::custody::Custody;
+pub use self::mcp::{Mcp, McpTimeouts};
 pub use self::models::{Profile, Repair};
+pub use self::passthrough::Passthrough;
 pub use self::resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience};
 pub use self::server::Server;
 use super::units::{OneOrMany, SecretText, TimeSpan};
@@ -55,6 +59,11 @@ pub struct Config {
     pub resilience: Resilience,
     /// Seals of reasoning that a client cannot carry.
     pub custody: Custody,
+    /// Tool servers (MCP), by the name under which clients reach them: `/mcp/NAME`. Default: none.
+    #[schemars(with = "BTreeMap<String, Mcp>")]
+    pub mcp: BTreeMap<String, Option<Mcp>>,
+    /// Files, batches, stored answers and whatever else only a provider of the caller's dialect can serve.
+    pub passthrough: Passthrough,
 }
 
 impl Default for Config {
@@ -70,6 +79,8 @@ impl Default for Config {
             repair: Repair::default(),
             resilience: Resilience::default(),
             custody: Custody::default(),
+            mcp: BTreeMap::new(),
+            passthrough: Passthrough::default(),
         }
     }
 }
@@ -145,6 +156,8 @@ pub struct Quirks {
     pub call_ids: Option<bool>,
     /// gemini: the provider is Vertex AI, which knows `labels` and no `serviceTier`. Default: false.
     pub vertex: Option<bool>,
+    /// anthropic, gemini, openai_responses: tokens can be counted there; else the gateway estimates them. Default: true.
+    pub count_tokens: Option<bool>,
     /// Cap of output tokens to ask for when the client named none and the dialect needs one. In tokens. Default: 16384.
     pub default_max_output_tokens: Option<u64>,
 }

@@ -264,7 +264,7 @@ pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mu
         if own {
             nested::write_own(w, &response.extra);
         } else {
-            lost_members(response, losses);
+            lost_members(response, &mut losses);
         }
     });
     losses
