@@ -2,7 +2,8 @@
 
 use crate::Dialect;
 use crate::dialects::{DecodeError, EncodeError, Encoded, Endpoint, Target, decode_request, encode_request};
-use crate::ir::{ApiError, ErrorKind};
+use crate::ir::{ApiError, ErrorKind, LossKind, Losses};
+use crate::json::members::Members;
 use crate::json::skim::{Skim, SkimError};
 use crate::json::splice::{Edits, SpliceError};
 use crate::lane::{Lane, Needs, refusal};
@@ -70,13 +71,29 @@ pub fn prepare(
     let lane = Lane::choose(client, upstream, skim, needs);
     if lane == Lane::Splice {
         let OwnEdits { edits, strip_usage } = own_edits(client, skim, target);
-        return Ok(Prepared { lane, body: edits.apply(body)?, encoded: Encoded::default(), strip_usage });
+        let mut encoded = Encoded::default();
+        let body = supported(edits.apply(body)?, target, &mut encoded.losses)?;
+        return Ok(Prepared { lane, body, encoded, strip_usage });
     }
     let request = decode_request(client, body, endpoint)?;
     // What the dialects add (names, defaults) is small beside the conversation.
     let mut out = Vec::with_capacity(body.len() + body.len() / 8 + 256);
-    let encoded = encode_request(upstream, &request, target, &mut out)?;
-    Ok(Prepared { lane, body: out, encoded, strip_usage: false })
+    let mut encoded = encode_request(upstream, &request, target, &mut out)?;
+    let body = supported(out, target, &mut encoded.losses)?;
+    Ok(Prepared { lane, body, encoded, strip_usage: false })
+}
+
+/// `body` without the members that the target answers with an error; every other byte stays.
+fn supported(body: Vec<u8>, target: &Target, losses: &mut Losses) -> Result<Vec<u8>, SpliceError> {
+    if target.unsupported.is_empty() {
+        return Ok(body);
+    }
+    let Some(members) = std::str::from_utf8(&body).ok().and_then(Members::read) else { return Ok(body) };
+    let mut edits = Edits::default();
+    for name in members.remove(|name| target.unsupported.iter().any(|out| out == name), &mut edits) {
+        losses.add(name.to_string(), LossKind::Dropped);
+    }
+    if edits.is_empty() { Ok(body) } else { edits.apply(&body) }
 }
 
 /// What must change in a body on its way to a provider of its own dialect: model, mode, and the usage chunk that the
@@ -218,6 +235,25 @@ mod tests {
         let mut old = target("m", true);
         old.quirks.stream_usage = false;
         assert_eq!(sent(Dialect::OpenAiChat, body, &old), (body.to_owned(), false));
+    }
+
+    #[test]
+    fn what_a_server_refuses_is_left_out_with_a_loss_in_both_lanes() {
+        let body = br#"{"model":"m", "seed":7,"messages":[{"role":"user","content":"seed"}],"logit_bias":{},"n":1.0}"#;
+        let found = skim(Dialect::OpenAiChat, body).unwrap();
+        let to = Target { unsupported: ["seed", "logit_bias"].map(str::to_owned).into(), ..target("m", false) };
+        let chat = Dialect::OpenAiChat;
+        let spliced = prepare(chat, &Endpoint::default(), body, &found, chat, &to).unwrap();
+        assert_eq!(spliced.lane, Lane::Splice);
+        let expected = r#"{"model":"m", "messages":[{"role":"user","content":"seed"}],"n":1.0}"#;
+        assert_eq!(String::from_utf8(spliced.body).unwrap(), expected);
+        let named = |losses: &Losses| losses.iter().map(|loss| loss.field.to_string()).collect::<Vec<_>>();
+        assert_eq!(named(&spliced.encoded.losses), ["seed", "logit_bias"]);
+        let gemini = br#"{"contents":[{"role":"user","parts":[{"text":"x"}]}],"generationConfig":{"seed":7}}"#;
+        let found = skim(Dialect::Gemini, gemini).unwrap();
+        let converted = prepare(Dialect::Gemini, &Endpoint::default(), gemini, &found, chat, &to).unwrap();
+        assert!(!String::from_utf8(converted.body).unwrap().contains("seed"));
+        assert_eq!(named(&converted.encoded.losses), ["seed"]);
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use interlingua_filters::Dialect;
@@ -145,7 +146,11 @@ fn way(
     let gemini = client == Dialect::Gemini;
     let endpoint =
         Endpoint { model: gemini.then(|| Str::from(arguments.model.as_str())), stream: gemini.then_some(streams) };
-    let target = Target { quirks: upstream.quirks, ..Target::new(step.model.clone(), upstream_streams) };
+    let target = Target {
+        quirks: upstream.quirks,
+        unsupported: Arc::clone(&upstream.unsupported),
+        ..Target::new(step.model.clone(), upstream_streams)
+    };
     match request::prepare(client, &endpoint, body, &skimmed, upstream.dialect, &target) {
         Ok(prepared) if prepared.encoded.losses.is_empty() => writeln!(text, ", nothing is lost")?,
         Ok(prepared) => {

@@ -17,7 +17,10 @@ use super::clock::now;
 use super::ctx::{Ctx, Inbound};
 use super::endpoints::Endpoints;
 use super::{fail_to_proxy, logging, request_filter, response, upstream_peer, upstream_request};
+use crate::code_assist::Projects;
 use crate::config::Store;
+use crate::credentials::Tokens;
+use crate::credentials::http::Http;
 use crate::pool::{Affinity, Registry};
 use crate::telemetry::metrics::Metrics;
 
@@ -35,6 +38,10 @@ pub struct Gateway {
     pub metrics: Metrics,
     /// Addresses of the upstreams.
     pub(super) endpoints: Endpoints,
+    /// Access tokens of accounts with refresh tokens.
+    pub(super) tokens: Tokens,
+    /// Projects of accounts at Code Assist.
+    pub(super) projects: Projects,
     /// Source of request ids.
     ids: AtomicU64,
 }
@@ -46,7 +53,9 @@ impl Gateway {
         let hook = Arc::clone(&released);
         registry.on_release(move || hook.notify_waiters());
         let (endpoints, ids) = (Endpoints::default(), AtomicU64::new(seed));
-        Gateway { store, registry, released, affinity, metrics, endpoints, ids }
+        let http = Arc::new(Http::new());
+        let (tokens, projects) = (Tokens::new(Arc::clone(&http)), Projects::new(http));
+        Gateway { store, registry, released, affinity, metrics, endpoints, tokens, projects, ids }
     }
 
     /// The metrics, with the gauges that are read off the registry.

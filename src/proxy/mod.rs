@@ -1,5 +1,6 @@
 //! The hooks of Pingora's `ProxyHttp`, one file a phase. `gateway` holds the trait's implementation, which only delegates.
 
+mod access;
 mod auth;
 mod body;
 mod clock;
@@ -12,6 +13,7 @@ mod gateway;
 mod local;
 mod logging;
 mod outbox;
+mod platform;
 mod redact;
 mod replay;
 mod request_filter;

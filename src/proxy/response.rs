@@ -3,6 +3,7 @@
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 use interlingua_filters::ir::{ApiError, ErrorKind, Losses};
+use interlingua_filters::reply::ReplyError;
 use pingora::http::ResponseHeader;
 use pingora::{Error, ErrorType, Result};
 
@@ -47,7 +48,10 @@ pub(super) fn response_body_filter(body: &mut Option<Bytes>, end: bool, ctx: &mu
     }
     let mut out = std::mem::take(&mut attempt.held);
     let late = attempt.started.elapsed() > attempt.upstream.timeouts.total;
-    let pushed = if bytes.is_empty() { Ok(()) } else { attempt.reply.push(&bytes, &mut out) };
+    let pushed = attempt.unwrapped(bytes, end).and_then(|bytes| match bytes.is_empty() {
+        true => Ok(()),
+        false => attempt.reply.push(&bytes, &mut out),
+    });
     if end && pushed.is_ok() {
         attempt.reply.finish(&mut out);
     }
@@ -78,6 +82,19 @@ pub(super) fn response_body_filter(body: &mut Option<Bytes>, end: bool, ctx: &mu
             }
             Ok(())
         }
+    }
+}
+
+impl Attempt {
+    /// The next bytes of the answer in the provider's dialect, without what the platform puts around it.
+    fn unwrapped(&mut self, bytes: Bytes, end: bool) -> Result<Bytes, ReplyError> {
+        let Some(unwrap) = &mut self.unwrap else { return Ok(bytes) };
+        let mut plain = Vec::with_capacity(bytes.len());
+        unwrap.push(&bytes, &mut plain)?;
+        if end {
+            unwrap.finish(&mut plain);
+        }
+        Ok(Bytes::from(plain))
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::access;
 use super::gateway::Gateway;
 use crate::config::{Resilience, Snapshot, specs};
 use crate::limits::{Defaults, cooldown};
@@ -12,6 +13,7 @@ impl Gateway {
     pub fn follow(&self, snapshot: &Snapshot) {
         let resilience = &snapshot.config.resilience;
         self.registry.reconcile(&specs(&snapshot.config), pool(resilience));
+        access::follow(self, snapshot);
         self.affinity.configure(affinity(resilience));
         self.metrics.config_generation.set(i64::try_from(snapshot.generation).unwrap_or(i64::MAX));
     }

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::HeaderMap;
 use interlingua_filters::Dialect;
+use interlingua_filters::dialects::code_assist::Envelope;
 use interlingua_filters::dialects::{Endpoint, Target};
 use interlingua_filters::ir::{ApiError, ErrorKind, ReplyContext};
 use interlingua_filters::json::Str;
@@ -17,9 +18,11 @@ use pingora::upstreams::peer::{ALPN, HttpPeer};
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
+use super::access::{self, Access};
 use super::clock::now;
 use super::ctx::{Again, Attempt, Ctx, Inbound};
 use super::gateway::Gateway;
+use super::platform;
 use crate::config::{StreamMode, Upstream};
 use crate::pool::{Ask, BoundAccount, Lease, Unavailable, UnavailableReason, select};
 use crate::routing::Step;
@@ -94,7 +97,14 @@ async fn begin(gateway: &Gateway, ctx: &mut Ctx) -> Result<Attempt, ApiError> {
             }
             None => choose(gateway, ctx).await?,
         };
-        match encode(ctx, lease, &step) {
+        let access = match access::open(gateway, ctx, &lease, &step).await {
+            Ok(access) => access,
+            Err(why) => {
+                access::closed(gateway, ctx, &lease, &step, &why);
+                continue;
+            }
+        };
+        match encode(ctx, lease, &step, access) {
             Ok(attempt) => return Ok(attempt),
             Err(Refused::Everywhere(error)) => return Err(error),
             Err(Refused::Here { upstream, error }) => {
@@ -179,7 +189,7 @@ async fn wait_for(gateway: &Gateway, ask: &Ask<'_>, patience: Duration) -> Resul
 }
 
 /// Encodes the request for the account's provider.
-fn encode(ctx: &Ctx, lease: Lease, step: &Step) -> Result<Attempt, Refused> {
+fn encode(ctx: &Ctx, lease: Lease, step: &Step, access: Access) -> Result<Attempt, Refused> {
     let lost = || Refused::Everywhere(unplanned());
     let inbound = ctx.inbound.as_ref().ok_or_else(lost)?;
     let config = &ctx.snapshot.config;
@@ -192,7 +202,17 @@ fn encode(ctx: &Ctx, lease: Lease, step: &Step) -> Result<Attempt, Refused> {
         StreamMode::Always => true,
         StreamMode::Never => false,
     };
-    let target = Target { quirks: upstream.quirks, ..Target::new(step.model.clone(), streams) };
+    if let Some(name) = inbound.skim.cached_content.as_deref().filter(|_| upstream.dialect == Dialect::Gemini)
+        && !platform::knows_cached(upstream, account, name)
+    {
+        let message = "these cached contents belong to another project, or to another service of Google's".to_owned();
+        return Err(here(invalid(message, Some("cachedContent".to_owned()))));
+    }
+    let target = Target {
+        quirks: upstream.quirks,
+        unsupported: Arc::clone(&upstream.unsupported),
+        ..Target::new(step.model.clone(), streams)
+    };
     let (prepared, include_usage) = match prepare(ctx.dialect, inbound, upstream.dialect, &target) {
         Ok(prepared) => prepared,
         Err(PrepareError::Encode(error)) => return Err(here(invalid(error.message, error.param))),
@@ -207,6 +227,13 @@ fn encode(ctx: &Ctx, lease: Lease, step: &Step) -> Result<Attempt, Refused> {
         let message = format!("'{field}' cannot reach {} as it was written, and this gateway is strict", upstream.id);
         return Err(here(invalid(message, Some(field.to_string()))));
     }
+    let envelope = Envelope {
+        model: &step.model,
+        project: access.project.as_deref(),
+        user_prompt_id: &ctx.request_id(),
+        session_id: &inbound.session.map_or_else(|| ctx.request_id(), |session| format!("{session:032x}")),
+    };
+    let body = platform::body(upstream, body, &envelope).ok_or_else(lost)?;
     let reply = Reply::new(ReplyPlan {
         lane,
         client: ctx.dialect,
@@ -226,7 +253,9 @@ fn encode(ctx: &Ctx, lease: Lease, step: &Step) -> Result<Attempt, Refused> {
         body: Bytes::from(body),
         streams,
         model: step.model.clone(),
+        access,
         reply,
+        unwrap: platform::unwrap(upstream),
         started,
         content_until: if streams && inbound.stream { content_until(ctx, started) } else { None },
         status: 0,

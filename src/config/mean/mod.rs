@@ -4,6 +4,8 @@
 //! comes out counts only if there was none.
 
 mod accounts;
+mod oauth;
+mod platform;
 mod resilience;
 mod routes;
 mod server;
@@ -40,7 +42,7 @@ impl Mean<'_> {
         let clients = self.clients(&root.key("clients"), &raw.clients);
         let server = self.server(&root.key("server"), &raw.server, !raw.clients.is_empty());
         let tiers = self.tiers(&root.key("tiers"), &raw.tiers);
-        let upstreams = self.upstreams(&root.key("upstreams"), &raw.upstreams, &server.listen);
+        let upstreams = self.upstreams(&root.key("upstreams"), &raw.upstreams, &server.listen, &raw.code_assist);
         let accounts = self.accounts(&root.key("accounts"), &raw.accounts, &upstreams, &tiers);
         let resilience = self.resilience(&root.key("resilience"), &raw.resilience);
         let routes = self.routes(&root.key("models"), &raw.models, &upstreams, &accounts, resilience.fallbacks);
