@@ -6,6 +6,7 @@ use super::fault::Fault;
 use super::frame::{Form, escape_separators};
 use super::outage::Limit;
 use super::plan::{Composer, Kind, Plan, Usage, output_tokens};
+use super::platform::{self, Platform};
 use super::player::{Cut, Player, Stage, is_unbounded};
 use super::record::{Received, key_hash};
 use super::refusal::Refusal;
@@ -49,12 +50,19 @@ pub(crate) async fn answer(
     let number = state.number();
     let kept = body.clone().unwrap_or_default();
     let mut received = Received::new(number, parts.method.clone(), &parts.uri, &parts.headers, kept);
+    let own = state.oauth.lock().answer(&parts, &received.body);
+    if let Some((status, value)) = own {
+        return Ok(plain(status, "application/json", value.to_string()));
+    }
     let Some(route) = Route::find(&parts.method, &parts.uri, &parts.headers) else {
         received.status = Some(404);
         state.ring.lock().push(received);
         return Ok(not_found(&parts));
     };
-    let key = auth::key(route.dialect, &parts.uri, &parts.headers);
+    let key = match route.platform {
+        Platform::Direct => auth::key(route.dialect, &parts.uri, &parts.headers),
+        _ => platform::key(&state, &route, &parts.headers),
+    };
     received.dialect = Some(route.dialect);
     received.key = key.as_ref().map(|key| key_hash(key)).unwrap_or_default();
     state.ring.lock().push(received);
@@ -87,7 +95,7 @@ impl Exchange {
         if !script.knows(&self.key) || self.key.contains("invalid") {
             return Ok(self.refuse(&auth::unknown_key(self.route.dialect, &self.key), stage));
         }
-        let parsed = body.and_then(|bytes| self.parse(&bytes));
+        let parsed = body.and_then(|bytes| self.parse(&bytes)).and_then(|body| self.open(body));
         let mut view = parsed.as_ref().map(|body| View::read(self.route.dialect, body)).unwrap_or_default();
         if let Some(model) = &self.route.model {
             view.model.clone_from(model);
@@ -119,6 +127,15 @@ impl Exchange {
             return Ok(self.document(&self.token_count(&view), stage));
         }
         Ok(self.reply(&body, &view, scenario, stage))
+    }
+
+    /// The dialect's body out of the platform's.
+    fn open(&mut self, body: Value) -> Result<Value, Refusal> {
+        let (body, model) = platform::open(&self.state, &self.route, &self.key, &self.parts.headers, body)?;
+        if let Some(model) = model {
+            self.route.model = Some(model);
+        }
+        Ok(body)
     }
 
     /// The body as JSON; the items of a stored response are put before the input that refers to it.
@@ -254,7 +271,9 @@ impl Exchange {
         let speaker = Speaker::new(dialect, self.state.seal, self.number, body);
         self.remember(body, &plan, &speaker);
         if view.stream {
-            let (form, content_type) = if dialect == Dialect::Gemini && !self.route.alt_sse {
+            let (form, content_type) = if self.route.platform == Platform::CodeAssist && self.route.alt_sse {
+                (Form::Enveloped, headers::stream_type(dialect))
+            } else if dialect == Dialect::Gemini && !self.route.alt_sse {
                 (Form::JsonArray, headers::json_type(dialect))
             } else {
                 (Form::Sse, headers::stream_type(dialect))
@@ -324,7 +343,7 @@ impl Exchange {
     fn document(&self, value: &Value, stage: Stage) -> Response<Body> {
         self.note(&stage, 200);
         let head = self.head(200, headers::json_type(self.route.dialect), &stage.request_id, &[]);
-        let text = value.to_string();
+        let text = platform::close(self.route.platform, value.clone()).to_string();
         let text = if self.route.dialect == Dialect::Gemini { escape_separators(&text) } else { text };
         body_of(head, Player::document(text, &self.faults, stage))
     }

@@ -3,6 +3,7 @@
 use super::dialect::Dialect;
 use super::limits::{Buckets, Standing};
 use super::memory::Memory;
+use super::oauth::OAuth;
 use super::plan::Usage;
 use super::record::{Ring, Stats, key_hash};
 use super::script::ActiveScript;
@@ -20,6 +21,7 @@ pub(crate) struct State {
     pub(crate) stats: Mutex<Stats>,
     pub(crate) buckets: Mutex<Buckets>,
     pub(crate) memory: Mutex<Memory>,
+    pub(crate) oauth: Mutex<OAuth>,
     /// Longest request body, in bytes.
     pub(crate) body_bytes_max: usize,
     numbers: AtomicU64,
@@ -34,6 +36,7 @@ impl State {
             stats: Mutex::default(),
             buckets: Mutex::default(),
             memory: Mutex::default(),
+            oauth: Mutex::default(),
             body_bytes_max,
             numbers: AtomicU64::new(0),
         }
