@@ -38,6 +38,10 @@ mod leaks;
 mod leaving;
 #[path = "gateway/local.rs"]
 mod local;
+#[path = "gateway/oauth.rs"]
+mod oauth;
+#[path = "gateway/platforms.rs"]
+mod platforms;
 #[path = "gateway/reload.rs"]
 mod reload;
 #[path = "gateway/shutdown.rs"]

@@ -32,9 +32,10 @@ pub(crate) fn answer(state: &State, method: &Method, uri: &Uri, body: &[u8]) -> 
         },
         ("GET", "/_mock/oauth") => (200, state.oauth.lock().json()),
         ("GET", "/_mock/health") => (200, json!({"ok": true})),
-        _ => {
-            (404, json!({"error": "/_mock has GET and DELETE requests, GET and DELETE stats, GET oauth, POST script, GET health"}))
-        }
+        _ => (
+            404,
+            json!({"error": "/_mock has GET and DELETE requests, GET and DELETE stats, GET oauth, POST script, GET health"}),
+        ),
     }
 }
 

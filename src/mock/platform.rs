@@ -127,7 +127,13 @@ pub(crate) fn key(state: &State, route: &Route, headers: &HeaderMap) -> Result<S
 ///
 /// # Errors
 /// What the platform refuses.
-pub(crate) fn open(state: &State, route: &Route, key: &str, headers: &HeaderMap, body: Value) -> Result<(Value, Option<String>), Refusal> {
+pub(crate) fn open(
+    state: &State,
+    route: &Route,
+    key: &str,
+    headers: &HeaderMap,
+    body: Value,
+) -> Result<(Value, Option<String>), Refusal> {
     match (route.platform, route.dialect) {
         (Platform::Vertex, Dialect::Anthropic) => claude(route, headers, body).map(|body| (body, None)),
         (Platform::Vertex, Dialect::Gemini) => {

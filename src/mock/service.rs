@@ -351,7 +351,7 @@ impl Exchange {
     fn refuse(&self, refusal: &Refusal, stage: Stage) -> Response<Body> {
         self.note(&stage, refusal.status);
         let mut value = refusal.body(self.route.dialect, &stage.request_id);
-        if self.route.stream && !self.route.alt_sse {
+        if self.route.stream && !self.route.alt_sse && self.route.dialect == Dialect::Gemini {
             value = json!([value]); // Google wraps errors of the array form in an array.
         }
         let content_type = headers::json_type(self.route.dialect);
