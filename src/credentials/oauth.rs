@@ -58,10 +58,13 @@ pub enum TokenError {
     Unreachable(#[from] HttpError),
 }
 
+/// An account, and the refresh token that its access tokens are fetched with.
+type Key = (String, Arc<OAuth>);
+
 /// The access tokens of all accounts.
 pub struct Tokens {
     http: Arc<Http>,
-    entries: Mutex<HashMap<(String, Arc<OAuth>), Arc<Entry>>>,
+    entries: Mutex<HashMap<Key, Arc<Entry>>>,
 }
 
 #[derive(Default)]

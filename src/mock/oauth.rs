@@ -37,11 +37,6 @@ impl OAuth {
         self.owners.get(token).cloned()
     }
 
-    /// The project of an account; none on the free tier that new ones are put on.
-    pub(crate) fn project(&self, refresh_token: &str) -> Option<String> {
-        (!refresh_token.contains("new")).then(|| format!("project-of-{refresh_token}"))
-    }
-
     /// How often it was asked, as `GET /_mock/oauth` gives it.
     pub(crate) fn json(&self) -> Value {
         json!({"refreshes": self.refreshes, "loads": self.loads, "onboards": self.onboards, "looks": self.looks})
@@ -67,7 +62,7 @@ impl OAuth {
         let told = match suffix {
             ":loadCodeAssist" => self.load(&owner, &body),
             ":onboardUser" => self.onboard(&owner, &body),
-            ":retrieveUserQuota" => self.quota(&owner, &body),
+            ":retrieveUserQuota" => Self::quota(&owner, &body),
             _ => Ok(self.look(&owner)),
         };
         Some(told.map_or_else(|refusal| refused(&refusal), |value| (200, value)))
@@ -111,7 +106,7 @@ impl OAuth {
             return Ok(json!({"allowedTiers": [tier("standard-tier"), free]}));
         }
         let id = if owner.contains("new") { "free-tier" } else { "standard-tier" };
-        Ok(json!({"currentTier": tier(id), "cloudaicompanionProject": self.project(owner)}))
+        Ok(json!({"currentTier": tier(id), "cloudaicompanionProject": project(owner)}))
     }
 
     fn onboard(&mut self, owner: &str, body: &Value) -> Result<Value, Refusal> {
@@ -127,21 +122,26 @@ impl OAuth {
 
     fn look(&mut self, owner: &str) -> Value {
         self.looks += 1;
-        let project = self.project(owner).map(|id| json!({"id": id, "name": id}));
+        let project = project(owner).map(|id| json!({"id": id, "name": id}));
         json!({"name": "operations/onboard", "done": true, "response": {"cloudaicompanionProject": project}})
     }
 
-    fn quota(&self, owner: &str, body: &Value) -> Result<Value, Refusal> {
+    fn quota(owner: &str, body: &Value) -> Result<Value, Refusal> {
         known(body, &["project"], "")?;
-        if body["project"].as_str() != self.project(owner).as_deref() {
+        if body["project"].as_str() != project(owner).as_deref() {
             return Err(Refusal::new(403, "Permission denied on resource project."));
         }
-        let reset = super::clock::rfc3339_in(std::time::Duration::from_secs(3600));
+        let reset = super::clock::rfc3339_in(std::time::Duration::from_hours(1));
         Ok(json!({"buckets": [
             {"modelId": "gemini-2.5-pro", "tokenType": "REQUESTS", "resetTime": reset},
             {"modelId": "gemini-2.5-flash", "tokenType": "REQUESTS", "remainingFraction": 0.75, "resetTime": reset},
         ]}))
     }
+}
+
+/// The project of an account; none on the free tier that new ones are put on.
+pub(crate) fn project(refresh_token: &str) -> Option<String> {
+    (!refresh_token.contains("new")).then(|| format!("project-of-{refresh_token}"))
 }
 
 fn refused(refusal: &Refusal) -> (u16, Value) {

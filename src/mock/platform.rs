@@ -3,6 +3,7 @@
 //! Each is strict about what is its own: paths, the place of the key, what stands in the body instead of the path.
 
 use super::dialect::Dialect;
+use super::oauth::project;
 use super::refusal::Refusal;
 use super::route::{Operation, Route, percent_decode, query_value};
 use super::state::State;
@@ -128,7 +129,6 @@ pub(crate) fn key(state: &State, route: &Route, headers: &HeaderMap) -> Result<S
 /// # Errors
 /// What the platform refuses.
 pub(crate) fn open(
-    state: &State,
     route: &Route,
     key: &str,
     headers: &HeaderMap,
@@ -143,7 +143,7 @@ pub(crate) fn open(
             no_ids(&body)?;
             Ok((body, None))
         }
-        (Platform::CodeAssist, _) => envelope(state, route, key, body),
+        (Platform::CodeAssist, _) => envelope(route, key, body),
         (Platform::Azure, _) if route.model.is_some() => {
             let mut body = body;
             body["model"] = json!(route.model);
@@ -194,7 +194,7 @@ fn no_ids(body: &Value) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn envelope(state: &State, route: &Route, key: &str, mut body: Value) -> Result<(Value, Option<String>), Refusal> {
+fn envelope(route: &Route, key: &str, mut body: Value) -> Result<(Value, Option<String>), Refusal> {
     let counting = route.operation == Operation::CountTokens;
     let (top, inside): (&[&str], &[&str]) = if counting {
         (&["request"], &["model", "contents"])
@@ -229,7 +229,7 @@ fn envelope(state: &State, route: &Route, key: &str, mut body: Value) -> Result<
     let Some(model) = named.as_str().map(|model| model.trim_start_matches("models/").to_owned()) else {
         return Err(Refusal::invalid("Model is required."));
     };
-    let wanted = state.oauth.lock().project(key);
+    let wanted = project(key);
     if !counting && body["project"].as_str() != wanted.as_deref() {
         return Err(Refusal::new(403, "Permission denied on resource project."));
     }

@@ -99,7 +99,10 @@ impl Exchange {
         let mut view = parsed.as_ref().map(|body| View::read(self.route.dialect, body)).unwrap_or_default();
         if let Some(model) = &self.route.model {
             view.model.clone_from(model);
-            view.stream = self.route.stream;
+            // Azure's path names a deployment, and says nothing of the mode.
+            if self.route.platform != Platform::Azure {
+                view.stream = self.route.stream;
+            }
         }
         let scenario = match self.choose(&view) {
             Ok(scenario) => scenario,
@@ -131,7 +134,7 @@ impl Exchange {
 
     /// The dialect's body out of the platform's.
     fn open(&mut self, body: Value) -> Result<Value, Refusal> {
-        let (body, model) = platform::open(&self.state, &self.route, &self.key, &self.parts.headers, body)?;
+        let (body, model) = platform::open(&self.route, &self.key, &self.parts.headers, body)?;
         if let Some(model) = model {
             self.route.model = Some(model);
         }

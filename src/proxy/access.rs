@@ -94,6 +94,7 @@ pub(super) fn follow(gateway: &Gateway, snapshot: &Snapshot) {
     gateway.projects.retain(keeps);
     for account in gateway.tokens.retain(keeps) {
         gateway.registry.resume(&account);
+        gateway.registry.clear(&account, None);
     }
 }
 

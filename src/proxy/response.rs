@@ -48,10 +48,9 @@ pub(super) fn response_body_filter(body: &mut Option<Bytes>, end: bool, ctx: &mu
     }
     let mut out = std::mem::take(&mut attempt.held);
     let late = attempt.started.elapsed() > attempt.upstream.timeouts.total;
-    let pushed = attempt.unwrapped(bytes, end).and_then(|bytes| match bytes.is_empty() {
-        true => Ok(()),
-        false => attempt.reply.push(&bytes, &mut out),
-    });
+    let pushed = attempt
+        .unwrapped(bytes, end)
+        .and_then(|bytes| if bytes.is_empty() { Ok(()) } else { attempt.reply.push(&bytes, &mut out) });
     if end && pushed.is_ok() {
         attempt.reply.finish(&mut out);
     }
