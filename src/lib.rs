@@ -2,6 +2,7 @@
 
 mod admin;
 pub mod cli;
+pub mod code_assist;
 pub mod config;
 pub mod credentials;
 pub mod custody;

@@ -3,6 +3,8 @@
 
 #[path = "config/examples.rs"]
 mod examples;
+#[path = "config/presets.rs"]
+mod presets;
 #[path = "config/reload.rs"]
 mod reload;
 #[path = "config/reports.rs"]

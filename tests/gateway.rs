@@ -40,10 +40,14 @@ mod leaks;
 mod leaving;
 #[path = "gateway/local.rs"]
 mod local;
+#[path = "gateway/oauth.rs"]
+mod oauth;
 #[path = "gateway/operations.rs"]
 mod operations;
 #[path = "gateway/passing.rs"]
 mod passing;
+#[path = "gateway/platforms.rs"]
+mod platforms;
 #[path = "gateway/reload.rs"]
 mod reload;
 #[path = "gateway/shutdown.rs"]

@@ -3,10 +3,14 @@
 use crate::Dialect;
 use crate::custody::{Found, Seals, drop_seals, look_up, restore};
 use crate::dialects::{DecodeError, EncodeError, Encoded, Endpoint, Target, decode_request, encode_request};
-use crate::ir::{ApiError, ErrorKind, Losses};
+use crate::ir::{ApiError, ErrorKind, LossKind, Losses};
+use crate::json::members::Members;
 use crate::json::skim::{Skim, SkimError};
 use crate::json::splice::{Edits, SpliceError};
 use crate::lane::{Lane, Needs, refusal};
+use crate::repair::Purify;
+use crate::repair::context::{purify, shorten_results};
+use crate::tokens;
 
 /// A request ready to be sent.
 #[derive(Clone, Debug)]
@@ -73,9 +77,11 @@ pub fn prepare(
     let client_streams = client_streams(endpoint, skim);
     let needs = Needs { client_streams, upstream_streams: target.stream, quirks: target.quirks };
     let lane = Lane::choose(client, upstream, skim, needs);
-    if lane == Lane::Splice && !seals.are_dropped() {
+    if lane == Lane::Splice && !seals.are_dropped() && !may_be_too_long(body, target) {
         let OwnEdits { edits, strip_usage } = own_edits(client, skim, target);
-        return Ok(Prepared { lane, body: edits.apply(body)?, encoded: Encoded::default(), strip_usage, restored: 0 });
+        let mut encoded = Encoded::default();
+        let body = supported(edits.apply(body)?, target, &mut encoded.losses)?;
+        return Ok(Prepared { lane, body, encoded, strip_usage, restored: 0 });
     }
     let mut request = decode_request(client, body, endpoint)?;
     let mut losses = Losses::default();
@@ -87,11 +93,38 @@ pub fn prepare(
     if seals.are_dropped() {
         drop_seals(&mut request, upstream, &mut losses);
     }
+    if may_be_too_long(body, target) {
+        shorten_results(&mut request, target.repairs.tool_result_bytes_max, &mut losses);
+        let tokens = tokens::estimate(&request);
+        purify(&mut request, target.repairs.purify, tokens, target.profile.context_tokens, &mut losses);
+    }
     // What the dialects add (names, defaults) is small beside the conversation.
     let mut out = Vec::with_capacity(body.len() + body.len() / 8 + 256);
     let mut encoded = encode_request(upstream, &request, target, &mut out)?;
+    let body = supported(out, target, &mut encoded.losses)?;
     encoded.losses.extend(&losses);
-    Ok(Prepared { lane: Lane::Convert, body: out, encoded, strip_usage: false, restored: found.len() })
+    Ok(Prepared { lane: Lane::Convert, body, encoded, strip_usage: false, restored: found.len() })
+}
+
+/// Whether the operator wants long conversations made shorter and this may be one. A token has at least one byte.
+fn may_be_too_long(body: &[u8], target: &Target) -> bool {
+    let bytes = body.len() as u64;
+    let results = target.repairs.tool_result_bytes_max;
+    let context = target.profile.context_tokens.filter(|_| target.repairs.purify != Purify::None);
+    (results > 0 && bytes > results) || context.is_some_and(|context| bytes > context)
+}
+
+/// `body` without the members that the target answers with an error; every other byte stays.
+fn supported(body: Vec<u8>, target: &Target, losses: &mut Losses) -> Result<Vec<u8>, SpliceError> {
+    if target.unsupported.is_empty() {
+        return Ok(body);
+    }
+    let Some(members) = std::str::from_utf8(&body).ok().and_then(Members::read) else { return Ok(body) };
+    let mut edits = Edits::default();
+    for name in members.remove(|name| target.unsupported.iter().any(|out| out == name), &mut edits) {
+        losses.add(name.to_string(), LossKind::Dropped);
+    }
+    if edits.is_empty() { Ok(body) } else { edits.apply(&body) }
 }
 
 /// What must change in a body on its way to a provider of its own dialect: model, mode, and the usage chunk that the
@@ -236,12 +269,57 @@ mod tests {
     }
 
     #[test]
+    fn what_a_server_refuses_is_left_out_with_a_loss_in_both_lanes() {
+        let body = br#"{"model":"m", "seed":7,"messages":[{"role":"user","content":"seed"}],"logit_bias":{},"n":1.0}"#;
+        let found = skim(Dialect::OpenAiChat, body).unwrap();
+        let to = Target { unsupported: ["seed", "logit_bias"].map(str::to_owned).into(), ..target("m", false) };
+        let chat = Dialect::OpenAiChat;
+        let spliced = prepare(chat, &Endpoint::default(), body, &found, chat, &to, Seals::AsSent).unwrap();
+        assert_eq!(spliced.lane, Lane::Splice);
+        let expected = r#"{"model":"m", "messages":[{"role":"user","content":"seed"}],"n":1.0}"#;
+        assert_eq!(String::from_utf8(spliced.body).unwrap(), expected);
+        let named = |losses: &Losses| losses.iter().map(|loss| loss.field.to_string()).collect::<Vec<_>>();
+        assert_eq!(named(&spliced.encoded.losses), ["seed", "logit_bias"]);
+        let gemini = br#"{"contents":[{"role":"user","parts":[{"text":"x"}]}],"generationConfig":{"seed":7}}"#;
+        let found = skim(Dialect::Gemini, gemini).unwrap();
+        let converted =
+            prepare(Dialect::Gemini, &Endpoint::default(), gemini, &found, chat, &to, Seals::AsSent).unwrap();
+        assert!(!String::from_utf8(converted.body).unwrap().contains("seed"));
+        assert_eq!(named(&converted.encoded.losses), ["seed"]);
+    }
+
+    #[test]
     fn gemini_has_model_and_mode_in_the_path() {
         assert_eq!(sent(Dialect::Gemini, "{}", &target("g", true)), ("{}".to_owned(), false));
         assert_eq!(
             sent(Dialect::Gemini, r#"{"model":"models/a"}"#, &target("g", false)),
             (r#"{"model":"models/g"}"#.to_owned(), false)
         );
+    }
+
+    #[test]
+    fn a_long_conversation_is_made_shorter_only_where_the_operator_wants_it() {
+        let long = "x".repeat(5_000);
+        let body = format!(
+            r#"{{"model":"m","max_tokens":9,"messages":[{{"role":"user","content":"one"}},{{"role":"assistant","content":[{{"type":"thinking","thinking":"{long}","signature":"s"}},{{"type":"tool_use","id":"t","name":"f","input":{{}}}}]}},{{"role":"user","content":[{{"type":"tool_result","tool_use_id":"t","content":"{long}"}}]}},{{"role":"assistant","content":"two"}},{{"role":"user","content":"three"}}]}}"#
+        );
+        let found = skim(Dialect::Anthropic, body.as_bytes()).unwrap();
+        let sent = |target: &Target| {
+            let endpoint = Endpoint::default();
+            let client = Dialect::Anthropic;
+            prepare(client, &endpoint, body.as_bytes(), &found, client, target, Seals::AsSent).unwrap()
+        };
+        let mut wanted = target("m", false);
+        assert_eq!(sent(&wanted).body, body.as_bytes());
+        wanted.repairs.tool_result_bytes_max = 100;
+        let shorter = sent(&wanted);
+        assert!(shorter.body.len() < body.len() - 4_000 && !shorter.encoded.losses.is_empty());
+        let mut wanted = target("m", false);
+        wanted.repairs.purify = Purify::Soft;
+        wanted.profile.context_tokens = Some(2_000);
+        let shorter = sent(&wanted);
+        assert!(!String::from_utf8(shorter.body).unwrap().contains("thinking"));
+        assert!(shorter.encoded.losses.iter().any(|loss| loss.field == "messages[].thinking"));
     }
 
     #[test]

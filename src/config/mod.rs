@@ -19,6 +19,7 @@ mod base_url;
 pub mod load;
 mod mean;
 mod model;
+mod presets;
 pub mod raw;
 mod read;
 mod reference;
@@ -35,7 +36,7 @@ pub use base_url::{BaseUrl, BaseUrlError};
 pub use load::{CONFIG_BYTES_MAX, Loaded, inspect, load_file};
 pub use model::{
     Account, Affinity, AuthStyle, Client, Config, Cooldown, Custody, GraceRetry, McpServer, Passthrough, Peek,
-    PerClient, Resilience, Server, StreamMode, Timeouts, Upstream, key_digest,
+    PerClient, Platform, Resilience, Server, StreamMode, Timeouts, Upstream, key_digest,
 };
 pub use report::{PROBLEMS_MAX, Problem, Report};
 pub use roster::{Roster, specs};

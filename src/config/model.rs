@@ -12,7 +12,7 @@ use interlingua_filters::repair::Repairs;
 use sha2::{Digest, Sha256};
 
 use super::BaseUrl;
-use crate::credentials::Secret;
+use crate::credentials::{OAuth, Secret};
 use crate::routing::{self, Pattern};
 
 /// Everything that a request needs to know of the operator's wishes.
@@ -48,7 +48,8 @@ impl Config {
     /// What a request for `model` (in the provider's words) at `upstream` is encoded for.
     pub fn target(&self, upstream: &Upstream, model: &str, stream: bool) -> Target {
         let (quirks, profile) = (upstream.quirks, self.profiles.find(model));
-        Target { model: model.to_owned(), stream, quirks, profile, repairs: self.repairs }
+        let unsupported = Arc::clone(&upstream.unsupported);
+        Target { model: model.to_owned(), stream, quirks, profile, repairs: self.repairs, unsupported }
     }
 }
 
@@ -115,8 +116,34 @@ pub struct Upstream {
     pub timeouts: Timeouts,
     /// Whether it is asked to stream.
     pub stream: StreamMode,
+    /// How the dialect is carried.
+    pub platform: Platform,
+    /// Top-level members of a request that it answers with an error.
+    pub unsupported: Arc<[String]>,
     /// Whether it counts tokens.
     pub count_tokens: bool,
+}
+
+/// How a dialect is carried: paths, and what stands around the body.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum Platform {
+    /// As the dialect's vendor has it.
+    #[default]
+    Direct,
+    /// Google Vertex AI: Gemini and Anthropic.
+    Vertex {
+        /// The project of accounts that name none.
+        project: Option<String>,
+        /// Such as `us-central1`, or `global`.
+        location: String,
+    },
+    /// Google Code Assist: Gemini in an envelope.
+    CodeAssist,
+    /// Azure OpenAI.
+    Azure {
+        /// Of the older API, whose paths name a deployment; `None` for the one below `/openai/v1`.
+        api_version: Option<String>,
+    },
 }
 
 /// A tool server. To the pool it is an upstream with one account, both of the name `mcp/NAME`.
@@ -151,7 +178,7 @@ impl Passthrough {
     pub fn upstream(&self, dialects: &[Dialect], upstreams: &[Arc<Upstream>]) -> Option<Arc<Upstream>> {
         dialects.iter().find_map(|dialect| {
             let mut all = self.chosen.iter().chain(upstreams);
-            all.find(|upstream| upstream.dialect == *dialect).cloned()
+            all.find(|upstream| upstream.dialect == *dialect && upstream.platform == Platform::Direct).cloned()
         })
     }
 }
@@ -163,6 +190,7 @@ impl fmt::Debug for Upstream {
         f.debug_struct("Upstream")
             .field("id", &self.id)
             .field("dialect", &self.dialect)
+            .field("platform", &self.platform)
             .field("base_url", &self.base_url)
             .field("headers", &names)
             .finish_non_exhaustive()
@@ -179,6 +207,8 @@ pub enum AuthStyle {
     XApiKey,
     /// `x-goog-api-key: …`
     XGoogApiKey,
+    /// `api-key: …`, of Azure.
+    ApiKey,
     /// No credential.
     None,
 }
@@ -199,6 +229,7 @@ impl AuthStyle {
             AuthStyle::Bearer => Some(("authorization", "Bearer ")),
             AuthStyle::XApiKey => Some(("x-api-key", "")),
             AuthStyle::XGoogApiKey => Some(("x-goog-api-key", "")),
+            AuthStyle::ApiKey => Some(("api-key", "")),
             AuthStyle::None => None,
         }
     }
@@ -246,8 +277,12 @@ pub struct Account {
     pub upstreams: Vec<Arc<Upstream>>,
     /// Index into [`Config::tiers`].
     pub tier: u8,
-    /// What proves that a request is the operator's. None if the upstreams want none.
+    /// What proves that a request is the operator's. None if the upstreams want none, and with `oauth`.
     pub credential: Secret,
+    /// How access tokens are got, in the place of a credential.
+    pub oauth: Option<Arc<OAuth>>,
+    /// Its Google Cloud project, where that is not the upstream's.
+    pub project: Option<String>,
     /// Most requests at a time. At least 1.
     pub concurrency: u32,
     /// Whether it takes part.

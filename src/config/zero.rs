@@ -1,4 +1,4 @@
-//! No file: providers from the well-known environment variables.
+//! No file: providers of `conf/providers.yaml` whose well-known environment variables are set.
 //!
 //! OpenAI has two dialects under one key. So there are two upstreams, `openai` (Responses) and `openai-chat`, one account
 //! that opens both, and rules that name both: a client of either dialect gets its own untranslated, and all others get
@@ -6,65 +6,14 @@
 
 use std::path::Path;
 
-use interlingua_filters::Dialect;
-
+use super::Config;
 use super::load::means;
+use super::presets::{Preset, Presets};
 use super::raw;
 use super::reference::Sources;
 use super::report::{Problems, Report};
 use super::units::{OneOrMany, SecretText};
-use super::{Config, StreamMode};
 use crate::routing::DialectChoice;
-
-/// A provider that the environment can name.
-struct Provider {
-    id: &'static str,
-    /// Variables of the key; the first that is set counts.
-    keys: &'static [&'static str],
-    url_variable: &'static str,
-    url: &'static str,
-    /// Upstreams: name and dialect.
-    upstreams: &'static [(&'static str, Dialect)],
-    models: &'static [&'static str],
-}
-
-const PROVIDERS: [Provider; 3] = [
-    Provider {
-        id: "openai",
-        keys: &["OPENAI_API_KEY"],
-        url_variable: "OPENAI_BASE_URL",
-        url: "https://api.openai.com/v1",
-        upstreams: &[("openai", Dialect::OpenAiResponses), ("openai-chat", Dialect::OpenAiChat)],
-        models: &[
-            "gpt-*",
-            "o1*",
-            "o3*",
-            "o4*",
-            "chatgpt-*",
-            "codex-*",
-            "text-embedding-*",
-            "dall-e-*",
-            "whisper-*",
-            "tts-*",
-        ],
-    },
-    Provider {
-        id: "anthropic",
-        keys: &["ANTHROPIC_API_KEY"],
-        url_variable: "ANTHROPIC_BASE_URL",
-        url: "https://api.anthropic.com",
-        upstreams: &[("anthropic", Dialect::Anthropic)],
-        models: &["claude-*"],
-    },
-    Provider {
-        id: "gemini",
-        keys: &["GEMINI_API_KEY", "GOOGLE_API_KEY"],
-        url_variable: "GOOGLE_GEMINI_BASE_URL",
-        url: "https://generativelanguage.googleapis.com",
-        upstreams: &[("gemini", Dialect::Gemini)],
-        models: &["gemini-*", "gemma-*"],
-    },
-];
 
 /// What stands for the file in messages.
 const NAME: &str = "the environment";
@@ -75,17 +24,19 @@ const NAME: &str = "the environment";
 /// # Errors
 /// If no key is set, or a key or URL cannot be used.
 pub fn zero_config(env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Report> {
-    let is_set = |name: &&&str| env(name).is_some_and(|value| !value.trim().is_empty());
+    let presets = Presets::builtin();
+    let is_set = |name: &&String| env(name).is_some_and(|value| !value.trim().is_empty());
     let mut raw = raw::Config::default();
-    for provider in &PROVIDERS {
-        if let Some(key) = provider.keys.iter().find(is_set) {
-            let url_is_set = is_set(&&provider.url_variable);
-            add(&mut raw, provider, key, url_is_set);
+    for (name, preset) in presets.iter() {
+        if let Some(key) = preset.keys.iter().find(is_set) {
+            let url = preset.url.as_ref().filter(is_set).map(|variable| format!("${{env:{variable}}}"));
+            add(&mut raw, presets, (name, preset), key, url.as_deref());
         }
     }
     if raw.accounts.is_empty() {
         let message = "there is no configuration file and no provider key in the environment".to_owned();
-        let names = PROVIDERS.iter().flat_map(|provider| provider.keys).copied().collect::<Vec<_>>().join(", ");
+        let names: Vec<&str> = presets.iter().flat_map(|(_, preset)| &preset.keys).map(String::as_str).collect();
+        let names = names.join(", ");
         let help = format!("set one of {names}, or give a configuration file; `interlingua demo` needs neither");
         return Err(Report::whole(Path::new(NAME), None, message, Some(help)));
     }
@@ -97,33 +48,28 @@ pub fn zero_config(env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Repor
     Ok(loaded.config)
 }
 
-fn add(raw: &mut raw::Config, provider: &Provider, key: &str, url_is_set: bool) {
-    let url = if url_is_set { format!("${{env:{}}}", provider.url_variable) } else { provider.url.to_owned() };
-    for (id, dialect) in provider.upstreams {
+/// Adds a provider, and those that its key opens too.
+fn add(raw: &mut raw::Config, presets: &Presets, found: (&str, &Preset), key: &str, url: Option<&str>) {
+    let (id, preset) = found;
+    let beside = presets.iter().filter(|(_, other)| other.account.as_deref() == Some(id)).map(|(name, _)| name);
+    let names: Vec<String> = std::iter::once(id).chain(beside).map(str::to_owned).collect();
+    for name in &names {
         raw.upstreams.push(Some(raw::Upstream {
-            id: Some((*id).to_owned()),
-            dialect: Some(*dialect),
-            base_url: Some(url.clone()),
-            auth: None,
-            stream: StreamMode::default(),
-            quirks: raw::Quirks::default(),
-            headers: std::collections::BTreeMap::new(),
-            timeouts: raw::Timeouts::default(),
+            provider: Some(name.clone()),
+            base_url: url.map(str::to_owned),
+            ..raw::Upstream::default()
         }));
     }
-    let upstream = OneOrMany(provider.upstreams.iter().map(|(id, _)| (*id).to_owned()).collect());
+    let upstream = OneOrMany(names);
     raw.accounts.push(Some(raw::Account {
-        id: Some(provider.id.to_owned()),
+        id: Some(id.to_owned()),
         upstream: upstream.clone(),
         credential: Some(SecretText(format!("${{env:{key}}}"))),
-        tier: None,
         concurrency: Some(CONCURRENCY),
-        enabled: None,
-        models: None,
+        ..raw::Account::default()
     }));
-    let prefixed = format!("{}/*", provider.id);
-    let patterns = provider.models.iter().map(|pattern| ((*pattern).to_owned(), None));
-    for (pattern, model) in patterns.chain([(prefixed, Some("{1}".to_owned()))]) {
+    let prefixed = (format!("{id}/*"), Some("{1}".to_owned()));
+    for (pattern, model) in preset.models.iter().map(|pattern| (pattern.clone(), None)).chain([prefixed]) {
         raw.models.push(Some(raw::Rule {
             pattern: Some(pattern),
             upstream: upstream.clone(),

@@ -6,10 +6,10 @@ use http::HeaderValue;
 
 /// A provider credential.
 ///
-/// It has no `Display` and no `Serialize`, its `Debug` is redacted, and [`Secret::expose_to_header`] is the only way
-/// out. Memory is not wiped on drop: the header it is written into is copied by the connection anyway, so wiping this
+/// It has no `Display` and no `Serialize`, its `Debug` is redacted, and there are two ways out:
+/// [`Secret::expose_to_header`], and [`Secret::expose_to_form`] for token endpoints. Memory is not wiped on drop: the header it is written into is copied by the connection anyway, so wiping this
 /// one copy would promise more than it holds.
-#[derive(Clone, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(Box<str>);
 
 /// A secret that cannot stand in an HTTP header. Says nothing of the secret itself.
@@ -40,6 +40,13 @@ impl Secret {
         let mut value = HeaderValue::try_from(format!("{prefix}{}", self.0)).map_err(|_| SecretError)?;
         value.set_sensitive(true);
         Ok(value)
+    }
+
+    /// Adds the secret to a form as `name`, if there is one.
+    pub(crate) fn expose_to_form(&self, name: &str, form: &mut form_urlencoded::Serializer<'_, String>) {
+        if !self.is_none() {
+            form.append_pair(name, &self.0);
+        }
     }
 }
 

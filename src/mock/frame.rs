@@ -56,6 +56,8 @@ pub(crate) enum Form {
     Unary,
     /// Server-sent events.
     Sse,
+    /// Server-sent events, each in the envelope of Code Assist.
+    Enveloped,
     /// Gemini's stream without `alt=sse`.
     JsonArray,
 }
@@ -76,7 +78,10 @@ impl Ink {
             Form::Unary => frame.data.clone(),
             Form::JsonArray if first => format!("[{}", frame.data),
             Form::JsonArray => format!("\n,\r\n{}", frame.data),
-            Form::Sse => {
+            Form::Enveloped if !frame.data.starts_with("{\"error\"") => {
+                format!("data: {{\"response\": {},\"traceId\": \"trace-of-the-mock\"}}{end}{end}", frame.data)
+            }
+            Form::Sse | Form::Enveloped => {
                 let comment = if self.comments { format!(": heartbeat{end}{end}") } else { String::new() };
                 let event = frame.event.as_ref().map(|name| format!("event: {name}{end}")).unwrap_or_default();
                 format!("{comment}{event}data: {}{end}{end}", frame.data)

@@ -9,8 +9,8 @@
 //!
 //! | Question | File |
 //! |---|---|
-//! | Which path means what? | `route.rs` |
-//! | What is answered to other questions than a model's? | `extra/`; the tool server is `tools.rs` |
+//! | Which path means what? | `route.rs`, `platform.rs` |
+//! | Who gives out access tokens, and which project is an account's? | `oauth.rs` |
 //! | Who is calling, and what does a missing key answer? | `auth.rs` |
 //! | What is in the request? | `view/` (one file a dialect) |
 //! | What does the provider refuse? | `checks/` (one file a dialect) |
@@ -41,8 +41,10 @@ mod headers;
 mod limits;
 mod memory;
 mod models;
+mod oauth;
 mod outage;
 mod plan;
+mod platform;
 mod player;
 mod record;
 mod recording;

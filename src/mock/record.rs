@@ -12,7 +12,8 @@ use std::collections::{BTreeMap, VecDeque};
 /// Keys with statistics of their own; later ones are counted under `other`.
 const KEYS_MAX: usize = 16_384;
 /// Headers that carry a credential.
-const SECRET_HEADERS: [&str; 5] = ["authorization", "x-api-key", "x-goog-api-key", "proxy-authorization", "cookie"];
+const SECRET_HEADERS: [&str; 6] =
+    ["authorization", "api-key", "x-api-key", "x-goog-api-key", "proxy-authorization", "cookie"];
 
 /// The short hash by which a key is recorded: `sha256:` and 12 hexadecimal digits.
 pub fn key_hash(key: &str) -> String {

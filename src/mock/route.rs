@@ -2,6 +2,7 @@
 
 use super::dialect::Dialect;
 use super::extra::Extra;
+use super::platform::{self, Platform};
 use http::{HeaderMap, Method, Uri};
 
 /// What a path asks for.
@@ -32,13 +33,21 @@ pub(crate) struct Route {
     pub(crate) stream: bool,
     /// Gemini's `alt=sse`; without it a stream is a JSON array.
     pub(crate) alt_sse: bool,
+    /// How the dialect is carried.
+    pub(crate) platform: Platform,
 }
 
 impl Route {
     /// Finds the route; `None` is the provider's 404.
     pub(crate) fn find(method: &Method, uri: &Uri, headers: &HeaderMap) -> Option<Self> {
         let path = uri.path().trim_end_matches('/');
-        let plain = |dialect, operation| Some(Self { dialect, operation, model: None, stream: false, alt_sse: false });
+        if let Some(route) = platform::find(method, uri) {
+            return Some(route);
+        }
+        let platform = Platform::Direct;
+        let plain = |dialect, operation| {
+            Some(Self { dialect, operation, model: None, stream: false, alt_sse: false, platform })
+        };
         let rest = path.strip_prefix("/v1/responses/input_tokens");
         if let Some((dialect, extra)) = Extra::find(method.as_str(), path, query_value(uri, "upload_id"))
             && rest.is_none()
@@ -93,7 +102,8 @@ fn gemini_call(path: &str, alt_sse: bool) -> Option<Route> {
         _ => return None,
     };
     let model = percent_decode(model.strip_prefix("models/").unwrap_or(model));
-    Some(Route { dialect: Dialect::Gemini, operation, model: Some(model), stream, alt_sse })
+    let platform = Platform::Direct;
+    Some(Route { dialect: Dialect::Gemini, operation, model: Some(model), stream, alt_sse, platform })
 }
 
 /// The first value of a query parameter, decoded.

@@ -7,6 +7,7 @@ use super::fault::Fault;
 use super::frame::{Form, escape_separators};
 use super::outage::Limit;
 use super::plan::{Composer, Kind, Plan, Usage, output_tokens};
+use super::platform::{self, Platform};
 use super::player::{Cut, Player, Stage, is_unbounded};
 use super::record::{Received, key_hash};
 use super::recording::Recording;
@@ -59,12 +60,19 @@ pub(crate) async fn answer(
         state.ring.lock().push(received);
         return Ok(pieces(answer));
     }
+    let own = state.oauth.lock().answer(&parts, &received.body);
+    if let Some((status, value)) = own {
+        return Ok(plain(status, "application/json", value.to_string()));
+    }
     let Some(route) = Route::find(&parts.method, &parts.uri, &parts.headers) else {
         received.status = Some(404);
         state.ring.lock().push(received);
         return Ok(not_found(&parts));
     };
-    let key = auth::key(route.dialect, &parts.uri, &parts.headers);
+    let key = match route.platform {
+        Platform::Direct => auth::key(route.dialect, &parts.uri, &parts.headers),
+        _ => platform::key(&state, &route, &parts.headers),
+    };
     received.dialect = Some(route.dialect);
     received.key = key.as_ref().map(|key| key_hash(key)).unwrap_or_default();
     state.ring.lock().push(received);
@@ -98,11 +106,14 @@ impl Exchange {
             return Ok(self.refuse(&auth::unknown_key(self.route.dialect, &self.key), stage));
         }
         let bytes = body.clone().unwrap_or_default();
-        let parsed = body.and_then(|bytes| self.parse(&bytes));
+        let parsed = body.and_then(|bytes| self.parse(&bytes)).and_then(|body| self.open(body));
         let mut view = parsed.as_ref().map(|body| View::read(self.route.dialect, body)).unwrap_or_default();
         if let Some(model) = &self.route.model {
             view.model.clone_from(model);
-            view.stream = self.route.stream;
+            // Azure's path names a deployment, and says nothing of the mode.
+            if self.route.platform != Platform::Azure {
+                view.stream = self.route.stream;
+            }
         }
         if let Operation::Extra(extra) = &self.route.operation
             && !extra.has_json(&self.parts.headers)
@@ -175,6 +186,15 @@ impl Exchange {
         let (mut parts, ()) = head.into_parts();
         parts.headers.insert(header::CONTENT_LENGTH, answer.body.len().into());
         Response::from_parts(parts, Full::new(Bytes::from(answer.body)).map_err(|never| match never {}).boxed_unsync())
+    }
+
+    /// The dialect's body out of the platform's.
+    fn open(&mut self, body: Value) -> Result<Value, Refusal> {
+        let (body, model) = platform::open(&self.route, &self.key, &self.parts.headers, body)?;
+        if let Some(model) = model {
+            self.route.model = Some(model);
+        }
+        Ok(body)
     }
 
     /// The body as JSON; the items of a stored response are put before the input that refers to it.
@@ -315,7 +335,9 @@ impl Exchange {
         let speaker = Speaker::new(dialect, self.state.seal, self.number, body);
         self.remember(body, &plan, &speaker);
         if view.stream {
-            let (form, content_type) = if dialect == Dialect::Gemini && !self.route.alt_sse {
+            let (form, content_type) = if self.route.platform == Platform::CodeAssist && self.route.alt_sse {
+                (Form::Enveloped, headers::stream_type(dialect))
+            } else if dialect == Dialect::Gemini && !self.route.alt_sse {
                 (Form::JsonArray, headers::json_type(dialect))
             } else {
                 (Form::Sse, headers::stream_type(dialect))
@@ -397,7 +419,7 @@ impl Exchange {
     fn document(&self, value: &Value, stage: Stage) -> Response<Body> {
         self.note(&stage, 200);
         let head = self.head(200, headers::json_type(self.route.dialect), &stage.request_id, &[]);
-        let text = value.to_string();
+        let text = platform::close(self.route.platform, value.clone()).to_string();
         let text = if self.route.dialect == Dialect::Gemini { escape_separators(&text) } else { text };
         body_of(head, Player::document(text, &self.faults, stage))
     }
@@ -405,7 +427,7 @@ impl Exchange {
     fn refuse(&self, refusal: &Refusal, stage: Stage) -> Response<Body> {
         self.note(&stage, refusal.status);
         let mut value = refusal.body(self.route.dialect, &stage.request_id);
-        if self.route.stream && !self.route.alt_sse {
+        if self.route.stream && !self.route.alt_sse && self.route.dialect == Dialect::Gemini {
             value = json!([value]); // Google wraps errors of the array form in an array.
         }
         let content_type = headers::json_type(self.route.dialect);

@@ -4,6 +4,7 @@ use super::dialect::Dialect;
 use super::extra::Objects;
 use super::limits::{Buckets, Standing};
 use super::memory::Memory;
+use super::oauth::OAuth;
 use super::plan::Usage;
 use super::record::{Ring, Stats, key_hash};
 use super::recording::Recordings;
@@ -24,6 +25,7 @@ pub(crate) struct State {
     pub(crate) memory: Mutex<Memory>,
     pub(crate) recordings: Mutex<Recordings>,
     pub(crate) objects: Mutex<Objects>,
+    pub(crate) oauth: Mutex<OAuth>,
     /// Longest request body, in bytes.
     pub(crate) body_bytes_max: usize,
     numbers: AtomicU64,
@@ -40,6 +42,7 @@ impl State {
             memory: Mutex::default(),
             recordings: Mutex::default(),
             objects: Mutex::default(),
+            oauth: Mutex::default(),
             body_bytes_max,
             numbers: AtomicU64::new(0),
         }

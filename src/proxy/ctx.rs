@@ -7,9 +7,11 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method};
 use interlingua_filters::Dialect;
 use interlingua_filters::dialects::Encoded;
+use interlingua_filters::dialects::code_assist::Unwrap;
 use interlingua_filters::ir::{ApiError, Usage};
 use interlingua_filters::json::skim::Skim;
 
+use super::access::Access;
 use super::answer::Answer;
 use super::errand::Errand;
 use super::outbox::Outbox;
@@ -112,6 +114,8 @@ pub struct Walk {
     pub seals_dropped: bool,
     /// Whether a kept-alive connection that the provider had closed was replaced once.
     pub reconnected: bool,
+    /// Whether an access token that the provider refused was replaced once.
+    pub renewed: bool,
     /// Soonest moment at which an account becomes free.
     pub soonest: Option<Millis>,
     /// Whether the client left before its answer was whole.
@@ -168,8 +172,12 @@ pub struct Attempt {
     pub streams: bool,
     /// Model in the provider's words; cooldowns are kept by it.
     pub model: String,
+    /// What opens the account, where that is not its credential.
+    pub access: Access,
     /// The response side.
     pub reply: Answer,
+    /// Takes the platform's envelope off the answer before `reply` sees it.
+    pub unwrap: Option<Unwrap>,
     /// When the attempt began.
     pub started: Instant,
     /// Until when its first content must have come; `None` for as long as the provider's own timeouts allow.

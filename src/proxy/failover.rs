@@ -8,11 +8,13 @@ use interlingua_filters::dialects::decode_error;
 use interlingua_filters::ir::{ApiError, ErrorKind};
 use pingora::{Error, ErrorSource, ErrorType};
 
+use super::access;
 use super::clock::now;
 use super::ctx::{Again, Attempt, Ctx, Walk};
 use super::errand::{Errand, Passage};
 use super::gateway::Gateway;
 use super::passthrough;
+use super::platform;
 use super::redact::redact;
 use super::response::REFUSAL_BYTES_MAX;
 use super::settings::limits;
@@ -45,6 +47,12 @@ impl Gateway {
         if stale && !ctx.walk.reconnected {
             // The provider closed a kept-alive connection as we used it: it has not seen the request.
             ctx.walk.reconnected = true;
+            ctx.walk.again = Some(Again { lease: attempt.lease, wait: Duration::ZERO });
+            error.set_retry(true);
+            return error;
+        }
+        if access::renews(self, ctx, &attempt) {
+            // An access token can end before its time; the account has not refused anything.
             ctx.walk.again = Some(Again { lease: attempt.lease, wait: Duration::ZERO });
             error.set_retry(true);
             return error;
@@ -175,7 +183,10 @@ impl Attempt {
                 ApiError::new(ErrorKind::BadGateway, "the provider's answer ended before it was complete")
             }
             Some(_) => ApiError::new(ErrorKind::BadGateway, "the provider cannot be reached"),
-            None => decode_error(self.upstream.dialect, self.status, &self.refusal),
+            None => {
+                let body = platform::error_body(&self.upstream, &self.refusal);
+                decode_error(self.upstream.dialect, self.status, &body)
+            }
         }
     }
 }

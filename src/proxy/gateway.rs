@@ -18,7 +18,10 @@ use super::count::Counts;
 use super::ctx::{Ctx, Inbound};
 use super::endpoints::Endpoints;
 use super::{fail_to_proxy, logging, passthrough, request_filter, response, settings, upstream_peer, upstream_request};
+use crate::code_assist::Projects;
 use crate::config::Store;
+use crate::credentials::Tokens;
+use crate::credentials::http::Http;
 use crate::custody::Keeper;
 use crate::pool::{Affinity, Registry};
 use crate::telemetry::metrics::Metrics;
@@ -43,6 +46,10 @@ pub struct Gateway {
     pub holders: Affinity,
     /// What is known of numbers of tokens.
     pub(super) counts: Counts,
+    /// Access tokens of accounts with refresh tokens.
+    pub(super) tokens: Tokens,
+    /// Projects of accounts at Code Assist.
+    pub(super) projects: Projects,
     /// Source of request ids.
     ids: AtomicU64,
 }
@@ -56,7 +63,22 @@ impl Gateway {
         let (endpoints, ids) = (Endpoints::default(), AtomicU64::new(seed));
         let keeper = Keeper::new(settings::custody(&store.load().config.custody));
         let (holders, counts) = (passthrough::holders(), Counts::default());
-        Gateway { store, registry, released, affinity, keeper, metrics, endpoints, holders, counts, ids }
+        let http = Arc::new(Http::new());
+        let (tokens, projects) = (Tokens::new(Arc::clone(&http)), Projects::new(http));
+        Gateway {
+            store,
+            registry,
+            released,
+            affinity,
+            keeper,
+            metrics,
+            endpoints,
+            holders,
+            counts,
+            tokens,
+            projects,
+            ids,
+        }
     }
 
     /// The metrics, with the gauges that are read off the registry.

@@ -1,5 +1,6 @@
 //! The hooks of Pingora's `ProxyHttp`, one file a phase. `gateway` holds the trait's implementation, which only delegates.
 
+mod access;
 mod answer;
 mod auth;
 mod body;
@@ -18,6 +19,7 @@ mod mcp;
 mod operate;
 mod outbox;
 mod passthrough;
+mod platform;
 mod redact;
 mod replay;
 mod request_filter;

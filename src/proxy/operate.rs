@@ -4,7 +4,7 @@ use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, Method, header};
 use interlingua_filters::Dialect;
 use interlingua_filters::custody::Seals;
-use interlingua_filters::dialects::{Encoded, Endpoint, Target};
+use interlingua_filters::dialects::{EncodeError, Encoded, Endpoint, Target};
 use interlingua_filters::ir::{ApiError, ReplyNotes};
 use interlingua_filters::json::skim;
 use interlingua_filters::operations::{self, CompletionsStream, Operation, Way};
@@ -20,7 +20,7 @@ use super::gateway::Gateway;
 use super::upstream_line::operation_path;
 use super::upstream_peer::{Parts, plain_target, reply_context, target};
 use super::{local, request_filter};
-use crate::config::Upstream;
+use crate::config::{Account, Platform, Upstream};
 use crate::pool::session_key::response_key;
 use crate::routing::{Route, Step};
 
@@ -110,6 +110,12 @@ fn possible(question: &Question, route: &mut Route) -> Result<(), ApiError> {
     for step in &mut route.steps {
         let model = &step.model;
         step.upstreams.retain(|upstream| {
+            let carried = matches!(upstream.platform, Platform::Direct | Platform::Azure { .. });
+            if !carried && !matches!(question.operation, Operation::CountTokens | Operation::Complete) {
+                let message = "this model is served by a platform that has model answers only; ask for another model";
+                refused.get_or_insert(EncodeError::at("model", message));
+                return false;
+            }
             match operations::way(&asked, upstream.dialect, &plain_target(upstream, model)) {
                 Way::Impossible(error) => {
                     refused.get_or_insert(error);
@@ -145,7 +151,7 @@ pub(super) fn parts(
     ctx: &Ctx,
     inbound: &Inbound,
     question: &Question,
-    upstream: &Upstream,
+    (upstream, account): (&Upstream, &Account),
     step: &Step,
 ) -> Result<Parts, PrepareError> {
     let target = target(&ctx.snapshot.config, upstream, &step.model, inbound.stream);
@@ -159,7 +165,7 @@ pub(super) fn parts(
     let kind = HeaderValue::from_str(&prepared.content_type);
     headers.insert(header::CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("application/json")));
     headers.insert(header::ACCEPT, HeaderValue::from_static("*/*"));
-    let path = operation_path(upstream.dialect, &upstream.base_url, &prepared.path, &step.model);
+    let path = operation_path(upstream, account, &prepared.path, &step.model);
     // Speech is played while it comes.
     let passes = native && (inbound.stream || question.operation == Operation::Speak);
     let reply = if passes {

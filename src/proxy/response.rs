@@ -64,7 +64,9 @@ pub(super) fn response_body_filter(
     }
     let mut out = std::mem::take(&mut attempt.held);
     let late = attempt.started.elapsed() > attempt.upstream.timeouts.total;
-    let pushed = if bytes.is_empty() { Ok(()) } else { attempt.reply.push(&bytes, &mut out) };
+    let pushed = attempt
+        .unwrapped(bytes, end)
+        .and_then(|bytes| if bytes.is_empty() { Ok(()) } else { attempt.reply.push(&bytes, &mut out) });
     if end && pushed.is_ok() {
         attempt.reply.finish(&mut out);
     }
@@ -105,6 +107,20 @@ pub(super) fn response_body_filter(
             }
             Ok(())
         }
+    }
+}
+
+impl Attempt {
+    /// The next bytes of the answer in the provider's dialect, without what the platform puts around it.
+    fn unwrapped(&mut self, bytes: Bytes, end: bool) -> Result<Bytes, ApiError> {
+        let Some(unwrap) = &mut self.unwrap else { return Ok(bytes) };
+        let mut plain = Vec::with_capacity(bytes.len());
+        let read = unwrap.push(&bytes, &mut plain);
+        read.map_err(|error| ApiError::new(ErrorKind::BadGateway, error.to_string()))?;
+        if end {
+            unwrap.finish(&mut plain);
+        }
+        Ok(Bytes::from(plain))
     }
 }
 

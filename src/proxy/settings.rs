@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::access;
 use super::gateway::Gateway;
 use crate::config::{Custody, Resilience, Snapshot, specs};
 use crate::custody;
@@ -13,6 +14,7 @@ impl Gateway {
     pub fn follow(&self, snapshot: &Snapshot) {
         let resilience = &snapshot.config.resilience;
         self.registry.reconcile(&specs(&snapshot.config), pool(resilience));
+        access::follow(self, snapshot);
         self.affinity.configure(affinity(resilience));
         self.keeper.configure(custody(&snapshot.config.custody));
         self.metrics.config_generation.set(i64::try_from(snapshot.generation).unwrap_or(i64::MAX));

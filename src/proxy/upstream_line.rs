@@ -8,8 +8,10 @@ use pingora::Result;
 use pingora::http::RequestHeader;
 
 use super::ctx::{Attempt, Inbound, Line};
-use super::upstream_request::{PATH, USER_AGENT, authorise, authority, travel};
-use crate::config::BaseUrl;
+use super::platform::{self, PATH};
+use super::upstream_request::{authorise, authority, travel};
+use crate::config::{Account, BaseUrl, Upstream};
+use crate::credentials::http::USER_AGENT;
 
 /// Builds it from nothing. The body's length is the attempt's.
 pub(super) fn header(line: &Line, attempt: &Attempt, inbound: &Inbound) -> Result<RequestHeader> {
@@ -26,7 +28,7 @@ pub(super) fn header(line: &Line, attempt: &Attempt, inbound: &Inbound) -> Resul
         built.insert_header(name.clone(), value.as_str())?;
     }
     if inbound.errand.passage().is_none_or(|passage| !passage.is_mcp()) {
-        travel(&mut built, upstream.dialect, inbound)?;
+        travel(&mut built, upstream, inbound)?;
     }
     for (name, value) in &line.headers {
         built.append_header(name.clone(), value.clone())?;
@@ -36,20 +38,9 @@ pub(super) fn header(line: &Line, attempt: &Attempt, inbound: &Inbound) -> Resul
 }
 
 /// The path of an operation: `suffix` stands behind the version, with the model in the place of [`MODEL`].
-pub(super) fn operation_path(dialect: Dialect, base: &BaseUrl, suffix: &str, model: &str) -> String {
-    let model = utf8_percent_encode(model, PATH).to_string();
-    format!("{}{}", versioned(dialect, base), suffix.replace(MODEL, &model))
-}
-
-/// The base URL's path with the version, which OpenAI's base URLs have and the others' do not.
-fn versioned(dialect: Dialect, base: &BaseUrl) -> String {
-    let root = base.path.as_str();
-    match dialect {
-        Dialect::OpenAiChat | Dialect::OpenAiResponses => root.to_owned(),
-        Dialect::Anthropic | Dialect::Gemini if ends_in_version(root) => root.to_owned(),
-        Dialect::Anthropic => format!("{root}/v1"),
-        Dialect::Gemini => format!("{root}/v1beta"),
-    }
+pub(super) fn operation_path(upstream: &Upstream, account: &Account, suffix: &str, model: &str) -> String {
+    let name = utf8_percent_encode(model, PATH).to_string();
+    platform::path(upstream, account, model, false, &suffix.replace(MODEL, &name))
 }
 
 /// The path of a request that passes: `version` is the client's, and gives way to the base URL's own.
@@ -82,14 +73,6 @@ mod tests {
 
     #[test]
     fn paths_below_base_urls_as_the_sdks_write_them() {
-        for (dialect, root, suffix, expected) in [
-            (Dialect::OpenAiChat, "/v1", "/embeddings", "/v1/embeddings"),
-            (Dialect::Anthropic, "", "/messages/count_tokens", "/v1/messages/count_tokens"),
-            (Dialect::Anthropic, "/x/v1", "/messages/count_tokens", "/x/v1/messages/count_tokens"),
-            (Dialect::Gemini, "", "/models/{model}:countTokens", "/v1beta/models/a/b%3F:countTokens"),
-        ] {
-            assert_eq!(operation_path(dialect, &base(root), suffix, "a/b?"), expected);
-        }
         for (dialect, root, upload, expected) in [
             (Dialect::OpenAiResponses, "/v1", false, "/v1/files/f"),
             (Dialect::Anthropic, "", false, "/v1/files/f"),

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::HeaderMap;
 use interlingua_filters::Dialect;
 use interlingua_filters::custody::{Custody, Seals};
+use interlingua_filters::dialects::code_assist::Envelope;
 use interlingua_filters::dialects::{Encoded, Endpoint, Target};
 use interlingua_filters::ir::{ApiError, ErrorKind, ReplyContext};
 use interlingua_filters::json::Str;
@@ -19,13 +20,14 @@ use pingora::upstreams::peer::{ALPN, HttpPeer};
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::Session;
 
+use super::access::{self, Access};
 use super::answer::{Answer, Shape};
 use super::clock::now;
 use super::ctx::{Again, Attempt, Ctx, Inbound, Line};
 use super::errand::{COUNT_PATIENCE, Errand};
 use super::gateway::Gateway;
-use super::{operate, passthrough};
-use crate::config::{Config, StreamMode, Upstream};
+use super::{operate, passthrough, platform};
+use crate::config::{Config, Platform, StreamMode, Upstream};
 use crate::pool::{Ask, BoundAccount, Lease, Unavailable, UnavailableReason, select};
 use crate::routing::Step;
 
@@ -99,7 +101,14 @@ async fn begin(gateway: &Gateway, ctx: &mut Ctx) -> Result<Attempt, ApiError> {
             }
             None => choose(gateway, ctx).await?,
         };
-        match encode(gateway, ctx, lease, &step) {
+        let access = match access::open(gateway, ctx, &lease, &step).await {
+            Ok(access) => access,
+            Err(why) => {
+                access::closed(gateway, ctx, &lease, &step, &why);
+                continue;
+            }
+        };
+        match encode(gateway, ctx, lease, &step, access) {
             Ok(attempt) => return Ok(attempt),
             Err(Refused::Everywhere(error)) => return Err(error),
             Err(Refused::Here { upstream, mut error }) => {
@@ -192,7 +201,7 @@ async fn wait_for(gateway: &Gateway, ask: &Ask<'_>, patience: Duration) -> Resul
 }
 
 /// Encodes the request for the account's provider.
-fn encode(gateway: &Gateway, ctx: &Ctx, lease: Lease, step: &Step) -> Result<Attempt, Refused> {
+fn encode(gateway: &Gateway, ctx: &Ctx, lease: Lease, step: &Step, access: Access) -> Result<Attempt, Refused> {
     let lost = || Refused::Everywhere(unplanned());
     let inbound = ctx.inbound.as_ref().ok_or_else(lost)?;
     let config = &ctx.snapshot.config;
@@ -200,9 +209,15 @@ fn encode(gateway: &Gateway, ctx: &Ctx, lease: Lease, step: &Step) -> Result<Att
     let open = ctx.walk.open(step);
     let upstream = account.upstream_in(&open).ok_or_else(lost)?;
     let here = |error| Refused::Here { upstream: upstream.id.clone(), error };
+    if let Some(name) = inbound.skim.cached_content.as_deref().filter(|_| upstream.dialect == Dialect::Gemini)
+        && !platform::knows_cached(upstream, account, name)
+    {
+        let message = "these cached contents belong to another project, or to another service of Google's".to_owned();
+        return Err(here(invalid(message, Some("cachedContent".to_owned()))));
+    }
     let parts = match &inbound.errand {
         Errand::Generate { array } => generate(gateway, ctx, inbound, upstream, step, *array),
-        Errand::Operate(question) => operate::parts(ctx, inbound, question, upstream, step),
+        Errand::Operate(question) => operate::parts(ctx, inbound, question, (upstream, account), step),
         Errand::Pass(passage) => Ok(passthrough::parts(inbound, passage, upstream)),
     };
     let Parts { encoded, restored, body, streams, reply, line } = match parts {
@@ -218,6 +233,17 @@ fn encode(gateway: &Gateway, ctx: &Ctx, lease: Lease, step: &Step) -> Result<Att
         let message = format!("'{field}' cannot reach {} as it was written, and this gateway is strict", upstream.id);
         return Err(here(invalid(message, Some(field.to_string()))));
     }
+    let body = if line.is_none() && upstream.platform != Platform::Direct {
+        let envelope = Envelope {
+            model: &step.model,
+            project: access.project.as_deref(),
+            user_prompt_id: &ctx.request_id(),
+            session_id: &inbound.session.map_or_else(|| ctx.request_id(), |session| format!("{session:032x}")),
+        };
+        Bytes::from(platform::body(upstream, body.into(), &envelope).ok_or_else(lost)?)
+    } else {
+        body
+    };
     let started = Instant::now();
     Ok(Attempt {
         lease,
@@ -229,7 +255,9 @@ fn encode(gateway: &Gateway, ctx: &Ctx, lease: Lease, step: &Step) -> Result<Att
         body,
         streams,
         model: step.model.clone(),
+        access,
         reply,
+        unwrap: platform::unwrap(upstream),
         started,
         content_until: match &inbound.errand {
             errand if errand.counts() => Some(started + COUNT_PATIENCE),

@@ -6,7 +6,7 @@ use interlingua_filters::dialects::Quirks;
 use proptest::prelude::*;
 
 use super::*;
-use crate::config::{AuthStyle, BaseUrl, StreamMode, Timeouts, Upstream};
+use crate::config::{AuthStyle, BaseUrl, Platform, StreamMode, Timeouts, Upstream};
 
 fn upstream(id: &str, dialect: Dialect) -> Arc<Upstream> {
     let second = Duration::from_secs(1);
@@ -16,6 +16,8 @@ fn upstream(id: &str, dialect: Dialect) -> Arc<Upstream> {
         base_url: BaseUrl::parse("https://provider.example").unwrap(),
         auth: AuthStyle::None,
         quirks: Quirks::default(),
+        platform: Platform::Direct,
+        unsupported: Arc::from([]),
         headers: Vec::new(),
         timeouts: Timeouts {
             connect: second,

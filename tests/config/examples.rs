@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use interlingua::config::{Config, load_file, schema};
+use interlingua::config::{Config, Platform, load_file, schema};
 use interlingua_filters::Dialect;
 use serde_json::Value as Json;
 use serde_yaml::Value as Yaml;
@@ -132,12 +132,13 @@ fn the_schema_file_is_fresh() {
 fn the_schema_names_what_is_required_and_refuses_unknown_keys() {
     let schema: Json = serde_json::from_str(&schema().unwrap()).unwrap();
     let required = |name: &str| schema.pointer(&format!("/$defs/{name}/required")).cloned().unwrap_or_default();
-    assert_eq!(required("Upstream"), serde_json::json!(["id", "dialect", "base_url"]));
+    assert_eq!(required("Upstream"), Json::Null, "a provider known by name needs nothing more");
+    assert_eq!(required("OAuth"), serde_json::json!(["client_id", "refresh_token"]));
     assert_eq!(required("Account"), serde_json::json!(["id", "upstream"]));
     assert_eq!(required("Client"), serde_json::json!(["id", "keys"]));
     assert_eq!(required("Rule"), serde_json::json!(["match", "upstream"]));
     assert_eq!(schema["additionalProperties"], Json::Bool(false));
-    for name in ["Server", "Upstream", "Account", "Rule", "Fallback", "Cooldown", "Quirks"] {
+    for name in ["Server", "Upstream", "Account", "Rule", "Fallback", "Cooldown", "Quirks", "OAuth", "CodeAssist"] {
         assert_eq!(schema["$defs"][name]["additionalProperties"], Json::Bool(false), "{name}");
     }
     assert_eq!(schema["$defs"]["Cooldown"]["properties"]["default"]["default"], "5s");
@@ -197,6 +198,19 @@ fn the_tiers_example_ranks_its_accounts() {
     assert!(spare.takes("claude-haiku-4-5") && !spare.takes("claude-opus-4-6"));
     assert_eq!(config.routes.listed(), ["claude-opus-4-6", "claude-sonnet-4-5", "claude-haiku-4-5"]);
     assert_eq!(config.clients[1].key_digests.len(), 2);
+}
+
+#[test]
+fn the_platform_examples_are_what_they_say() {
+    let platforms = |name: &str| -> Vec<Platform> {
+        example(name).upstreams.iter().map(|upstream| upstream.platform.clone()).collect()
+    };
+    assert!(platforms("examples/vertex.yaml").iter().all(|platform| matches!(platform, Platform::Vertex { .. })));
+    assert!(platforms("examples/azure.yaml").iter().all(|platform| matches!(platform, Platform::Azure { .. })));
+    assert_eq!(platforms("examples/code-assist.yaml"), [Platform::CodeAssist]);
+    let presets = example("examples/presets.yaml");
+    assert!(presets.upstreams.len() >= 5);
+    assert_eq!(first(&presets, "deepseek-chat", Dialect::Anthropic), "deepseek:deepseek-chat");
 }
 
 #[test]

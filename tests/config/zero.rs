@@ -40,6 +40,24 @@ fn every_provider_with_a_key_is_there_under_its_own_names() {
 }
 
 #[test]
+fn compatible_providers_are_found_by_their_keys() {
+    let keys = ["DEEPSEEK_API_KEY", "GROQ_API_KEY", "XAI_API_KEY", "OPENROUTER_API_KEY", "MISTRAL_API_KEY"];
+    let config = zero(&keys.map(|key| (key, "k-1"))).unwrap();
+    let chat = |model| first(&config, model, Dialect::OpenAiChat);
+    assert_eq!(chat("deepseek-chat").as_deref(), Some("deepseek:deepseek-chat"));
+    assert_eq!(
+        first(&config, "deepseek-chat", Dialect::Anthropic).as_deref(),
+        Some("deepseek-anthropic:deepseek-chat")
+    );
+    assert_eq!(chat("grok-4").as_deref(), Some("xai:grok-4"));
+    assert_eq!(chat("codestral-2508").as_deref(), Some("mistral:codestral-2508"));
+    // Models of others are named with the provider in front.
+    assert_eq!(chat("groq/openai/gpt-oss-120b").as_deref(), Some("groq:openai/gpt-oss-120b"));
+    assert_eq!(chat("openrouter/qwen/qwen3-coder").as_deref(), Some("openrouter:qwen/qwen3-coder"));
+    assert_eq!(chat("llama-3.3-70b-versatile"), None);
+}
+
+#[test]
 fn both_dialects_of_openai_are_one_account() {
     let config = zero(&[("OPENAI_API_KEY", "sk-1"), ("OPENAI_BASE_URL", "http://127.0.0.1:9100/v1/")]).unwrap();
     assert_eq!(config.accounts.len(), 1);

@@ -48,6 +48,13 @@ impl Stage {
         self
     }
 
+    /// Adds an upstream and an account as they are written.
+    pub(crate) fn entry(mut self, upstream: &str, account: &str) -> Self {
+        self.upstreams.extend((!upstream.is_empty()).then(|| upstream.to_owned()));
+        self.accounts.extend((!account.is_empty()).then(|| account.to_owned()));
+        self
+    }
+
     pub(crate) fn server(mut self, more: &str) -> Self {
         self.server.push(more.to_owned());
         self

@@ -12,15 +12,19 @@
 //! | `encode_error(error, out)` | [`ApiError`](crate::ir::ApiError) → body, giving the HTTP status |
 
 pub mod anthropic;
+pub mod code_assist;
 mod dispatch;
 pub mod gemini;
 pub mod openai_chat;
 pub mod openai_responses;
+pub mod vertex;
 
 pub use dispatch::{
     StreamDecoder, StreamEncoder, decode_error, decode_request, decode_response, encode_error, encode_request,
     encode_response, read_citations, read_logprobs, read_web_search,
 };
+
+use std::sync::Arc;
 
 use crate::ir::{Losses, ReplyNotes};
 use crate::json::Str;
@@ -85,6 +89,8 @@ pub struct Target {
     pub profile: Profile,
     /// Which repairs are made.
     pub repairs: Repairs,
+    /// Top-level members of a request that this provider answers with an error. They are left out in every lane.
+    pub unsupported: Arc<[String]>,
 }
 
 impl Target {

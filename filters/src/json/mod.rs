@@ -5,6 +5,7 @@
 //! members it does not know as [`Extra`].
 
 mod extra;
+pub mod members;
 mod num;
 mod object;
 mod raw;

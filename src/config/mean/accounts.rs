@@ -56,10 +56,24 @@ impl Mean<'_> {
             let concurrency = self.number(&at, "concurrency", concurrency, (1, CONCURRENCY_MAX));
             let models = account.models.as_ref().map(|models| self.patterns(&at.key("models"), models));
             let opened = self.references(&at, &account.upstream, upstreams);
+            let oauth = account.oauth.as_ref().map(|oauth| self.oauth(&at.key("oauth"), oauth));
             let credential = self.credential(&at, account, &opened);
+            let project = self.projects(&at, account, &opened);
             let (Some(first), Some(credential)) = (opened.first(), credential) else { continue };
             let upstream = Arc::clone(first);
-            let account = Account { id, upstream, upstreams: opened, tier, credential, concurrency, enabled, models };
+            let oauth = oauth.flatten().map(Arc::new);
+            let account = Account {
+                id,
+                upstream,
+                upstreams: opened,
+                tier,
+                credential,
+                oauth,
+                project,
+                concurrency,
+                enabled,
+                models,
+            };
             accounts.list.push(Arc::new(account));
         }
         accounts
@@ -122,8 +136,12 @@ impl Mean<'_> {
     fn credential(&mut self, at: &At<'_>, raw: &raw::Account, upstreams: &[Arc<Upstream>]) -> Option<Secret> {
         let at_key = at.key("credential");
         let wanted = upstreams.iter().find(|upstream| upstream.auth != AuthStyle::None);
+        if raw.oauth.is_some() && raw.credential.is_some() {
+            let help = "remove one of them".to_owned();
+            self.problems.error(&at_key, "the account has a `credential` and `oauth`", Some(help));
+        }
         let Some(text) = &raw.credential else {
-            if let Some(upstream) = wanted {
+            if let Some(upstream) = wanted.filter(|_| raw.oauth.is_none()) {
                 let what = format!("the upstream `{}` wants one; for example `${{env:NAME}}`", upstream.id);
                 self.problems.missing(at, "credential", &what);
             }

@@ -10,7 +10,7 @@ use interlingua_filters::dialects::Quirks;
 use super::Mean;
 use super::accounts::Accounts;
 use crate::config::report::At;
-use crate::config::{Account, AuthStyle, McpServer, StreamMode, Upstream, raw};
+use crate::config::{Account, AuthStyle, McpServer, Platform, StreamMode, Upstream, raw};
 use crate::credentials::Secret;
 
 /// Requests at a time to one server: it has limits of its own, and streams of notifications are many and long.
@@ -54,7 +54,7 @@ impl Mean<'_> {
         listen: &[SocketAddr],
     ) -> Option<McpServer> {
         let base_url = match raw.url.as_deref() {
-            Some(text) if !text.is_empty() => self.base_url(&at.key("url"), text, None, listen),
+            Some(text) if !text.is_empty() => self.base_url(&at.key("url"), text, None, None, listen),
             _ => {
                 self.problems.missing(at, "url", "for example `https://tools.example.com/mcp`");
                 None
@@ -76,6 +76,8 @@ impl Mean<'_> {
             headers,
             timeouts,
             stream: StreamMode::default(),
+            platform: Platform::Direct,
+            unsupported: Arc::from([]),
             count_tokens: false,
         });
         let upstreams = vec![Arc::clone(&upstream)];
@@ -85,6 +87,8 @@ impl Mean<'_> {
             upstreams,
             tier: 0,
             credential,
+            oauth: None,
+            project: None,
             concurrency: CONCURRENCY,
             enabled: true,
             models: None,

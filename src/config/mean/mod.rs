@@ -7,7 +7,9 @@ mod accounts;
 mod custody;
 mod mcp;
 mod models;
+mod oauth;
 mod passthrough;
+mod platform;
 mod resilience;
 mod routes;
 mod server;
@@ -44,7 +46,7 @@ impl Mean<'_> {
         let clients = self.clients(&root.key("clients"), &raw.clients);
         let server = self.server(&root.key("server"), &raw.server, !raw.clients.is_empty());
         let tiers = self.tiers(&root.key("tiers"), &raw.tiers);
-        let upstreams = self.upstreams(&root.key("upstreams"), &raw.upstreams, &server.listen);
+        let upstreams = self.upstreams(&root.key("upstreams"), &raw.upstreams, &server.listen, &raw.code_assist);
         let accounts = self.accounts(&root.key("accounts"), &raw.accounts, &upstreams, &tiers);
         let resilience = self.resilience(&root.key("resilience"), &raw.resilience);
         let custody = self.custody(&root.key("custody"), &raw.custody);

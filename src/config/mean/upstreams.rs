@@ -9,13 +9,16 @@ use interlingua_filters::Dialect;
 use interlingua_filters::dialects::Quirks;
 
 use super::Mean;
+use super::platform::default_url;
+use crate::config::presets::Presets;
 use crate::config::report::At;
 use crate::config::units::SecretText;
-use crate::config::{AuthStyle, BaseUrl, Timeouts, Upstream, raw};
+use crate::config::{AuthStyle, BaseUrl, Platform, Timeouts, Upstream, raw, suggest};
 
 /// Headers that the gateway sets itself, or that carry credentials.
-const OWN_HEADERS: [&str; 15] = [
+const OWN_HEADERS: [&str; 16] = [
     "accept-encoding",
+    "api-key",
     "authorization",
     "connection",
     "content-encoding",
@@ -60,7 +63,13 @@ impl Upstreams {
 }
 
 impl Mean<'_> {
-    pub(super) fn upstreams(&mut self, at: &At<'_>, raw: &[Option<raw::Upstream>], listen: &[SocketAddr]) -> Upstreams {
+    pub(super) fn upstreams(
+        &mut self,
+        at: &At<'_>,
+        raw: &[Option<raw::Upstream>],
+        listen: &[SocketAddr],
+        code_assist: &raw::CodeAssist,
+    ) -> Upstreams {
         let mut upstreams = Upstreams::default();
         let mut seen = HashMap::new();
         for (index, upstream) in raw.iter().enumerate() {
@@ -69,8 +78,9 @@ impl Mean<'_> {
                 self.problems.empty_item(&at);
                 continue;
             };
+            let upstream = &self.known(&at, upstream);
             let id = self.id(&at, upstream.id.as_deref(), &mut seen, index);
-            let meant = self.upstream(&at, upstream, id.clone().unwrap_or_default(), listen);
+            let meant = self.upstream(&at, upstream, id.clone().unwrap_or_default(), listen, code_assist);
             if let Some(id) = id {
                 upstreams.ids.push(id.clone());
                 upstreams.by_id.entry(id).or_insert(meant.map(Arc::new));
@@ -79,26 +89,84 @@ impl Mean<'_> {
         upstreams
     }
 
-    fn upstream(&mut self, at: &At<'_>, raw: &raw::Upstream, id: String, listen: &[SocketAddr]) -> Option<Upstream> {
-        if raw.dialect.is_none() {
+    /// An upstream as written, with what its provider is known for.
+    fn known(&mut self, at: &At<'_>, raw: &raw::Upstream) -> raw::Upstream {
+        let Some(name) = raw.provider.as_deref() else { return raw.clone() };
+        let presets = Presets::builtin();
+        let Some(preset) = presets.get(name) else {
+            let names = presets.names();
+            let help = suggest::nearest(name, names.iter().copied()).map_or_else(
+                || {
+                    format!(
+                        "there are {}; for another one leave `provider` out, and write `dialect` and `base_url`",
+                        names.join(", ")
+                    )
+                },
+                |name| format!("did you mean `{name}`?"),
+            );
+            self.problems.error(&at.key("provider"), format!("there is no provider `{name}`"), Some(help));
+            return raw::Upstream { id: raw.id.clone().or_else(|| raw.provider.clone()), ..raw.clone() };
+        };
+        preset.complete(raw)
+    }
+
+    fn upstream(
+        &mut self,
+        at: &At<'_>,
+        raw: &raw::Upstream,
+        id: String,
+        listen: &[SocketAddr],
+        code_assist: &raw::CodeAssist,
+    ) -> Option<Upstream> {
+        // What is missing of an unknown provider is no second fault.
+        let is_known = !self.problems.has(&at.key("provider"));
+        let dialect = raw.dialect.map(raw::Spoken::dialect);
+        if dialect.is_none() && is_known {
             let names = Dialect::ALL.map(Dialect::name).join(", ");
-            self.problems.missing(at, "dialect", &format!("one of {names}"));
+            self.problems.missing(at, "dialect", &format!("one of {names}; or `provider` with a known name"));
         }
-        let base_url = match raw.base_url.as_deref() {
-            Some(text) if !text.is_empty() => self.base_url(&at.key("base_url"), text, raw.dialect, listen),
-            _ => {
-                self.problems.missing(at, "base_url", "for example `https://api.openai.com/v1`");
+        let platform = self.platform(at, raw, code_assist);
+        let by_platform = platform.as_ref().and_then(default_url);
+        let base_url = match raw.base_url.as_deref().filter(|text| !text.is_empty()) {
+            Some(text) => self.base_url(&at.key("base_url"), text, dialect, platform.as_ref(), listen),
+            None if by_platform.is_some() => by_platform.and_then(|url| BaseUrl::parse(&url).ok()),
+            None => {
+                let example = match &platform {
+                    Some(Platform::Azure { .. }) => "that of your resource, `https://NAME.openai.azure.com`",
+                    _ => "for example `https://api.openai.com/v1`",
+                };
+                if is_known && platform.is_some() {
+                    self.problems.missing(at, "base_url", example);
+                }
                 None
             }
         };
         let headers = self.headers(&at.key("headers"), &raw.headers);
         let timeouts = self.timeouts(&at.key("timeouts"), &raw.timeouts);
-        let quirks = self.quirks(&at.key("quirks"), &raw.quirks);
-        let dialect = raw.dialect?;
-        let auth = raw.auth.unwrap_or(AuthStyle::of(dialect));
-        let base_url = base_url?;
+        let mut quirks = self.quirks(&at.key("quirks"), &raw.quirks);
+        let (dialect, platform) = (dialect?, platform?);
+        let auth = raw.auth.unwrap_or(match platform {
+            Platform::Direct => AuthStyle::of(dialect),
+            Platform::Vertex { .. } | Platform::CodeAssist => AuthStyle::Bearer,
+            Platform::Azure { .. } => AuthStyle::ApiKey,
+        });
         let count_tokens = raw.quirks.count_tokens.unwrap_or(dialect != Dialect::OpenAiChat);
-        Some(Upstream { id, dialect, base_url, auth, quirks, headers, timeouts, stream: raw.stream, count_tokens })
+        quirks.vertex = raw.quirks.vertex.unwrap_or(matches!(platform, Platform::Vertex { .. }));
+        let unsupported = raw.quirks.unsupported.clone().unwrap_or_default().into();
+        let (base_url, stream) = (base_url?, raw.stream);
+        Some(Upstream {
+            id,
+            dialect,
+            base_url,
+            auth,
+            quirks,
+            headers,
+            timeouts,
+            stream,
+            platform,
+            unsupported,
+            count_tokens,
+        })
     }
 
     pub(super) fn base_url(
@@ -106,6 +174,7 @@ impl Mean<'_> {
         at: &At<'_>,
         text: &str,
         dialect: Option<Dialect>,
+        platform: Option<&Platform>,
         listen: &[SocketAddr],
     ) -> Option<BaseUrl> {
         let url = match BaseUrl::parse(&self.expand(at, text)?) {
@@ -126,6 +195,7 @@ impl Mean<'_> {
             self.problems.error(at, message, Some(help.to_owned()));
         }
         let versions: &[&str] = match dialect {
+            _ if platform.is_some_and(|platform| *platform != Platform::Direct) => &[],
             Some(Dialect::Anthropic) => &["/v1"],
             Some(Dialect::Gemini) => &["/v1", "/v1beta"],
             _ => &[],

@@ -3,27 +3,29 @@
 //! The doc comments here are the descriptions in `conf/schema.json`. Keys without a default are `Option`, also where
 //! they are required: that something is missing is said together with all else that is wrong.
 
+mod account;
 mod custody;
 mod mcp;
 mod models;
 mod passthrough;
 mod resilience;
 mod server;
+mod upstream;
 
 use std::collections::BTreeMap;
 
-use interlingua_filters::Dialect;
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+pub use self::account::{Account, OAuth};
 pub use self::custody::Custody;
 pub use self::mcp::{Mcp, McpTimeouts};
 pub use self::models::{Profile, Repair};
 pub use self::passthrough::Passthrough;
 pub use self::resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience};
 pub use self::server::Server;
-use super::units::{OneOrMany, SecretText, TimeSpan};
-use super::{AuthStyle, StreamMode};
+pub use self::upstream::{PlatformName, Quirks, Spoken, Timeouts, Upstream};
+use super::units::{OneOrMany, SecretText};
 use crate::routing::DialectChoice;
 
 /// The configuration of Interlingua.
@@ -64,6 +66,8 @@ pub struct Config {
     pub mcp: BTreeMap<String, Option<Mcp>>,
     /// Files, batches, stored answers and whatever else only a provider of the caller's dialect can serve.
     pub passthrough: Passthrough,
+    /// Whether upstreams of the platform code_assist may be used.
+    pub code_assist: CodeAssist,
 }
 
 impl Default for Config {
@@ -81,8 +85,18 @@ impl Default for Config {
             custody: Custody::default(),
             mcp: BTreeMap::new(),
             passthrough: Passthrough::default(),
+            code_assist: CodeAssist::default(),
         }
     }
+}
+
+/// Google Code Assist as an upstream. Off, because Google may close accounts that are used through other programs than its
+/// own; README.md says more.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct CodeAssist {
+    /// Switch. Set it only for accounts that you are entitled to use in this way. Default: false.
+    pub enabled: bool,
 }
 
 /// Somebody who may use the gateway.
@@ -97,126 +111,6 @@ pub struct Client {
     /// written as `sha256:` with the 64 hexadecimal digits of its SHA-256.
     #[serde(default)]
     pub keys: OneOrMany<SecretText>,
-}
-
-/// A provider at one address, speaking one dialect. A provider that speaks several has an entry for each; an account
-/// names all that its credential opens.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Upstream {
-    /// Name for accounts and models. Letters, digits and `. _ - @ /`, at most 64.
-    #[schemars(required)]
-    pub id: Option<String>,
-    /// What the provider speaks there.
-    #[schemars(required, schema_with = "dialect_schema")]
-    pub dialect: Option<Dialect>,
-    /// Address, as the vendor's own SDK takes it: the OpenAI dialects with `/v1`, Anthropic and Gemini without their
-    /// `/v1` and `/v1beta`. `http` or `https`; no user, query or fragment.
-    #[schemars(required)]
-    pub base_url: Option<String>,
-    /// Where the credential goes. Default: bearer for the OpenAI dialects, x_api_key for Anthropic, x_goog_api_key for
-    /// Gemini.
-    pub auth: Option<AuthStyle>,
-    /// Whether the provider is asked to stream. Default: as_client.
-    #[serde(default)]
-    pub stream: StreamMode,
-    /// What the provider does otherwise than its dialect says.
-    #[serde(default)]
-    pub quirks: Quirks,
-    /// Headers for every request, such as the name of an organisation. Not for credentials. Default: none.
-    #[serde(default)]
-    pub headers: BTreeMap<String, SecretText>,
-    /// How long each phase may take.
-    #[serde(default)]
-    pub timeouts: Timeouts,
-}
-
-fn dialect_schema(_: &mut SchemaGenerator) -> Schema {
-    json_schema!({ "type": "string", "enum": Dialect::ALL.map(Dialect::name) })
-}
-
-/// What a provider does otherwise than its dialect says. The default is the dialect's own vendor.
-#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Quirks {
-    /// openai_chat: the cap of output tokens is called `max_tokens`, as most compatible servers have it. Default: false.
-    pub max_tokens_name: Option<bool>,
-    /// openai_chat: `stream_options.include_usage` is understood. Default: true.
-    pub stream_usage: Option<bool>,
-    /// openai_chat: the role `developer` is understood; else it is sent as `system`. Default: true.
-    pub developer_role: Option<bool>,
-    /// openai_chat: `reasoning_content` of earlier answers is taken back (DeepSeek, vLLM). Default: false.
-    pub reasoning_content: Option<bool>,
-    /// openai_chat: tools of the type `custom` are understood; else they are wrapped as functions with one string field
-    /// `input`. Default: true.
-    pub custom_tools: Option<bool>,
-    /// gemini: JSON schemas are understood; else the OpenAPI subset is sent. Default: true.
-    pub json_schema: Option<bool>,
-    /// gemini: ids are sent with calls and results. Default: false.
-    pub call_ids: Option<bool>,
-    /// gemini: the provider is Vertex AI, which knows `labels` and no `serviceTier`. Default: false.
-    pub vertex: Option<bool>,
-    /// anthropic, gemini, openai_responses: tokens can be counted there; else the gateway estimates them. Default: true.
-    pub count_tokens: Option<bool>,
-    /// Cap of output tokens to ask for when the client named none and the dialect needs one. In tokens. Default: 16384.
-    pub default_max_output_tokens: Option<u64>,
-}
-
-/// How long each phase of a request to the provider may take.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Timeouts {
-    /// TCP connect.
-    pub connect: TimeSpan,
-    /// TCP connect and TLS together.
-    pub total_connect: TimeSpan,
-    /// From the end of the request to the header of the response. Long, as an answer that is not streamed has no header
-    /// before the model is done.
-    pub first_byte: TimeSpan,
-    /// Between two reads of the response.
-    pub idle: TimeSpan,
-    /// One write of the request.
-    pub write: TimeSpan,
-    /// The whole attempt, with the whole stream.
-    pub total: TimeSpan,
-}
-
-impl Default for Timeouts {
-    fn default() -> Self {
-        Timeouts {
-            connect: TimeSpan::secs(5),
-            total_connect: TimeSpan::secs(8),
-            first_byte: TimeSpan::secs(300),
-            idle: TimeSpan::secs(120),
-            write: TimeSpan::secs(30),
-            total: TimeSpan::secs(3600),
-        }
-    }
-}
-
-/// One of your accounts at a provider.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("required" = ["id", "upstream"]))]
-pub struct Account {
-    /// Identity: what is learned of the account stays with this name through reloads. Letters, digits and `. _ - @ /`,
-    /// at most 64.
-    #[schemars(required)]
-    pub id: Option<String>,
-    /// The upstream of this account, or a list: one credential often opens several dialects of a provider. The account
-    /// has one concurrency limit for all of them.
-    #[serde(default)]
-    pub upstream: OneOrMany<String>,
-    /// The credential: `${env:NAME}`, `${file:/path}` or literally. Left out if the upstream has `auth: none`.
-    pub credential: Option<SecretText>,
-    /// One of `tiers`. Default: the last.
-    pub tier: Option<String>,
-    /// Most requests at a time. Default: 3.
-    pub concurrency: Option<u64>,
-    /// Whether the account takes part. Default: true.
-    pub enabled: Option<bool>,
-    /// Only these models, in the provider's words; `*` stands for anything. Default: all.
-    pub models: Option<OneOrMany<String>>,
 }
 
 /// Which models go where. Exact names win, then the pattern with the most characters that are not `*`, then the one

@@ -229,6 +229,10 @@ pub(super) const TABLE: &[Row] = &[
     Row::new(Reason::ModelMissing, Fault::Account, Scope::AccountModel, Next::Other, Lock::Model, |case| {
         case.code_is(&["model_not_found"])
             || case.kind == ErrorKind::NotFound && case.says(&["model"])
+            // Code Assist, of a model that the account's tier lacks. It has one path for all of them.
+            || case.dialect == Dialect::Gemini
+                && case.kind == ErrorKind::NotFound
+                && case.says(&["requested entity was not found"])
             || case.status == 403 && case.says(&["access to model", "access to the model"])
     }),
     // A firewall's page or an egress that is not liked has no error in it: it says nothing of the account.

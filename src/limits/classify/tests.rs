@@ -1,3 +1,5 @@
+mod code_assist;
+
 use interlingua_filters::Dialect;
 use interlingua_filters::ir::{ApiError, ErrorKind};
 

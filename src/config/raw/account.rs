@@ -1,0 +1,53 @@
+//! Accounts as written.
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::config::units::{OneOrMany, SecretText};
+
+/// One of your accounts at a provider.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[schemars(extend("required" = ["id", "upstream"]))]
+pub struct Account {
+    /// Identity: what is learned of the account stays with this name through reloads. Letters, digits and `. _ - @ /`,
+    /// at most 64.
+    #[schemars(required)]
+    pub id: Option<String>,
+    /// The upstream of this account, or a list: one credential often opens several dialects of a provider. The account
+    /// has one concurrency limit for all of them.
+    #[serde(default)]
+    pub upstream: OneOrMany<String>,
+    /// The credential: `${env:NAME}`, `${file:/path}` or literally. Left out with `oauth`, and if the upstream has
+    /// `auth: none`.
+    pub credential: Option<SecretText>,
+    /// Access tokens are fetched with a refresh token, in the place of `credential`. Default: none.
+    pub oauth: Option<OAuth>,
+    /// vertex and code_assist: the Google Cloud project of this account. Default: that of the upstream; code_assist finds
+    /// it out.
+    pub project: Option<String>,
+    /// One of `tiers`. Default: the last.
+    pub tier: Option<String>,
+    /// Most requests at a time. Default: 3.
+    pub concurrency: Option<u64>,
+    /// Whether the account takes part. Default: true.
+    pub enabled: Option<bool>,
+    /// Only these models, in the provider's words; `*` stands for anything. Default: all.
+    pub models: Option<OneOrMany<String>>,
+}
+
+/// A refresh token and whom it was given to. Access tokens are fetched with it when they are needed, and kept in memory
+/// alone.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+#[schemars(extend("required" = ["client_id", "refresh_token"]))]
+pub struct OAuth {
+    /// Id of your OAuth client: the program that the owner of the account has let in.
+    pub client_id: Option<SecretText>,
+    /// Its secret, if it has one. Default: none.
+    pub client_secret: Option<SecretText>,
+    /// The refresh token.
+    pub refresh_token: Option<SecretText>,
+    /// Where access tokens are given out, `https`. Default: https://oauth2.googleapis.com/token.
+    pub token_url: Option<String>,
+}

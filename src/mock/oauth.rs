@@ -1,0 +1,149 @@
+//! Google's accounts: the token endpoint, and what Code Assist tells of an account beside its answers.
+//!
+//! | refresh token | what becomes of it |
+//! |---|---|
+//! | has `revoked` in it | `invalid_grant` |
+//! | has `down` in it | status 503 |
+//! | has `new` in it | access tokens, but no tier at Code Assist before it was put on one |
+//! | has `unverified` in it | access tokens, but Code Assist wants the owner to confirm the account |
+//! | any other | access tokens, and the project `project-of-<refresh token>` |
+
+use super::platform::known;
+use super::refusal::Refusal;
+use http::Method;
+use http::request::Parts;
+use serde_json::{Value, json};
+use std::collections::{HashMap, HashSet};
+
+/// Access tokens that are kept; the simulator starts anew behind them.
+const TOKENS_MAX: usize = 100_000;
+
+/// What was given out.
+#[derive(Debug, Default)]
+pub(crate) struct OAuth {
+    /// Access token → refresh token.
+    owners: HashMap<String, String>,
+    /// Refresh tokens of accounts that were put on a tier.
+    onboarded: HashSet<String>,
+    refreshes: u64,
+    loads: u64,
+    onboards: u64,
+    looks: u64,
+}
+
+impl OAuth {
+    /// The refresh token that an access token was given out for.
+    pub(crate) fn owner(&self, token: &str) -> Option<String> {
+        self.owners.get(token).cloned()
+    }
+
+    /// How often it was asked, as `GET /_mock/oauth` gives it.
+    pub(crate) fn json(&self) -> Value {
+        json!({"refreshes": self.refreshes, "loads": self.loads, "onboards": self.onboards, "looks": self.looks})
+    }
+
+    /// Answers a request to the token endpoint or to Code Assist's own methods; `None` for any other.
+    pub(crate) fn answer(&mut self, parts: &Parts, body: &[u8]) -> Option<(u16, Value)> {
+        let path = parts.uri.path();
+        if parts.method == Method::POST && path == "/oauth/token" {
+            return Some(self.token(body));
+        }
+        let suffix = path.strip_prefix("/v1internal")?;
+        let is_operation = suffix.starts_with("/operations/") && parts.method == Method::GET;
+        if !is_operation && ![":loadCodeAssist", ":onboardUser", ":retrieveUserQuota"].contains(&suffix) {
+            return None;
+        }
+        let bearer = parts.headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let owner = bearer.strip_prefix("Bearer ").and_then(|token| self.owner(token));
+        let Some(owner) = owner else {
+            return Some(refused(&Refusal::new(401, "Request had invalid authentication credentials.")));
+        };
+        let body: Value = serde_json::from_slice(body).unwrap_or_default();
+        let told = match suffix {
+            ":loadCodeAssist" => self.load(&owner, &body),
+            ":onboardUser" => self.onboard(&owner, &body),
+            ":retrieveUserQuota" => Self::quota(&owner, &body),
+            _ => Ok(self.look(&owner)),
+        };
+        Some(told.map_or_else(|refusal| refused(&refusal), |value| (200, value)))
+    }
+
+    fn token(&mut self, body: &[u8]) -> (u16, Value) {
+        let form: HashMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
+        let said = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
+        self.refreshes += 1;
+        let refresh_token = said("refresh_token");
+        if said("grant_type") != "refresh_token" || said("client_id").is_empty() || refresh_token.is_empty() {
+            return (400, json!({"error": "invalid_request"}));
+        }
+        if refresh_token.contains("revoked") {
+            return (400, json!({"error": "invalid_grant", "error_description": "Token has been expired or revoked."}));
+        }
+        if refresh_token.contains("down") {
+            return (503, json!({"error": "temporarily_unavailable"}));
+        }
+        if self.owners.len() >= TOKENS_MAX {
+            self.owners.clear();
+        }
+        let token = format!("ya29.mock-{}-{}", self.refreshes, self.owners.len());
+        self.owners.insert(token.clone(), refresh_token.to_owned());
+        (200, json!({"access_token": token, "expires_in": 3599, "token_type": "Bearer", "scope": "cloud-platform"}))
+    }
+
+    fn load(&mut self, owner: &str, body: &Value) -> Result<Value, Refusal> {
+        self.loads += 1;
+        known(body, &["cloudaicompanionProject", "metadata", "mode"], "")?;
+        let tier = |id: &str| json!({"id": id, "name": "Gemini Code Assist", "userDefinedCloudaicompanionProject": id != "free-tier"});
+        if owner.contains("unverified") {
+            return Ok(json!({"ineligibleTiers": [{
+                "reasonCode": "VALIDATION_REQUIRED", "tierId": "free-tier",
+                "validationUrl": "https://accounts.example/validate?secret=of-the-owner",
+            }]}));
+        }
+        if owner.contains("new") && !self.onboarded.contains(owner) {
+            let mut free = tier("free-tier");
+            free["isDefault"] = json!(true);
+            return Ok(json!({"allowedTiers": [tier("standard-tier"), free]}));
+        }
+        let id = if owner.contains("new") { "free-tier" } else { "standard-tier" };
+        Ok(json!({"currentTier": tier(id), "cloudaicompanionProject": project(owner)}))
+    }
+
+    fn onboard(&mut self, owner: &str, body: &Value) -> Result<Value, Refusal> {
+        self.onboards += 1;
+        known(body, &["tierId", "cloudaicompanionProject", "metadata"], "")?;
+        let names_project = !body["cloudaicompanionProject"].is_null() || !body["metadata"]["duetProject"].is_null();
+        if body["tierId"] == "free-tier" && names_project {
+            return Err(Refusal::invalid("Precondition check failed.").kind("FAILED_PRECONDITION"));
+        }
+        self.onboarded.insert(owner.to_owned());
+        Ok(json!({"name": format!("operations/onboard-{}", self.onboards)}))
+    }
+
+    fn look(&mut self, owner: &str) -> Value {
+        self.looks += 1;
+        let project = project(owner).map(|id| json!({"id": id, "name": id}));
+        json!({"name": "operations/onboard", "done": true, "response": {"cloudaicompanionProject": project}})
+    }
+
+    fn quota(owner: &str, body: &Value) -> Result<Value, Refusal> {
+        known(body, &["project"], "")?;
+        if body["project"].as_str() != project(owner).as_deref() {
+            return Err(Refusal::new(403, "Permission denied on resource project."));
+        }
+        let reset = super::clock::rfc3339_in(std::time::Duration::from_hours(1));
+        Ok(json!({"buckets": [
+            {"modelId": "gemini-2.5-pro", "tokenType": "REQUESTS", "resetTime": reset},
+            {"modelId": "gemini-2.5-flash", "tokenType": "REQUESTS", "remainingFraction": 0.75, "resetTime": reset},
+        ]}))
+    }
+}
+
+/// The project of an account; none on the free tier that new ones are put on.
+pub(crate) fn project(refresh_token: &str) -> Option<String> {
+    (!refresh_token.contains("new")).then(|| format!("project-of-{refresh_token}"))
+}
+
+fn refused(refusal: &Refusal) -> (u16, Value) {
+    (refusal.status, refusal.body(super::dialect::Dialect::Gemini, ""))
+}

@@ -1,0 +1,75 @@
+//! Accounts with refresh tokens.
+
+use serde_json::Value;
+
+use super::call::Call;
+use super::platforms::stage;
+use super::protocol::Protocol;
+use super::rig::{Gateway, Mock};
+use super::stage::Stage;
+
+async fn asked(mock: &Mock, what: &str) -> u64 {
+    let told: Value = Call::get("/_mock/oauth").send(mock.port).await.json();
+    told[what].as_u64().expect("a count")
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_crowd_fetches_one_token_and_one_project() {
+    let mock = Mock::start("").await;
+    let gateway = Gateway::start(&stage(mock.port)).await;
+    let port = gateway.port;
+    let clients: Vec<_> = (0..20)
+        .map(|number| {
+            tokio::spawn(async move {
+                let call = Protocol::Gemini.call("ca/m", &format!("client {number}"), true);
+                Protocol::Gemini.said(&call.send(port).await, true)
+            })
+        })
+        .collect();
+    for (number, client) in clients.into_iter().enumerate() {
+        assert_eq!(client.await.expect("a client"), Ok(format!("You said: client {number}")));
+    }
+    assert_eq!((asked(&mock, "refreshes").await, asked(&mock, "loads").await), (1, 1));
+}
+
+#[tokio::test]
+async fn a_token_that_is_refused_early_is_replaced_once() {
+    let mock = Mock::start("rules: [{match: {key: key-ca, nth: 1}, faults: ['401']}]").await;
+    let gateway = Gateway::start(&stage(mock.port)).await;
+    let call = Protocol::Chat.call("ca/m", "hello", false);
+    assert_eq!(Protocol::Chat.said(&gateway.send(&call).await, false), Ok("You said: hello".to_owned()));
+    assert_eq!(asked(&mock, "refreshes").await, 2);
+    mock.script("rules: [{match: {key: key-ca}, faults: ['401']}]").await;
+    assert_eq!(gateway.send(&call).await.status, 503, "the account's trouble is not the client's");
+    assert_eq!(asked(&mock, "refreshes").await, 3, "once for each request");
+}
+
+#[tokio::test]
+async fn a_revoked_account_is_out_until_it_has_another_token() {
+    let mock = Mock::start("").await;
+    let root = format!("http://127.0.0.1:{}", mock.port);
+    let with = |refresh_token: &str| {
+        let oauth =
+            format!("oauth: {{ client_id: mine, refresh_token: {refresh_token}, token_url: '{root}/oauth/token' }}");
+        Stage::new(mock.port)
+            .entry(
+                &format!("id: v, provider: vertex, project: p, base_url: '{root}'"),
+                &format!("id: first, upstream: v, tier: pro, {oauth}"),
+            )
+            .entry("", "id: second, upstream: v, tier: free, credential: key-second")
+            .account("a", "")
+            .model("match: 'v/*', upstream: v, model: '{1}'")
+    };
+    let gateway = Gateway::start(&with("key-revoked")).await;
+    // Each a conversation of its own, so that nothing keeps it where it is.
+    let call = |number: u32| Protocol::Anthropic.call("v/m", &format!("hello {number}"), false);
+    for number in 0..3 {
+        assert_eq!(gateway.send(&call(number)).await.status, 200);
+    }
+    assert_eq!((mock.count("second").await, asked(&mock, "refreshes").await), (3, 1));
+    assert!(!gateway.process.log().contains("key-revoked"));
+    gateway.rewrite(&with("key-first").yaml(gateway.port, gateway.admin));
+    assert_eq!(Call::post("/api/reload", "").send(gateway.admin).await.status, 200);
+    assert_eq!(gateway.send(&call(3)).await.status, 200);
+    assert_eq!((mock.count("first").await, mock.count("second").await), (1, 3), "it is let in again at once");
+}
