@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +13,9 @@ from plan import CLIENTS
 OWN = Path(__file__).parent / "recorded"
 #: How the last event of an answer begins; a file with several of them holds several answers.
 ENDS = (b'"type":"message_stop"', b'"type": "message_stop"', b"data: [DONE]", b"event: response.completed")
+
+#: Pictures that somebody shortened by hand are no base64 any more.
+SHORTENED = re.compile(rb'"result": ?"[A-Za-z0-9+/]+\.\.\.')
 
 
 @dataclass(frozen=True)
@@ -47,6 +51,8 @@ def recorded() -> list[Recording]:
         file = Path(folder) / entry["dialect"] / f"{entry['id']}.resp"
         is_answer = entry["status"] == 200 and entry["kind"] != "count_tokens" and file.exists()
         if entry["stream"] and entry["dialect"] == "openai_responses" and not adds_up(file):
+            continue
+        if SHORTENED.search(file.read_bytes()):
             continue
         if is_answer and sum(file.read_bytes().count(end) for end in ENDS) < 2:
             calls = (entry["expected"] or {}).get("tool_calls")
