@@ -10,9 +10,17 @@ rustup toolchain list 2>/dev/null | grep -q nightly && toolchain=+nightly || { t
 targets=$(sed -n 's/^name = "\(.*\)"$/\1/p' Cargo.toml | tail -n +2)
 cargo $toolchain fuzz build --fuzz-dir .
 
+# What a target reads beside the dialects' fixtures.
+seeds() {
+  case "$1" in
+    config) echo ../conf/*.yaml ../conf/examples/*.yaml ;;
+    *) echo seeds/"$1"/* ;;
+  esac
+}
+
 fuzz() {
   mkdir -p "corpus/$1" "artifacts/$1"
-  for file in ../filters/src/dialects/*/fixtures/* seeds/"$1"/*; do
+  for file in ../filters/src/dialects/*/fixtures/* $(seeds "$1"); do
     if [ -f "$file" ]; then cp -n "$file" "corpus/$1/$(echo "$file" | tr / _)"; fi
   done
   log=artifacts/$1.log

@@ -42,8 +42,11 @@ pub fn inspect(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Load
     inspect_text(path, &read_text(path)?, env)
 }
 
-/// As [`inspect`], of a text that was read already.
-pub(crate) fn inspect_text(path: &Path, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
+/// As [`inspect`], of a text that was read already; `path` names it in messages, and places `${file:}` references.
+///
+/// # Errors
+/// As [`load_file`].
+pub fn inspect_text(path: &Path, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
     let mut problems = Problems::default();
     let raw = read::read(text, &mut problems).map_err(|error| Report::whole(path, error.place, error.message, None))?;
     let folder = path.parent().unwrap_or(Path::new(""));

@@ -33,7 +33,7 @@ mod watch;
 mod zero;
 
 pub use base_url::{BaseUrl, BaseUrlError};
-pub use load::{CONFIG_BYTES_MAX, Loaded, inspect, load_file};
+pub use load::{CONFIG_BYTES_MAX, Loaded, inspect, inspect_text, load_file};
 pub use model::{
     Account, Affinity, AuthStyle, Client, Config, Cooldown, Custody, GraceRetry, McpServer, Passthrough, Peek,
     PerClient, Platform, Resilience, Server, StreamMode, Timeouts, Upstream, key_digest,
