@@ -56,15 +56,19 @@ fn refusal(response: &Response<'_>) -> Option<String> {
 fn thoughts(response: &Response<'_>) -> Option<String> {
     list(blocks(response).filter_map(|block| match &block.kind {
         BlockKind::Reasoning(thought) if !thought.redacted => {
-            Some(thought.text.iter().map(|text| text.as_str()).collect::<String>())
+            Some(thought.text.iter().map(|text| text.as_str()).collect::<String>()).filter(|text| !text.is_empty())
         }
         _ => None,
     }))
 }
 
+/// How the copy of the thoughts begins that a Gemini client is given on a call.
+const COPY: &str = "aW50ZXJsaW5ndWEu";
+
 fn seal(response: &Response<'_>) -> Option<String> {
     list(blocks(response).filter_map(|block| {
-        block.signature.as_ref().map(|seal| format!("{} {}", seal.issuer.name(), seal.value.as_str()))
+        let seal = block.signature.as_ref().filter(|seal| !seal.value.starts_with(COPY))?;
+        Some(format!("{} {}", seal.issuer.name(), seal.value.as_str()))
     }))
 }
 

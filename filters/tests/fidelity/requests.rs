@@ -10,7 +10,7 @@ use interlingua_filters::lane::Lane;
 use interlingua_filters::request::{PrepareError, Prepared, prepare};
 
 use crate::reasons::IMPLIED;
-use crate::request_fields::{FIELDS, Field};
+use crate::request_fields::{Field, fields};
 use crate::{Cell, Row, Silent, lossy, named};
 
 /// A model of which no profile is known, so that only the dialects' own limits show.
@@ -59,7 +59,7 @@ fn cell(field: &Field, client: Dialect, upstream: Dialect, silent: &mut Silent) 
     };
     let prepared = match sent(client, upstream, &body) {
         Ok(prepared) => prepared,
-        Err(PrepareError::Encode(_)) => return Cell::Refused,
+        Err(PrepareError::Encode(error)) => return Cell::Refused(error.to_string()),
         Err(error) => panic!("{}: {error}", field.name),
     };
     if prepared.lane == Lane::Splice {
@@ -100,7 +100,7 @@ fn meaning(field: &Field, arrived: &Request<'_>, prepared: &Prepared) -> Option<
 pub(crate) fn rows() -> (Vec<Row>, Silent) {
     let (mut rows, mut silent) = (Vec::new(), Silent::new());
     for from in Dialect::ALL {
-        for field in FIELDS.iter().filter(|field| field.words[from as usize].is_some()) {
+        for field in fields().filter(|field| field.words[from as usize].is_some()) {
             let to = Dialect::ALL.map(|upstream| cell(field, from, upstream, &mut silent));
             rows.push(Row { field: field.name, from, to });
         }

@@ -41,7 +41,7 @@ pub(crate) fn render(requests: &[Row], whole: &[Row], streamed: &[Row]) -> (Stri
                 write!(text, "| {} |", row.field).unwrap();
                 for (to, cell) in Dialect::ALL.into_iter().zip(&row.to) {
                     let word = word(cell);
-                    if !matches!(cell, Cell::Lossy(_) | Cell::Refused | Cell::Implied) {
+                    if !matches!(cell, Cell::Lossy(..) | Cell::Refused(_) | Cell::Implied) {
                         write!(text, " {word} |").unwrap();
                         continue;
                     }
@@ -56,7 +56,13 @@ pub(crate) fn render(requests: &[Row], whole: &[Row], streamed: &[Row]) -> (Stri
                             });
                             write!(text, " {word} [{}](#reasons) |", number + 1).unwrap();
                         }
-                        None => wrong.push(format!("{title}: {}: {} to {}: {word}", row.field, name(from), name(to))),
+                        None => wrong.push(format!(
+                            "{title}: {}: {} to {}: {word}: {}",
+                            row.field,
+                            name(from),
+                            name(to),
+                            told(cell)
+                        )),
                     }
                 }
                 text.push('\n');
@@ -95,7 +101,15 @@ fn word(cell: &Cell) -> String {
         Cell::Kept => "kept".to_owned(),
         Cell::Mapped => "mapped".to_owned(),
         Cell::Implied => "implied".to_owned(),
-        Cell::Refused => "refused".to_owned(),
-        Cell::Lossy(kinds) => kinds.iter().copied().map(LossKind::name).collect::<Vec<_>>().join(", "),
+        Cell::Refused(_) => "refused".to_owned(),
+        Cell::Lossy(kinds, _) => kinds.iter().copied().map(LossKind::name).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// What the cell's word stands for, to judge it by.
+fn told(cell: &Cell) -> &str {
+    match cell {
+        Cell::Lossy(_, named) | Cell::Refused(named) => named,
+        _ => "",
     }
 }
