@@ -43,7 +43,9 @@ fn body(client: Dialect, words: &str) -> Vec<u8> {
 
 fn sent(client: Dialect, upstream: Dialect, body: &[u8]) -> Result<Prepared, PrepareError> {
     let skimmed = skim(client, body).unwrap();
-    prepare(client, &endpoint(), body, &skimmed, upstream, &Target::new(MODEL, false), Seals::AsSent)
+    let whole: serde_json::Value = serde_json::from_slice(body).unwrap();
+    let target = Target::new(MODEL, whole["stream"] == true);
+    prepare(client, &endpoint(), body, &skimmed, upstream, &target, Seals::AsSent)
 }
 
 fn cell(field: &Field, client: Dialect, upstream: Dialect, silent: &mut Silent) -> Cell {
@@ -73,7 +75,10 @@ fn cell(field: &Field, client: Dialect, upstream: Dialect, silent: &mut Silent) 
         .unwrap_or_else(|error| panic!("{}: {error}: {}", field.name, String::from_utf8_lossy(&prepared.body)));
     let arrived = meaning(field, &arrived, &prepared);
     if arrived.as_ref() != Some(&meant) {
-        if IMPLIED.iter().any(|(name, targets, _)| *name == field.name && targets.contains(&upstream)) {
+        if IMPLIED
+            .iter()
+            .any(|(name, targets, _)| *name == field.name && (targets.is_empty() || targets.contains(&upstream)))
+        {
             return Cell::Implied;
         }
         silent.push(format!(

@@ -45,8 +45,11 @@ pub(crate) fn render(requests: &[Row], whole: &[Row], streamed: &[Row]) -> (Stri
                         write!(text, " {word} |").unwrap();
                         continue;
                     }
-                    let reason = IMPLIED.iter().chain(REASONS).position(|(field, targets, _)| {
-                        *field == row.field && (targets.is_empty() || targets.contains(&to))
+                    // What holds anyway is no reason of a loss.
+                    let implied = matches!(cell, Cell::Implied);
+                    let mut all = IMPLIED.iter().map(|one| (true, one)).chain(REASONS.iter().map(|one| (false, one)));
+                    let reason = all.position(|(holds, (field, targets, _))| {
+                        holds == implied && *field == row.field && (targets.is_empty() || targets.contains(&to))
                     });
                     match reason {
                         Some(at) => {

@@ -192,11 +192,13 @@ fn citations_path(origin: Dialect) -> &'static str {
     }
 }
 
-/// The loss of a part that only `dialect` knows, by its type.
+/// The loss of a part that only `dialect` knows, by its type, or by the name of its one member as Gemini has it.
 pub(super) fn lost_part(dialect: Dialect, raw: &Raw<'_>) -> String {
     let value = raw.to_value();
     let kind = value.get("type").and_then(serde_json::Value::as_str);
-    let kind = kind.filter(|kind| !kind.is_empty() && kind.len() <= 64 && kind.bytes().all(names::is_plain));
+    let member = || value.as_object().and_then(|object| object.keys().next()).map(String::as_str);
+    let kind =
+        kind.or_else(member).filter(|kind| !kind.is_empty() && kind.len() <= 64 && kind.bytes().all(names::is_plain));
     format!("{}.{}", parts_path(dialect), kind.unwrap_or("part"))
 }
 

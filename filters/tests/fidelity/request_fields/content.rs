@@ -1,6 +1,6 @@
 //! What is said beside text.
 
-use interlingua_filters::ir::{Block, BlockKind, Media, MediaSource, Request};
+use interlingua_filters::ir::{BlockKind, Media, MediaSource, Request};
 
 use super::{Field, blocks, field, find};
 
@@ -243,7 +243,7 @@ fn file(request: &Request<'_>) -> Option<String> {
 
 /// A text document, or the text that it became.
 fn document(request: &Request<'_>) -> Option<String> {
-    let said = find(request, |kind| match kind {
+    find(request, |kind| match kind {
         BlockKind::File(Media { source: MediaSource::Text(text), .. }) => Some(text.to_string()),
         BlockKind::Text { text, .. } if text.contains("once upon") => Some("once upon".to_owned()),
         // The words in base64.
@@ -251,8 +251,7 @@ fn document(request: &Request<'_>) -> Option<String> {
             Some("once upon".to_owned())
         }
         _ => None,
-    });
-    said
+    })
 }
 
 fn sound(request: &Request<'_>) -> Option<String> {

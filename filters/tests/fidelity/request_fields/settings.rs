@@ -250,11 +250,10 @@ fn shown(request: &Request<'_>) -> Option<String> {
 }
 
 fn thoughts(request: &Request<'_>) -> Option<String> {
-    let found = blocks(request).find_map(|(_, block)| match &block.kind {
+    blocks(request).find_map(|(_, block)| match &block.kind {
         BlockKind::Reasoning(thought) => Some(joined(&thought.text)),
         _ => None,
-    });
-    found
+    })
 }
 
 fn strictly(request: &Request<'_>) -> Option<String> {

@@ -1,7 +1,7 @@
 //! Tools, calls and results.
 
 use interlingua_filters::dialects::read_web_search;
-use interlingua_filters::ir::{Block, BlockKind, Media, MediaSource, Request, ToolChoice, ToolKind, ToolUseKind};
+use interlingua_filters::ir::{Block, BlockKind, Request, ToolChoice, ToolKind, ToolUseKind};
 
 use super::content::medium;
 use super::{Field, blocks, field, find, joined};
@@ -288,15 +288,14 @@ fn parallel(request: &Request<'_>) -> Option<String> {
 }
 
 fn calls(request: &Request<'_>) -> Option<String> {
-    let said = find(request, |kind| match kind {
+    find(request, |kind| match kind {
         BlockKind::ToolUse(call) if call.kind == ToolUseKind::Function => {
             let input: serde_json::Value = serde_json::from_str(&call.input).unwrap_or_default();
             Some(format!("call {} {input}", call.name))
         }
         BlockKind::ToolResult(result) => Some(format!("result {}", words(&result.content))),
         _ => None,
-    });
-    said
+    })
 }
 
 fn words(content: &[Block<'_>]) -> String {
@@ -313,14 +312,13 @@ fn words(content: &[Block<'_>]) -> String {
 }
 
 fn failed(request: &Request<'_>) -> Option<String> {
-    let failed = find(request, |kind| match kind {
+    find(request, |kind| match kind {
         BlockKind::ToolResult(result) => {
             let said = words(&result.content);
             Some((result.is_error == Some(true) || said.to_lowercase().contains("error")).to_string())
         }
         _ => None,
-    });
-    failed
+    })
 }
 
 fn result_image(request: &Request<'_>) -> Option<String> {
@@ -328,12 +326,11 @@ fn result_image(request: &Request<'_>) -> Option<String> {
         BlockKind::Image(media) => Some(medium(media)),
         _ => None,
     };
-    let found = blocks(request).find_map(|(_, block)| match &block.kind {
+    blocks(request).find_map(|(_, block)| match &block.kind {
         BlockKind::ToolResult(result) => result.content.iter().find_map(of),
         // Beside the result, where results are text only.
         _ => of(block),
-    });
-    found
+    })
 }
 
 fn result_file(request: &Request<'_>) -> Option<String> {

@@ -12,7 +12,9 @@ use super::{Context, media};
 use crate::Dialect;
 use crate::dialects::EncodeError;
 use crate::dialects::openai_chat::media::Carrier;
-use crate::ir::{Block, BlockKind, LossKind, Media, MediaSource, ReasoningBlock, Request, Role, ToolResult, ToolUse, Turn};
+use crate::ir::{
+    Block, BlockKind, LossKind, Media, MediaSource, ReasoningBlock, Request, Role, ToolResult, ToolUse, Turn,
+};
 use crate::json::{Extra, Raw, Str, Writer};
 
 /// Says that a call was never answered.

@@ -66,7 +66,7 @@ mod tests {
             target: &target,
             own: false,
             list: "input[]",
-            origin: crate::Dialect::OpenAiResponses,
+            origin: Dialect::OpenAiResponses,
             encoded: Encoded::default(),
         };
         let mut out = Vec::new();

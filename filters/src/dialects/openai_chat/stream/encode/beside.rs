@@ -110,7 +110,8 @@ impl StreamEncoder {
                 write_audio(&mut Writer::new(&mut written), data, &self.context);
                 self.delta_chunk(choice, out, |w| w.key("audio").written(&written));
             }
-            (kind, _) => self.losses.add(kind.to_owned(), LossKind::Dropped),
+            ("image" | "audio" | "video", _) => self.losses.add(kind.to_owned(), LossKind::Dropped),
+            _ => self.losses.add("file", LossKind::Dropped),
         }
     }
 }
