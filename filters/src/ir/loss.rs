@@ -100,6 +100,16 @@ impl Losses {
         }
     }
 
+    /// Puts the list `to` in the place of `from` where a path begins with it: clients call their list of messages
+    /// differently.
+    pub fn rename_list(&mut self, from: &str, to: &str) {
+        for loss in &mut self.0 {
+            if let Some(below) = loss.field.strip_prefix(from) {
+                loss.field = format!("{to}{below}").into();
+            }
+        }
+    }
+
     /// Takes over the losses of another translation.
     pub fn extend(&mut self, others: &Losses) {
         for loss in others.iter() {

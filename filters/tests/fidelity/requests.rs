@@ -122,3 +122,43 @@ fn the_least_request_loses_nothing() {
         }
     }
 }
+
+/// `auto` is what silence means: SDKs write it, and nobody misses it.
+#[test]
+fn a_detail_that_says_nothing_is_no_loss() {
+    let said = [
+        (
+            Dialect::OpenAiChat,
+            r#"{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"detail":"auto","url":"data:image/png;base64,iVBORw0KGgo="}}]}]}"#,
+        ),
+        (
+            Dialect::OpenAiResponses,
+            r#"{"input":[{"role":"user","content":[{"type":"input_image","detail":"auto","image_url":"data:image/png;base64,iVBORw0KGgo="}]}]}"#,
+        ),
+    ];
+    for (client, words) in said {
+        for upstream in Dialect::ALL {
+            let prepared = sent(client, upstream, &body(client, words)).unwrap();
+            assert_eq!(named(&prepared.encoded.losses), "", "{client:?} to {upstream:?}");
+        }
+    }
+}
+
+/// Paths are in the client's words, whoever the provider is.
+#[test]
+fn losses_name_the_list_of_the_client() {
+    let lists = ["messages[]", "input[]", "messages[]", "contents[]"];
+    for client in Dialect::ALL {
+        for field in fields() {
+            let Some(words) = field.words[client as usize] else { continue };
+            for upstream in Dialect::ALL {
+                let Ok(prepared) = sent(client, upstream, &body(client, words)) else { continue };
+                for loss in prepared.encoded.losses.iter() {
+                    let strange =
+                        lists.iter().find(|list| **list != lists[client as usize] && loss.field.starts_with(**list));
+                    assert_eq!(strange, None, "{}: {client:?} to {upstream:?}: {}", field.name, loss.field);
+                }
+            }
+        }
+    }
+}
