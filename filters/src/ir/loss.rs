@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::StopReason;
-use crate::json::{Extra, Raw};
+use crate::json::{Extra, Raw, Str};
 
 /// How a field fared.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -43,6 +43,26 @@ pub struct Losses(Vec<Loss>);
 /// Losses kept of one translation; more say nothing new.
 const LOSSES_MAX: usize = 64;
 
+/// Members of an answer that are the provider's books and no part of what it says: what it is, when it was made, where it
+/// stands in a list, why it ended (which is said otherwise), and what was counted or asked on the way.
+const BOOKS: [&str; 15] = [
+    "object",
+    "created",
+    "created_at",
+    "completed_at",
+    "status",
+    "type",
+    "system_fingerprint",
+    "index",
+    "stop_reason",
+    "matched_stop",
+    "incomplete_details",
+    "avgLogprobs",
+    "tokenCount",
+    "groundingMetadata.webSearchQueries",
+    "groundingMetadata.retrievalMetadata",
+];
+
 impl Losses {
     /// Records a loss; the same field and kind counts once.
     pub fn add(&mut self, field: impl Into<Cow<'static, str>>, kind: LossKind) {
@@ -62,6 +82,13 @@ impl Losses {
         }
     }
 
+    /// Like [`drop_extra`](Losses::drop_extra), for members of an answer: those that are the provider's books say nothing
+    /// to a client of another dialect, and are no loss.
+    pub fn drop_answer_extra(&mut self, path: &str, extra: &Extra<'_>) {
+        let said = extra.iter().filter(|(key, _)| !BOOKS.contains(key));
+        self.drop_extra(path, &Extra(said.map(|(key, value)| (Str::from(key), value.reborrow())).collect()));
+    }
+
     /// Records what of the reason of an answer's end has no word in the dialects that know neither pauses nor which stop
     /// sequence was met.
     pub fn stop(&mut self, stop: StopReason, has_sequence: bool) {
@@ -70,6 +97,16 @@ impl Losses {
         }
         if stop == StopReason::Pause {
             self.add("stop_reason", LossKind::Approximated);
+        }
+    }
+
+    /// Puts the list `to` in the place of `from` where a path begins with it: clients call their list of messages
+    /// differently.
+    pub fn rename_list(&mut self, from: &str, to: &str) {
+        for loss in &mut self.0 {
+            if let Some(below) = loss.field.strip_prefix(from) {
+                loss.field = format!("{to}{below}").into();
+            }
         }
     }
 

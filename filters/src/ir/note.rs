@@ -22,6 +22,13 @@ pub struct Citation<'a> {
     pub span: Option<(usize, usize)>,
 }
 
+impl Citation<'_> {
+    /// Whether it quotes words of a page. Only Anthropic has a place for them.
+    pub fn quotes(&self) -> bool {
+        self.url.is_some() && self.cited.as_ref().is_some_and(|words| !words.is_empty())
+    }
+}
+
 /// How probable one token of the answer was.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Logprob<'a> {

@@ -63,6 +63,13 @@ pub struct LogprobsConfig<'a> {
 }
 
 impl<'a> Request<'a> {
+    /// Members without a field that are a loss for a target of another dialect: all but Chat's `stream_options`, since
+    /// usage is always told there.
+    pub fn unsaid_elsewhere(&self) -> Extra<'_> {
+        let lost = self.extra.iter().filter(|(key, _)| *key != "stream_options");
+        Extra(lost.map(|(key, value)| (Str::from(key), value.reborrow())).collect())
+    }
+
     /// An empty request of `origin` for `model`.
     pub fn new(origin: Dialect, model: Str<'a>) -> Self {
         Request {

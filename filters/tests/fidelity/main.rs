@@ -3,6 +3,8 @@
 //!
 //! `INTERLINGUA_WRITE_FIDELITY=1 cargo nextest run -p interlingua-filters --test fidelity` writes the table anew.
 
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a test fails by panicking")]
+
 mod answer_fields;
 mod answers;
 mod reasons;
@@ -25,10 +27,10 @@ pub(crate) enum Cell {
     Mapped,
     /// It holds there anyway.
     Implied,
-    /// Reported as a loss: its kinds.
-    Lossy(Vec<LossKind>),
-    /// The request is refused.
-    Refused,
+    /// Reported as a loss: its kinds, and what was reported.
+    Lossy(Vec<LossKind>, String),
+    /// The request is refused: what the client is told.
+    Refused(String),
 }
 
 /// One row: a field, and how it fares from one dialect to each.
@@ -45,7 +47,7 @@ pub(crate) fn lossy(losses: &Losses) -> Cell {
     let mut kinds: Vec<LossKind> = losses.iter().map(|loss| loss.kind).collect();
     kinds.sort();
     kinds.dedup();
-    Cell::Lossy(kinds)
+    Cell::Lossy(kinds, named(losses))
 }
 
 pub(crate) fn named(losses: &Losses) -> String {

@@ -10,7 +10,7 @@ use interlingua_filters::lane::Lane;
 use interlingua_filters::request::{PrepareError, Prepared, prepare};
 
 use crate::reasons::IMPLIED;
-use crate::request_fields::{FIELDS, Field};
+use crate::request_fields::{Field, fields};
 use crate::{Cell, Row, Silent, lossy, named};
 
 /// A model of which no profile is known, so that only the dialects' own limits show.
@@ -43,7 +43,9 @@ fn body(client: Dialect, words: &str) -> Vec<u8> {
 
 fn sent(client: Dialect, upstream: Dialect, body: &[u8]) -> Result<Prepared, PrepareError> {
     let skimmed = skim(client, body).unwrap();
-    prepare(client, &endpoint(), body, &skimmed, upstream, &Target::new(MODEL, false), Seals::AsSent)
+    let whole: serde_json::Value = serde_json::from_slice(body).unwrap();
+    let target = Target::new(MODEL, whole["stream"] == true);
+    prepare(client, &endpoint(), body, &skimmed, upstream, &target, Seals::AsSent)
 }
 
 fn cell(field: &Field, client: Dialect, upstream: Dialect, silent: &mut Silent) -> Cell {
@@ -59,7 +61,7 @@ fn cell(field: &Field, client: Dialect, upstream: Dialect, silent: &mut Silent) 
     };
     let prepared = match sent(client, upstream, &body) {
         Ok(prepared) => prepared,
-        Err(PrepareError::Encode(_)) => return Cell::Refused,
+        Err(PrepareError::Encode(error)) => return Cell::Refused(error.to_string()),
         Err(error) => panic!("{}: {error}", field.name),
     };
     if prepared.lane == Lane::Splice {
@@ -73,7 +75,10 @@ fn cell(field: &Field, client: Dialect, upstream: Dialect, silent: &mut Silent) 
         .unwrap_or_else(|error| panic!("{}: {error}: {}", field.name, String::from_utf8_lossy(&prepared.body)));
     let arrived = meaning(field, &arrived, &prepared);
     if arrived.as_ref() != Some(&meant) {
-        if IMPLIED.iter().any(|(name, targets, _)| *name == field.name && targets.contains(&upstream)) {
+        if IMPLIED
+            .iter()
+            .any(|(name, targets, _)| *name == field.name && (targets.is_empty() || targets.contains(&upstream)))
+        {
             return Cell::Implied;
         }
         silent.push(format!(
@@ -100,7 +105,7 @@ fn meaning(field: &Field, arrived: &Request<'_>, prepared: &Prepared) -> Option<
 pub(crate) fn rows() -> (Vec<Row>, Silent) {
     let (mut rows, mut silent) = (Vec::new(), Silent::new());
     for from in Dialect::ALL {
-        for field in FIELDS.iter().filter(|field| field.words[from as usize].is_some()) {
+        for field in fields().filter(|field| field.words[from as usize].is_some()) {
             let to = Dialect::ALL.map(|upstream| cell(field, from, upstream, &mut silent));
             rows.push(Row { field: field.name, from, to });
         }
@@ -114,6 +119,46 @@ fn the_least_request_loses_nothing() {
         for upstream in Dialect::ALL {
             let prepared = sent(client, upstream, least(client).as_bytes()).unwrap();
             assert_eq!(named(&prepared.encoded.losses), "", "{client:?} to {upstream:?}");
+        }
+    }
+}
+
+/// `auto` is what silence means: SDKs write it, and nobody misses it.
+#[test]
+fn a_detail_that_says_nothing_is_no_loss() {
+    let said = [
+        (
+            Dialect::OpenAiChat,
+            r#"{"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"detail":"auto","url":"data:image/png;base64,iVBORw0KGgo="}}]}]}"#,
+        ),
+        (
+            Dialect::OpenAiResponses,
+            r#"{"input":[{"role":"user","content":[{"type":"input_image","detail":"auto","image_url":"data:image/png;base64,iVBORw0KGgo="}]}]}"#,
+        ),
+    ];
+    for (client, words) in said {
+        for upstream in Dialect::ALL {
+            let prepared = sent(client, upstream, &body(client, words)).unwrap();
+            assert_eq!(named(&prepared.encoded.losses), "", "{client:?} to {upstream:?}");
+        }
+    }
+}
+
+/// Paths are in the client's words, whoever the provider is.
+#[test]
+fn losses_name_the_list_of_the_client() {
+    let lists = ["messages[]", "input[]", "messages[]", "contents[]"];
+    for client in Dialect::ALL {
+        for field in fields() {
+            let Some(words) = field.words[client as usize] else { continue };
+            for upstream in Dialect::ALL {
+                let Ok(prepared) = sent(client, upstream, &body(client, words)) else { continue };
+                for loss in prepared.encoded.losses.iter() {
+                    let strange =
+                        lists.iter().find(|list| **list != lists[client as usize] && loss.field.starts_with(**list));
+                    assert_eq!(strange, None, "{}: {client:?} to {upstream:?}: {}", field.name, loss.field);
+                }
+            }
         }
     }
 }

@@ -115,3 +115,60 @@ pub(crate) fn gemini_with(candidates: &str, chunks: &[&str], usage: &str) -> Sam
     let stream = chunks.iter().map(|candidates| event("", &one(candidates))).collect();
     Sample { whole: one(candidates), stream }
 }
+
+pub(crate) fn whole_item(json: &str) -> Sample {
+    let events = item(json);
+    let events: Vec<(&str, &str)> = events.iter().map(|(name, members)| (*name, members.as_str())).collect();
+    responses(json, &events)
+}
+
+/// A message of one text part, streamed in one delta, with the part's other members.
+pub(crate) fn message(text: &str, annotations: &str, more: &[(&str, &str)]) -> Sample {
+    let part = format!(r#"{{"type":"output_text","text":"{text}","annotations":[{annotations}],"logprobs":[]}}"#);
+    let whole =
+        format!(r#"{{"id":"msg_1","type":"message","status":"completed","role":"assistant","content":[{part}]}}"#);
+    let at = r#""item_id":"msg_1","output_index":0,"content_index":0"#;
+    let mut events = vec![
+        (
+            "response.output_item.added",
+            r#""output_index":0,"item":{"id":"msg_1","type":"message","status":"in_progress","role":"assistant","content":[]}"#
+                .to_owned(),
+        ),
+        (
+            "response.content_part.added",
+            format!(r#"{at},"part":{{"type":"output_text","text":"","annotations":[],"logprobs":[]}}"#),
+        ),
+        ("response.output_text.delta", format!(r#"{at},"delta":"{text}","logprobs":[]"#)),
+    ];
+    events.extend(more.iter().map(|(name, members)| (*name, format!("{at},{members}"))));
+    events.push(("response.output_text.done", format!(r#"{at},"text":"{text}","logprobs":[]"#)));
+    events.push(("response.content_part.done", format!(r#"{at},"part":{part}"#)));
+    events.push(("response.output_item.done", format!(r#""output_index":0,"item":{whole}"#)));
+    let events: Vec<(&str, &str)> = events.iter().map(|(name, members)| (*name, members.as_str())).collect();
+    responses(&whole, &events)
+}
+
+/// A Chat answer of one message: its members, and the deltas that say the same.
+pub(crate) fn chat_message(message: &str, deltas: &[&str], finish: &str) -> Sample {
+    let choice = format!(
+        r#"{{"index":0,"message":{{"role":"assistant",{message}}},"logprobs":null,"finish_reason":"{finish}"}}"#
+    );
+    let mut chunks: Vec<String> = vec![
+        r#"{"index":0,"delta":{"role":"assistant","content":""},"logprobs":null,"finish_reason":null}"#.to_owned(),
+    ];
+    chunks.extend(
+        deltas.iter().map(|delta| format!(r#"{{"index":0,"delta":{delta},"logprobs":null,"finish_reason":null}}"#)),
+    );
+    chunks.push(format!(r#"{{"index":0,"delta":{{}},"logprobs":null,"finish_reason":"{finish}"}}"#));
+    let chunks: Vec<&str> = chunks.iter().map(String::as_str).collect();
+    chat(&choice, &chunks)
+}
+
+/// A Gemini answer of these parts, in one chunk, with more members of the candidate (`,"a":1`).
+pub(crate) fn candidate(parts: &str, finish: &str, more: &str) -> Sample {
+    let one =
+        format!(r#"{{"index":0,"content":{{"role":"model","parts":[{parts}]}},"finishReason":"{finish}"{more}}}"#);
+    gemini(&one, &[&one])
+}
+
+pub(crate) const SAY: &str = r#"{"type":"text_delta","text":"Hello"}"#;

@@ -41,12 +41,15 @@ pub(crate) fn render(requests: &[Row], whole: &[Row], streamed: &[Row]) -> (Stri
                 write!(text, "| {} |", row.field).unwrap();
                 for (to, cell) in Dialect::ALL.into_iter().zip(&row.to) {
                     let word = word(cell);
-                    if !matches!(cell, Cell::Lossy(_) | Cell::Refused | Cell::Implied) {
+                    if !matches!(cell, Cell::Lossy(..) | Cell::Refused(_) | Cell::Implied) {
                         write!(text, " {word} |").unwrap();
                         continue;
                     }
-                    let reason = IMPLIED.iter().chain(REASONS).position(|(field, targets, _)| {
-                        *field == row.field && (targets.is_empty() || targets.contains(&to))
+                    // What holds anyway is no reason of a loss.
+                    let implied = matches!(cell, Cell::Implied);
+                    let mut all = IMPLIED.iter().map(|one| (true, one)).chain(REASONS.iter().map(|one| (false, one)));
+                    let reason = all.position(|(holds, (field, targets, _))| {
+                        holds == implied && *field == row.field && (targets.is_empty() || targets.contains(&to))
                     });
                     match reason {
                         Some(at) => {
@@ -56,7 +59,13 @@ pub(crate) fn render(requests: &[Row], whole: &[Row], streamed: &[Row]) -> (Stri
                             });
                             write!(text, " {word} [{}](#reasons) |", number + 1).unwrap();
                         }
-                        None => wrong.push(format!("{title}: {}: {} to {}: {word}", row.field, name(from), name(to))),
+                        None => wrong.push(format!(
+                            "{title}: {}: {} to {}: {word}: {}",
+                            row.field,
+                            name(from),
+                            name(to),
+                            told(cell)
+                        )),
                     }
                 }
                 text.push('\n');
@@ -95,7 +104,15 @@ fn word(cell: &Cell) -> String {
         Cell::Kept => "kept".to_owned(),
         Cell::Mapped => "mapped".to_owned(),
         Cell::Implied => "implied".to_owned(),
-        Cell::Refused => "refused".to_owned(),
-        Cell::Lossy(kinds) => kinds.iter().copied().map(LossKind::name).collect::<Vec<_>>().join(", "),
+        Cell::Refused(_) => "refused".to_owned(),
+        Cell::Lossy(kinds, _) => kinds.iter().copied().map(LossKind::name).collect::<Vec<_>>().join(", "),
+    }
+}
+
+/// What the cell's word stands for, to judge it by.
+fn told(cell: &Cell) -> &str {
+    match cell {
+        Cell::Lossy(_, named) | Cell::Refused(named) => named,
+        _ => "",
     }
 }

@@ -6,13 +6,10 @@ use crate::Dialect;
 use crate::dialects::read_citations;
 use crate::ir::LossKind::{Approximated, Dropped};
 use crate::ir::{Block, BlockKind, Choice, Citation, Losses, Media};
-use crate::json::{Extra, Raw, Str, Writer};
+use crate::json::{Raw, Writer};
 
 /// Most pieces that one text is cut into for its citations.
 const PIECES_MAX: usize = 256;
-
-/// Members of a choice that are the provider's own books and no part of the answer.
-const BOOKS: [&str; 5] = ["index", "stop_reason", "matched_stop", "avgLogprobs", "tokenCount"];
 
 /// An answer of another dialect while it is written.
 #[derive(Debug)]
@@ -36,15 +33,14 @@ impl Answer {
             self.losses.add(path, Dropped);
         }
         if let Some(choice) = shown {
-            let kept = choice.extra.iter().filter(|(key, _)| !BOOKS.contains(key));
-            let kept = kept.map(|(key, value)| (Str::from(key.to_owned()), value.reborrow())).collect();
-            self.losses.drop_extra(if self.origin == Dialect::OpenAiResponses { "" } else { path }, &Extra(kept));
+            let path = if self.origin == Dialect::OpenAiResponses { "" } else { path };
+            self.losses.drop_answer_extra(path, &choice.extra);
         }
     }
 
     /// Writes a block.
     pub(super) fn block(&mut self, block: &Block<'_>, w: &mut Writer<'_>) {
-        self.losses.drop_extra(path(self.origin), &block.extra);
+        self.losses.drop_answer_extra(path(self.origin), &block.extra);
         let seal = block.signature.as_ref().map(|seal| seal.carried(Dialect::Anthropic));
         match &block.kind {
             BlockKind::Text { text, citations } => self.text(text, citations.as_ref(), block.signature.is_some(), w),

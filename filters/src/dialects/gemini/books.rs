@@ -36,7 +36,7 @@ pub(super) fn own(w: &mut Writer<'_>, request: &Request<'_>) {
 
 /// Writes what can be said of a request of another dialect, and records the rest as lost.
 pub(super) fn foreign(w: &mut Writer<'_>, request: &Request<'_>, target: &Target, losses: &mut Losses) {
-    losses.drop_extra("", &request.extra);
+    losses.drop_extra("", &request.unsaid_elsewhere());
     match request.service_tier.as_deref() {
         // What every request gets that says nothing.
         None | Some("auto" | "default") => {}

@@ -114,7 +114,7 @@ fn remember(members: &mut Vec<(String, Raw<'static>)>, entry: Extra<'_>) {
 pub(super) fn foreign(block: &Block<'_>, origin: Dialect, part: usize, grounding: &mut Grounding, losses: &mut Losses) {
     let mut rest = block.extra.clone();
     rest.take("logprobs");
-    losses.drop_extra("content[]", &rest);
+    losses.drop_answer_extra("content[]", &rest);
     if matches!(block.kind, BlockKind::Refusal { .. }) {
         losses.add("refusal", LossKind::Approximated);
     }

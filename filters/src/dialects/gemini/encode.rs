@@ -32,6 +32,9 @@ pub fn encode_request(request: &Request<'_>, target: &Target, out: &mut Vec<u8>)
             books::foreign(w, request, target, &mut encoded.losses);
         }
     });
+    if request.origin == Dialect::OpenAiResponses {
+        encoded.losses.rename_list("messages[]", "input[]");
+    }
     Ok(encoded)
 }
 

@@ -2,7 +2,7 @@
 //! result, in order, in the very next turn.
 
 use super::tools;
-use super::write::{Style, is_part, is_result_part, joined, mime_of, result_text, text_part};
+use super::write::{Style, is_mime_known, is_part, is_result_part, joined, result_text, text_part};
 use crate::Dialect;
 use crate::dialects::{EncodeError, Encoded, Target};
 use crate::ir::{Block, BlockKind, LossKind, Losses, Media, MediaSource, Request, Role, ToolResult, ToolUse, Turn};
@@ -348,7 +348,7 @@ impl Build<'_, '_> {
             BlockKind::Text { .. } | BlockKind::Refusal { .. } => self.plain_part(block, parts),
             BlockKind::Image(media) | BlockKind::Audio(media) | BlockKind::Video(media) | BlockKind::File(media) => {
                 check_media(&block.kind)?;
-                self.media_losses(&block.kind, media);
+                self.media_losses(media);
                 let empty = matches!(&media.source, MediaSource::Text(text) if text.is_empty());
                 if !empty {
                     self.plain_part(block, parts);
@@ -365,12 +365,12 @@ impl Build<'_, '_> {
         add(parts, |w| self.style.part(w, block, None));
     }
 
-    fn media_losses(&mut self, kind: &BlockKind<'_>, media: &Media<'_>) {
+    fn media_losses(&mut self, media: &Media<'_>) {
         if media.name.is_some() {
             self.losses.add("messages[].content[].filename", LossKind::Dropped);
         }
-        let guessed = media.mime.as_deref() != Some(&*mime_of(kind, media));
-        if guessed && matches!(media.source, MediaSource::Url(_)) {
+        // What a name or the bytes tell is no guess.
+        if !is_mime_known(media) && matches!(media.source, MediaSource::Url(_)) {
             self.losses.add("messages[].content[].mime_type", LossKind::Approximated);
         }
     }

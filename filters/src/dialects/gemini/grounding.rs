@@ -62,8 +62,7 @@ impl Grounding {
         let Some(number) = known.then(|| self.source(source)).flatten() else {
             return losses.add(path, LossKind::Dropped);
         };
-        let quoted = citation.url.is_some() && citation.cited.is_some();
-        if quoted || citation.document.is_some() || citation.file_id.is_some() {
+        if citation.quotes() || citation.document.is_some() || citation.file_id.is_some() {
             losses.add(path, LossKind::Approximated);
         }
         let (start, end) = match citation.span {

@@ -270,16 +270,9 @@ pub fn encode_response(response: &Response<'_>, context: &ReplyContext, out: &mu
     losses
 }
 
-/// Members of an answer that are the provider's books and no part of what it says.
-const BOOKS: [&str; 7] = ["object", "created", "created_at", "completed_at", "status", "type", "system_fingerprint"];
-
 /// What of an answer beside its alternatives has no place here.
 fn lost_members(response: &Response<'_>, losses: &mut Losses) {
-    for (key, value) in response.extra.iter().filter(|(key, _)| !BOOKS.contains(key) && !Extra::is_private(key)) {
-        if !value.is_null() {
-            losses.add(key.to_owned(), LossKind::Dropped);
-        }
-    }
+    losses.drop_answer_extra("", &response.extra);
     if response.usage.as_ref().is_some_and(|usage| usage.cache_write_5m + usage.cache_write_1h > 0) {
         losses.add("usage.cache_creation_input_tokens", LossKind::Dropped);
     }
@@ -335,7 +328,7 @@ fn candidate(w: &mut Writer<'_>, choice: &Choice<'_>, origin: Dialect, losses: &
         losses.stop(choice.stop, choice.stop_sequence.is_some());
         let mut rest = choice.extra.clone();
         rest.take("logprobs");
-        losses.drop_extra("choices[]", &rest);
+        losses.drop_answer_extra("choices[]", &rest);
     });
 }
 

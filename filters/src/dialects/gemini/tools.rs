@@ -147,7 +147,6 @@ fn hosted_search<'r>(request: &'r Request<'_>, target: &Target, encoded: &mut En
             losses.add(format!("tools[].{}", tool.name), LossKind::Dropped);
             continue;
         };
-        losses.add(format!("tools[].{}", tool.name), LossKind::Approximated);
         let said = [
             ("max_uses", search.uses_max.is_some()),
             ("allowed_domains", !search.allowed_domains.is_empty()),

@@ -256,8 +256,22 @@ pub(super) fn data_url(url: &str) -> Option<(&str, Cow<'_, str>)> {
 
 /// The MIME type, which Gemini requires: as given, else by the bytes, the file name or address, or the block's kind.
 pub(super) fn mime_of<'m>(kind: &BlockKind<'_>, media: &'m Media<'_>) -> Cow<'m, str> {
+    told_mime(media).unwrap_or(Cow::Borrowed(match kind {
+        BlockKind::Image(_) => "image/jpeg",
+        BlockKind::Audio(_) => "audio/wav",
+        BlockKind::Video(_) => "video/mp4",
+        _ => "application/pdf",
+    }))
+}
+
+/// Whether anything tells the MIME type, so that it is not guessed.
+pub(super) fn is_mime_known(media: &Media<'_>) -> bool {
+    told_mime(media).is_some()
+}
+
+fn told_mime<'m>(media: &'m Media<'_>) -> Option<Cow<'m, str>> {
     if let Some(mime) = media.mime.as_deref().filter(|mime| mime.contains('/')) {
-        return Cow::Borrowed(mime);
+        return Some(Cow::Borrowed(mime));
     }
     let (data, address) = match &media.source {
         MediaSource::Base64(data) => (data.as_str(), media.name.as_deref().unwrap_or_default()),
@@ -268,13 +282,7 @@ pub(super) fn mime_of<'m>(kind: &BlockKind<'_>, media: &'m Media<'_>) -> Cow<'m,
     let path = address.split(['?', '#']).next().unwrap_or_default();
     let extension = path.rsplit_once('.').map(|(_, extension)| extension.to_ascii_lowercase()).unwrap_or_default();
     let by_name = EXTENSIONS.iter().find(|(known, _)| *known == extension).map(|(_, mime)| *mime);
-    let by_kind = match kind {
-        BlockKind::Image(_) => "image/jpeg",
-        BlockKind::Audio(_) => "audio/wav",
-        BlockKind::Video(_) => "video/mp4",
-        _ => "application/pdf",
-    };
-    Cow::Borrowed(by_bytes.or(by_name).unwrap_or(by_kind))
+    by_bytes.or(by_name).map(Cow::Borrowed)
 }
 
 /// First characters in base64 of the formats that clients send.

@@ -30,6 +30,8 @@ struct Context<'t> {
     own: bool,
     /// How the client's dialect calls its list of messages, for the paths of losses.
     list: &'static str,
+    /// The client's dialect.
+    origin: Dialect,
     encoded: Encoded,
 }
 
@@ -81,7 +83,7 @@ pub fn encode_request(request: &Request<'_>, target: &Target, out: &mut Vec<u8>)
         Dialect::OpenAiResponses => "input[]",
         Dialect::Gemini => "contents[]",
     };
-    let mut cx = Context { target, own, list, encoded: Encoded::default() };
+    let mut cx = Context { target, own, list, origin: request.origin, encoded: Encoded::default() };
     // Judged before the first byte, so that an error leaves `out` as it was.
     let rebuilt = if own { Vec::new() } else { foreign::messages(request, &mut cx)? };
 

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
+use super::decode::details::PRIVATE;
 use super::form;
+use crate::Dialect;
 use crate::ir::{Media, MediaSource};
 use crate::json::{Extra, Str, Writer};
 
@@ -119,11 +121,15 @@ pub(super) fn as_text<'m>(media: &'m Media<'_>) -> Option<Cow<'m, str>> {
     }
 }
 
-/// Whether a part of `carrier` can say `media`. File ids are bound to an account of the dialect they came from.
-pub(super) fn can_carry(carrier: Carrier, media: &Media<'_>, own: bool) -> bool {
+/// Whether a part of `carrier` can say `media` that came from `origin`. File ids are bound to an account of their
+/// provider's: those of the Responses protocol are OpenAI's, as are this dialect's.
+pub(super) fn can_carry(carrier: Carrier, media: &Media<'_>, origin: Dialect) -> bool {
     match (carrier, &media.source) {
         (_, MediaSource::Base64(_)) | (Carrier::Image, MediaSource::Url(_)) => true,
-        (Carrier::File, MediaSource::FileId(_) | MediaSource::Url(_)) => own,
+        (Carrier::File, MediaSource::FileId(_)) => {
+            matches!(origin, Dialect::OpenAiChat | Dialect::OpenAiResponses)
+        }
+        (Carrier::File, MediaSource::Url(_)) => origin == Dialect::OpenAiChat,
         _ => false,
     }
 }
@@ -210,7 +216,8 @@ fn write_file(w: &mut Writer<'_>, media: &Media<'_>, extra: &Extra<'_>, form_bit
 /// Writes the members of `extra` that stood in the nested object of `prefix`.
 pub(super) fn nested(w: &mut Writer<'_>, prefix: &str, extra: &Extra<'_>) {
     for (key, value) in extra.iter() {
-        if let Some(key) = key.strip_prefix(prefix) {
+        let quiet = || key.strip_prefix(PRIVATE).and_then(|key| key.strip_prefix(prefix));
+        if let Some(key) = key.strip_prefix(prefix).or_else(quiet) {
             w.key(key).raw(value);
         }
     }
@@ -218,7 +225,10 @@ pub(super) fn nested(w: &mut Writer<'_>, prefix: &str, extra: &Extra<'_>) {
 
 /// Writes the members of `extra` that stood in the part itself.
 fn outer(w: &mut Writer<'_>, extra: &Extra<'_>) {
-    let inner = |key: &str| ["image_url.", "input_audio.", "file."].iter().any(|prefix| key.starts_with(prefix));
+    let inner = |key: &str| {
+        let key = key.strip_prefix(PRIVATE).unwrap_or(key);
+        ["image_url.", "input_audio.", "file."].iter().any(|prefix| key.starts_with(prefix))
+    };
     for (key, value) in extra.iter().filter(|(key, _)| !inner(key)) {
         w.key(key).raw(value);
     }

@@ -192,11 +192,13 @@ fn citations_path(origin: Dialect) -> &'static str {
     }
 }
 
-/// The loss of a part that only `dialect` knows, by its type.
+/// The loss of a part that only `dialect` knows, by its type, or by the name of its one member as Gemini has it.
 pub(super) fn lost_part(dialect: Dialect, raw: &Raw<'_>) -> String {
     let value = raw.to_value();
     let kind = value.get("type").and_then(serde_json::Value::as_str);
-    let kind = kind.filter(|kind| !kind.is_empty() && kind.len() <= 64 && kind.bytes().all(names::is_plain));
+    let member = || value.as_object().and_then(|object| object.keys().next()).map(String::as_str);
+    let kind =
+        kind.or_else(member).filter(|kind| !kind.is_empty() && kind.len() <= 64 && kind.bytes().all(names::is_plain));
     format!("{}.{}", parts_path(dialect), kind.unwrap_or("part"))
 }
 
@@ -304,15 +306,14 @@ impl<'x> ForeignItems<'x> {
         losses: &'x mut Losses,
     ) -> Self {
         let mut tokens = VecDeque::new();
-        for (key, value) in choice.extra.iter().filter(|(key, value)| !value.is_null() && !Extra::is_private(key)) {
-            if matches!(key, LOGPROBS | "logprobsResult") {
-                tokens.extend(read_logprobs(origin, value));
-                if !tokens.is_empty() {
-                    continue;
-                }
+        let mut rest = choice.extra.clone();
+        for member in [LOGPROBS, "logprobsResult"] {
+            tokens.extend(choice.extra.get(member).into_iter().flat_map(|value| read_logprobs(origin, value)));
+            if !tokens.is_empty() {
+                rest.take(member);
             }
-            losses.add(format!("{}.{key}", choices_path(origin)), LossKind::Dropped);
         }
+        losses.drop_answer_extra(choices_path(origin), &rest);
         ForeignItems { origin, context, names, losses, found: Vec::new(), message: Vec::new(), tokens }
     }
 
@@ -320,7 +321,7 @@ impl<'x> ForeignItems<'x> {
         let is_text = |block: &Block<'_>| matches!(&block.kind, BlockKind::Text { text, .. } if !text.is_empty());
         let last_text = blocks.iter().rposition(is_text);
         for (n, block) in blocks.iter().enumerate() {
-            self.losses.drop_extra(parts_path(self.origin), &block.extra);
+            self.losses.drop_answer_extra(parts_path(self.origin), &block.extra);
             self.block(block, Some(n) == last_text);
             if seal::needs_carrier(block) {
                 let slot = seal::to_slot(block.signature.as_ref(), false, false);
@@ -517,13 +518,17 @@ pub(super) fn annotations(
     }
     let read = read_citations(dialect, citations, text);
     let mut found = Vec::with_capacity(read.len());
-    let mut lost = read.is_empty();
+    let (mut lost, mut quoted) = (read.is_empty(), false);
     for citation in &read {
+        quoted |= citation.quotes();
         let annotation = written(|w| lost |= !notes::write_citation(w, citation, length));
         found.extend(Some(annotation).filter(|annotation| !annotation.is_empty()));
     }
     if lost {
         losses.add(citations_path(dialect), LossKind::Dropped);
+    }
+    if quoted {
+        losses.add(citations_path(dialect), LossKind::Approximated);
     }
     found
 }

@@ -22,7 +22,7 @@ const GO_ON: &str = "Continue.";
 pub(super) fn encode(request: &Request<'_>, target: &Target, out: &mut Vec<u8>) -> Result<Encoded, EncodeError> {
     let words = Words(request.origin);
     let (mut losses, mut notes) = (Losses::default(), ReplyNotes::default());
-    losses.drop_extra("", &request.extra);
+    losses.drop_extra("", &request.unsaid_elsewhere());
     let (leading, rest) = request.split_system();
     let mut arranger = Arranger::new(words, target, &mut losses, &mut notes);
     let mut system = arranger.system(leading);

@@ -1,5 +1,6 @@
 //! Parts of a message's content.
 
+use super::details::PRIVATE;
 use super::message::missing;
 use super::tools::quoted;
 use crate::Dialect;
@@ -8,6 +9,9 @@ use crate::dialects::openai_chat::wire::{self, AudioWire, FileWire, ImageUrlWire
 use crate::dialects::openai_chat::{form, media};
 use crate::ir::{Block, BlockKind, CacheMark, Media, MediaSource, ReasoningBlock};
 use crate::json::{Extra, Raw, Str};
+
+/// Where a picture says in what detail it is to be looked at.
+const DETAIL: &str = "image_url.detail";
 
 /// Reads one part.
 pub(super) fn part<'a>(value: Later<'a>, path: &str) -> Result<Block<'a>, DecodeError> {
@@ -101,6 +105,10 @@ fn image<'a>(inner: Later<'a>, extra: &mut Extra<'a>, bits: &mut u8, path: &str)
             let path = format!("{path}.image_url");
             let inner: ImageUrlWire<'a> = wire::read(inner, || path.clone())?;
             wire::nest("image_url.", inner.rest, extra);
+            // `auto` says no more than silence does, so that it is no loss where there is no such word.
+            for (key, _) in extra.0.iter_mut().filter(|(key, value)| *key == DETAIL && value.get() == r#""auto""#) {
+                *key = Str::from(format!("{PRIVATE}{DETAIL}"));
+            }
             inner.url.ok_or_else(|| missing(&path, "url", "give an address or a data URL"))?
         }
     };

@@ -12,7 +12,9 @@ use super::{Context, media};
 use crate::Dialect;
 use crate::dialects::EncodeError;
 use crate::dialects::openai_chat::media::Carrier;
-use crate::ir::{Block, BlockKind, LossKind, Media, ReasoningBlock, Request, Role, ToolResult, ToolUse, Turn};
+use crate::ir::{
+    Block, BlockKind, LossKind, Media, MediaSource, ReasoningBlock, Request, Role, ToolResult, ToolUse, Turn,
+};
 use crate::json::{Extra, Raw, Str, Writer};
 
 /// Says that a call was never answered.
@@ -21,6 +23,9 @@ const NO_RESULT: &str = "No result was given for this call.";
 const RESULT_BELOW: &str = "The result is attached to the next user message.";
 /// Stands where a picture was that the model does not look at.
 const IMAGE_LEFT_OUT: &str = "[A picture was left out: there are more of them than this model looks at.]";
+
+/// The member of a picture that says in what detail it is to be looked at.
+const DETAIL: &str = "detail";
 
 /// One message of the rebuilt conversation.
 pub(super) enum Message<'m> {
@@ -48,8 +53,8 @@ pub(super) struct Call<'m> {
 pub(super) enum Part<'m> {
     /// Text; empty only when empty parts are not repaired.
     Text(Cow<'m, str>),
-    /// A medium.
-    Media(Carrier, &'m Media<'m>),
+    /// A medium, and in what detail a picture is to be looked at.
+    Media(Carrier, &'m Media<'m>, Option<&'m Raw<'m>>),
     /// A part that came from a Chat provider through another dialect.
     Raw(&'m Raw<'m>),
 }
@@ -84,7 +89,7 @@ fn fewer_images(messages: &mut [Message<'_>], cx: &mut Context<'_>) {
             Message::Plain { parts, .. } => parts.as_mut_slice(),
             Message::Assistant { .. } | Message::Tool { .. } => &mut [],
         })
-        .filter(|part| matches!(part, Part::Media(Carrier::Image, _)))
+        .filter(|part| matches!(part, Part::Media(Carrier::Image, ..)))
         .collect();
     let over = images.len().saturating_sub(most as usize);
     for part in images.iter_mut().take(over) {
@@ -276,9 +281,9 @@ fn said<'m>(block: &'m Block<'m>, parts: &mut Vec<Part<'m>>, cx: &mut Context<'_
     lose_marks(block, cx);
     match &block.kind {
         BlockKind::Text { text, .. } => push_text(parts, Cow::Borrowed(text.as_str()), cx),
-        BlockKind::Image(image) => medium(Carrier::Image, image, parts, cx)?,
-        BlockKind::Audio(sound) => medium(Carrier::Audio, sound, parts, cx)?,
-        BlockKind::File(file) => medium(Carrier::File, file, parts, cx)?,
+        BlockKind::Image(image) => medium(Carrier::Image, image, detail(block, cx.origin), parts, cx)?,
+        BlockKind::Audio(sound) => medium(Carrier::Audio, sound, None, parts, cx)?,
+        BlockKind::File(file) => medium(Carrier::File, file, None, parts, cx)?,
         BlockKind::Video(_) => {
             return Err(EncodeError::at(
                 cx.list,
@@ -298,6 +303,7 @@ fn said<'m>(block: &'m Block<'m>, parts: &mut Vec<Part<'m>>, cx: &mut Context<'_
 fn medium<'m>(
     carrier: Carrier,
     medium: &'m Media<'m>,
+    detail: Option<&'m Raw<'m>>,
     parts: &mut Vec<Part<'m>>,
     cx: &mut Context<'_>,
 ) -> Result<(), EncodeError> {
@@ -308,16 +314,25 @@ fn medium<'m>(
         push_text(parts, text, cx);
         return Ok(());
     }
-    if !media::can_carry(carrier, medium, false) {
+    if !media::can_carry(carrier, medium, cx.origin) {
         let message = match carrier {
             Carrier::Image => "the picture is in another provider's file store: send it as base64 or by address",
             Carrier::Audio => "this model's provider takes sound only as base64: send its data",
+            Carrier::File if matches!(medium.source, MediaSource::FileId(_)) => {
+                "the document is in another provider's file store: send it as base64"
+            }
             Carrier::File => "this model's provider takes documents only as base64: send the document's data",
         };
         return Err(EncodeError::at(cx.list, message));
     }
-    parts.push(Part::Media(carrier, medium));
+    parts.push(Part::Media(carrier, medium, detail));
     Ok(())
+}
+
+/// In what detail a picture is to be looked at, where both OpenAI dialects have the word.
+fn detail<'m>(block: &'m Block<'m>, origin: Dialect) -> Option<&'m Raw<'m>> {
+    let said = block.extra.get(DETAIL).filter(|_| origin == Dialect::OpenAiResponses)?;
+    matches!(said.get(), r#""low""# | r#""high""# | r#""auto""#).then_some(said)
 }
 
 fn push_text<'m>(parts: &mut Vec<Part<'m>>, text: Cow<'m, str>, cx: &Context<'_>) {
@@ -329,7 +344,11 @@ fn push_text<'m>(parts: &mut Vec<Part<'m>>, text: Cow<'m, str>, cx: &Context<'_>
 /// Cache marks, seals and leftover members of another dialect end here. A seal that reasoning carries is dropped with
 /// it; one on a text or a call leaves the words whole.
 fn lose_marks(block: &Block<'_>, cx: &mut Context<'_>) {
-    cx.encoded.losses.drop_extra(&format!("{}.content[]", cx.list), &block.extra);
+    let mut rest = Cow::Borrowed(&block.extra);
+    if matches!(block.kind, BlockKind::Image(_)) && detail(block, cx.origin).is_some() {
+        rest.to_mut().take(DETAIL);
+    }
+    cx.encoded.losses.drop_extra(&format!("{}.content[]", cx.list), &rest);
     if block.cache.is_some() {
         cx.lose(".content[].cache_control", LossKind::Dropped);
     }
@@ -406,7 +425,10 @@ fn content(w: &mut Writer<'_>, parts: &[Part<'_>], join: bool) {
                     w.key("type").str("text");
                     w.key("text").str(text);
                 }),
-                Part::Media(carrier, medium) => media::write(w, *carrier, medium, &Extra::default(), 0),
+                Part::Media(carrier, medium, detail) => {
+                    let said = detail.map(|raw| (Str::from("image_url.detail"), raw.reborrow()));
+                    media::write(w, *carrier, medium, &Extra(said.into_iter().collect()), 0);
+                }
                 Part::Raw(raw) => w.raw(raw),
             }
         }

@@ -141,13 +141,14 @@ fn thoughts(w: &mut Writer<'_>, blocks: &[Block<'_>], origin: Dialect, context: 
 
 /// The sources of all texts, placed in the message's one text.
 fn annotations(w: &mut Writer<'_>, choice: &Choice<'_>, origin: Dialect, losses: &mut Losses) {
-    let (mut list, mut offset, mut lost) = (Vec::new(), 0, false);
+    let (mut list, mut offset, mut lost, mut quoted) = (Vec::new(), 0, false, false);
     let mut found: Vec<u8> = Vec::new();
     let mut add = |raw: &Raw<'_>, text: &str, place: (usize, usize)| {
         let read = read_citations(origin, raw, text);
         // What cannot be read says something all the same, unless it is an empty list.
         lost |= read.is_empty() && !matches!(raw.get(), "[]" | "{}" | "null");
         for citation in read {
+            quoted |= citation.quotes();
             found.clear();
             match write_citation(&mut Writer::new(&mut found), &citation, place, None) {
                 true if list.contains(&found) => {}
@@ -178,6 +179,9 @@ fn annotations(w: &mut Writer<'_>, choice: &Choice<'_>, origin: Dialect, losses:
     if lost {
         losses.add(citations_of(origin), LossKind::Dropped);
     }
+    if quoted {
+        losses.add(citations_of(origin), LossKind::Approximated);
+    }
     if !list.is_empty() {
         w.key("annotations").array(|w| list.iter().for_each(|written| w.written(written)));
     }
@@ -206,7 +210,7 @@ fn lose_medium(kind: &str, origin: Dialect, losses: &mut Losses) {
 }
 
 fn shows(medium: &Media<'_>) -> bool {
-    media::can_carry(Carrier::Image, medium, true)
+    media::can_carry(Carrier::Image, medium, Dialect::OpenAiChat)
 }
 
 /// Pictures the model made go into the de-facto list `images` (wire 92).

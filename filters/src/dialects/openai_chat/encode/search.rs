@@ -62,7 +62,13 @@ mod tests {
             tool("web_search_preview", "{}"),
         ];
         let target = Target::new("m", false);
-        let mut cx = Context { target: &target, own: false, list: "input[]", encoded: Encoded::default() };
+        let mut cx = Context {
+            target: &target,
+            own: false,
+            list: "input[]",
+            origin: Dialect::OpenAiResponses,
+            encoded: Encoded::default(),
+        };
         let mut out = Vec::new();
         let mut w = Writer::new(&mut out);
         w.object(|w| write(w, &request, &mut cx));

@@ -142,6 +142,10 @@ fn reasoning(w: &mut Writer<'_>, request: &Request<'_>, config: &ReasoningConfig
         cx.encoded.losses.add("reasoning.budget", LossKind::Approximated);
     }
     if !cx.own {
+        // OpenAI shows no thoughts here; others do, and cannot be told not to.
+        if config.visible == Some(false) && !off && (cx.resembles() || cx.target.quirks.reasoning_content) {
+            cx.encoded.losses.add("reasoning.visible", LossKind::Dropped);
+        }
         cx.encoded.losses.drop_extra("reasoning", &config.extra);
     }
 }

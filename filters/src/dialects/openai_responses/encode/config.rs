@@ -231,7 +231,8 @@ fn off(reasoning: &ReasoningConfig<'_>, origin: Dialect, target: &Target, losses
         _ => {}
     }
     // Not every model knows the word `none`: the least that it knows, or its own default, must do.
-    losses.add("reasoning", LossKind::Approximated);
+    let kind = if profile.effort_min.is_some() { LossKind::Approximated } else { LossKind::Dropped };
+    losses.add("reasoning", kind);
     profile.effort_min
 }
 

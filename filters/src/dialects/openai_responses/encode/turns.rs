@@ -1,5 +1,6 @@
 //! The conversation: turns to items.
 
+use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::{DIALECT, form, plain_text, quiet, tools, turns_path};
@@ -16,6 +17,9 @@ use crate::repair::names;
 
 /// What stands in for the result of a call that was never answered: OpenAI refuses a call without one.
 const NO_RESULT: &str = "No result was recorded for this call.";
+
+/// In what detail Chat's client wants a picture to be looked at.
+const CHAT_DETAIL: &str = "image_url.detail";
 
 /// Said once before the conversation when any JSON object is wanted and nobody says so: OpenAI refuses the format
 /// `json_object` when the word is nowhere in the input.
@@ -134,8 +138,14 @@ fn images_over(request: &Request<'_>, target: &Target) -> usize {
     images.saturating_sub(most as usize)
 }
 
-/// Refuses files that another provider's store holds. Chat's ids are OpenAI's, as are this dialect's.
+/// Refuses films, and files that another provider's store holds. Chat's ids are OpenAI's, as are this dialect's.
 pub(super) fn refuse_foreign_files(request: &Request<'_>) -> Result<(), EncodeError> {
+    let path = || format!("{}.content[]", turns_path(request.origin));
+    let mut said = request.turns.iter().filter(|turn| turn.role != Role::Assistant).flat_map(|turn| &turn.blocks);
+    if said.any(|block| matches!(block.kind, BlockKind::Video(_))) {
+        let message = "this model's provider takes no video: send pictures, or choose another model";
+        return Err(EncodeError::at(path(), message));
+    }
     if request.origin == Dialect::OpenAiChat {
         return Ok(());
     }
@@ -152,10 +162,9 @@ pub(super) fn refuse_foreign_files(request: &Request<'_>) -> Result<(), EncodeEr
             &block.kind
             && let MediaSource::FileId(id) = &media.source
         {
-            let path = format!("{}.content[]", turns_path(request.origin));
             let message =
                 format!("the file `{id}` is stored at another provider than the one of this model; send its bytes");
-            return Err(EncodeError::at(path, message));
+            return Err(EncodeError::at(path(), message));
         }
     }
     Ok(())
@@ -258,7 +267,11 @@ impl<'r> Items<'_, 'r> {
     /// Losses of what stands beside a block's content.
     fn check(&mut self, block: &Block<'_>) {
         let path = format!("{}.content[]", self.path);
-        self.encoded.losses.drop_extra(&path, &block.extra);
+        let mut rest = Cow::Borrowed(&block.extra);
+        if matches!(block.kind, BlockKind::Image(_)) {
+            rest.to_mut().take(CHAT_DETAIL);
+        }
+        self.encoded.losses.drop_extra(&path, &rest);
         if block.cache.is_some() {
             self.lose("content[].cache_control", LossKind::Dropped);
         }
@@ -371,8 +384,11 @@ impl<'r> Items<'_, 'r> {
                 return false;
             }
             BlockKind::Image(media) => ("image", media_fits(media) && side == Side::Input),
-            BlockKind::File(Media { source: MediaSource::Text(text), .. }) => {
-                self.lose("content[].document", LossKind::Approximated);
+            // Its words are text here.
+            BlockKind::File(Media { source: MediaSource::Text(text), name, .. }) => {
+                if name.is_some() {
+                    self.lose("content[].title", LossKind::Dropped);
+                }
                 return !text.is_empty() && side == Side::Input;
             }
             BlockKind::File(media) => ("document", media_fits(media) && side == Side::Input),
@@ -494,7 +510,10 @@ fn write_part(w: &mut Writer<'_>, block: &Block<'_>, side: Side) {
         BlockKind::Image(media) => w.object(|w| {
             w.key("type").str("input_image");
             write::media_members(w, media, "image_url", "image_url", 0);
-            w.key("detail").str("auto");
+            match block.extra.get(CHAT_DETAIL).filter(|detail| detail.is_string()) {
+                Some(detail) => w.key("detail").raw(detail),
+                None => w.key("detail").str("auto"),
+            }
         }),
         BlockKind::File(media) => w.object(|w| {
             w.key("type").str("input_file");

@@ -308,7 +308,6 @@ fn media_are_said_or_lost() {
             Block::new(BlockKind::Image(media(base64(), None))),
             Block::new(BlockKind::File(media(base64(), Some("application/pdf")))),
             Block::new(BlockKind::File(media(MediaSource::Text(Str::from("plain")), None))),
-            Block::new(BlockKind::Video(media(base64(), None))),
         ],
     )]);
     let (body, losses) = sent(&request, "gpt-5");
@@ -318,7 +317,11 @@ fn media_are_said_or_lost() {
         {"type": "input_text", "text": "plain"}
     ]);
     assert_eq!(body["input"][0]["content"], expected);
-    assert_eq!(losses, ["messages[].content[].document", "messages[].content[].video"]);
+    assert_eq!(losses, [""; 0]);
+    let film = BlockKind::Video(media(base64(), None));
+    let request = foreign(vec![Turn::new(Role::User, vec![Block::new(film)])]);
+    let error = encode_request(&request, &Target::default(), &mut Vec::new()).unwrap_err();
+    assert!(error.message.contains("no video"), "{error}");
     let stored = media(MediaSource::FileId(Str::from("file_1")), None);
     let mut request = foreign(vec![Turn::new(Role::User, vec![Block::new(BlockKind::File(stored))])]);
     let error = encode_request(&request, &Target::default(), &mut Vec::new()).unwrap_err();

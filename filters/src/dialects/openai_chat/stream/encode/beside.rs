@@ -8,7 +8,7 @@ use crate::dialects::openai_chat::encode::{citations_of, logprobs_of, sound, wri
 use crate::dialects::openai_chat::media::{self, Carrier};
 use crate::dialects::openai_chat::notes::{write_citation, write_logprobs};
 use crate::dialects::{read_citations, read_logprobs};
-use crate::ir::{LossKind, Media};
+use crate::ir::{Citation, LossKind, Media};
 use crate::json::{Extra, Num, Raw, Writer};
 
 /// Text kept of a block, in bytes, for readers of citations that count otherwise than in characters. Citations of a
@@ -49,6 +49,9 @@ impl StreamEncoder {
         }
         if lost {
             self.losses.add(citations_of(dialect), LossKind::Dropped);
+        }
+        if read.iter().any(Citation::quotes) {
+            self.losses.add(citations_of(dialect), LossKind::Approximated);
         }
         if !written.is_empty() {
             self.state(choice, out).annotations = next;
@@ -92,7 +95,7 @@ impl StreamEncoder {
     pub(super) fn medium(&mut self, choice: u32, medium: &Media<'_>, out: &mut Vec<u8>) {
         let kind = medium.mime.as_deref().map_or("image", |mime| mime.split('/').next().unwrap_or_default());
         match (kind, sound(medium)) {
-            ("image", _) if media::can_carry(Carrier::Image, medium, true) => {
+            ("image", _) if media::can_carry(Carrier::Image, medium, Dialect::OpenAiChat) => {
                 let state = self.state(choice, out);
                 let mut extra = Extra::default();
                 // The SDK's accumulator wants an index in every list entry (wire 146).
@@ -107,7 +110,8 @@ impl StreamEncoder {
                 write_audio(&mut Writer::new(&mut written), data, &self.context);
                 self.delta_chunk(choice, out, |w| w.key("audio").written(&written));
             }
-            (kind, _) => self.losses.add(kind.to_owned(), LossKind::Dropped),
+            ("image" | "audio" | "video", _) => self.losses.add(kind.to_owned(), LossKind::Dropped),
+            _ => self.losses.add("file", LossKind::Dropped),
         }
     }
 }
