@@ -16,6 +16,7 @@ mod dispatch;
 pub mod gemini;
 pub mod openai_chat;
 pub mod openai_responses;
+mod stored;
 
 pub use dispatch::{
     StreamDecoder, StreamEncoder, decode_error, decode_request, decode_response, encode_error, encode_request,

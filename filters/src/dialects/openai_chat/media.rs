@@ -119,11 +119,12 @@ pub(super) fn as_text<'m>(media: &'m Media<'_>) -> Option<Cow<'m, str>> {
     }
 }
 
-/// Whether a part of `carrier` can say `media`. File ids are bound to an account of the dialect they came from.
+/// Whether a part of `carrier` can say `media`. File ids are OpenAI's here: those of other stores were refused before.
 pub(super) fn can_carry(carrier: Carrier, media: &Media<'_>, own: bool) -> bool {
     match (carrier, &media.source) {
         (_, MediaSource::Base64(_)) | (Carrier::Image, MediaSource::Url(_)) => true,
-        (Carrier::File, MediaSource::FileId(_) | MediaSource::Url(_)) => own,
+        (Carrier::File, MediaSource::FileId(_)) => true,
+        (Carrier::File, MediaSource::Url(_)) => own,
         _ => false,
     }
 }

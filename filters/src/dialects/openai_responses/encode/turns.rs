@@ -6,7 +6,7 @@ use super::{DIALECT, form, plain_text, quiet, tools, turns_path};
 use crate::Dialect;
 use crate::dialects::openai_responses::items::Side;
 use crate::dialects::openai_responses::write;
-use crate::dialects::{EncodeError, Encoded, Target};
+use crate::dialects::{Encoded, Target};
 use crate::ir::{
     Block, BlockKind, LossKind, Losses, Media, MediaSource, OutputFormat, ReasoningBlock, Request, Role, ToolResult,
     ToolUse, ToolUseKind, Turn,
@@ -132,33 +132,6 @@ fn images_over(request: &Request<'_>, target: &Target) -> usize {
     };
     let images: usize = request.turns.iter().flat_map(|turn| &turn.blocks).map(count).sum();
     images.saturating_sub(most as usize)
-}
-
-/// Refuses files that another provider's store holds. Chat's ids are OpenAI's, as are this dialect's.
-pub(super) fn refuse_foreign_files(request: &Request<'_>) -> Result<(), EncodeError> {
-    if request.origin == Dialect::OpenAiChat {
-        return Ok(());
-    }
-    let blocks = request.turns.iter().flat_map(|turn| &turn.blocks);
-    let all = blocks.flat_map(|block| {
-        let inner: &[Block<'_>] = match &block.kind {
-            BlockKind::ToolResult(result) => &result.content,
-            _ => &[],
-        };
-        std::iter::once(block).chain(inner)
-    });
-    for block in all {
-        if let BlockKind::Image(media) | BlockKind::File(media) | BlockKind::Audio(media) | BlockKind::Video(media) =
-            &block.kind
-            && let MediaSource::FileId(id) = &media.source
-        {
-            let path = format!("{}.content[]", turns_path(request.origin));
-            let message =
-                format!("the file `{id}` is stored at another provider than the one of this model; send its bytes");
-            return Err(EncodeError::at(path, message));
-        }
-    }
-    Ok(())
 }
 
 /// How many calls of each id get a result after they were made; results come to calls in the order of the calls.

@@ -321,8 +321,8 @@ fn media_are_said_or_lost() {
     assert_eq!(losses, ["messages[].content[].document", "messages[].content[].video"]);
     let stored = media(MediaSource::FileId(Str::from("file_1")), None);
     let mut request = foreign(vec![Turn::new(Role::User, vec![Block::new(BlockKind::File(stored))])]);
-    let error = encode_request(&request, &Target::default(), &mut Vec::new()).unwrap_err();
-    assert!(error.message.contains("file_1"), "{error}");
+    let refused = crate::dialects::encode_request(DIALECT, &request, &Target::default(), &mut Vec::new()).unwrap_err();
+    assert!(refused.message.contains("file_1"), "{refused}");
     request.origin = Dialect::OpenAiChat;
     assert_eq!(sent(&request, "gpt-5").0["input"][0]["content"][0]["file_id"], "file_1");
 }
