@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use super::{DIALECT, form, plain_text, quiet, tools, turns_path};
-use crate::Dialect;
 use crate::dialects::openai_responses::items::Side;
 use crate::dialects::openai_responses::write;
 use crate::dialects::{Encoded, Target};

@@ -384,7 +384,7 @@ fn shared_settings_are_read_into_fields() {
 }
 
 #[test]
-fn wire_051_058_what_is_stored_elsewhere_is_refused_with_a_reason() {
+fn wire_051_and_wire_058_what_is_stored_elsewhere_is_refused_with_a_reason() {
     for (member, value) in [
         ("previous_response_id", "\"resp_1\""),
         ("conversation", "\"conv_1\""),
