@@ -235,7 +235,7 @@ impl State {
         if let (MediaSource::Base64(data), true) = (&media.source, is_picture) {
             self.close_message(out);
             let id = self.next_id("ig_");
-            let item = written(|w| image_item(w, &id, data));
+            let item = written(|w| image_item(w, &id, data, media.mime.as_deref()));
             self.add(out, &item);
             self.done(out, item);
         } else {

@@ -270,3 +270,47 @@ fn wire_156_items_keep_their_ids_and_events_their_types() {
     ids.dedup();
     assert_eq!(ids.len(), 3);
 }
+
+/// A reasoning item with a summary and content, and a picture, as events.
+fn rich() -> Value {
+    json!([
+        {"type": "reasoning", "id": "rs_1", "summary": [{"type": "summary_text", "text": "short"}], "content": [{"type": "reasoning_text", "text": "long"}, {"type": "reasoning_text", "text": "longer"}], "encrypted_content": "S"},
+        {"type": "image_generation_call", "id": "ig_1", "status": "completed", "result": "UklGAAAA", "output_format": "webp"}
+    ])
+}
+
+#[test]
+fn reasoning_keeps_its_summary_and_its_content() {
+    let answer = json!({"id": "resp_1", "object": "response", "status": "completed", "model": "m", "output": rich()});
+    assert_eq!(response_round_trip(answer.to_string().as_bytes()), answer);
+    let body = json!({"model": "m", "input": [rich()[0], {"role": "user", "content": "on"}]});
+    assert_eq!(request_round_trip(body.to_string().as_bytes()), body);
+    let words = |texts: &[String]| texts[0].clone();
+    let done = json!({"type": "response.output_item.done", "output_index": 0, "item": rich()[0]});
+    let end = json!({"type": "response.completed", "response": {"status": "completed"}});
+    let delta = |kind: &str, index: &str, n: u64, text: &str| json!({"type": format!("response.{kind}.delta"), "output_index": 0, index: n, "delta": text});
+    let summary = || delta("reasoning_summary_text", "summary_index", 0, "short");
+    let content = |n, text| delta("reasoning_text", "content_index", n, text);
+    let wanted = format!("short\u{1}long\u{1}longer<{}S>", DIALECT.name());
+    for events in [
+        vec![done.clone(), end.clone()],
+        vec![summary(), done.clone(), end.clone()],
+        vec![summary(), content(0, "lo"), content(0, "ng"), content(1, "longer"), done.clone(), end.clone()],
+    ] {
+        assert_eq!(words(&told(&[&sse(&events)]).texts), wanted, "{events:?}");
+    }
+    // Where the content comes first nothing is said twice.
+    let late = [content(0, "long"), content(1, "longer"), done, end];
+    assert_eq!(words(&told(&[&sse(&late)]).texts), format!("long\u{1}longer<{}S>", DIALECT.name()));
+}
+
+#[test]
+fn a_picture_keeps_its_format_when_the_mode_changes() {
+    let body = sse(&[
+        json!({"type": "response.output_item.done", "output_index": 0, "item": rich()[1]}),
+        json!({"type": "response.completed", "response": {"status": "completed"}}),
+    ]);
+    let out = stream_round_trip(&body, ReplyContext::default());
+    let item = &check_stream(&out).pop().unwrap()["response"]["output"][0];
+    assert_eq!((&item["output_format"], &item["result"]), (&json!("webp"), &json!("UklGAAAA")));
+}
