@@ -1,7 +1,7 @@
 //! From a [`Dialect`] at run time to the functions of its folder. A new dialect is one more line in [`each!`].
 
 use super::{DecodeError, Dialect, EncodeError, Encoded, Endpoint, Target};
-use super::{anthropic, gemini, openai_chat, openai_responses};
+use super::{anthropic, gemini, openai_chat, openai_responses, stored};
 use crate::ir::stream::Sink;
 use crate::ir::{ApiError, Citation, Event, Logprob, Losses, ReplyContext, Request, Response, Tool, WebSearch};
 use crate::json::Raw;
@@ -45,6 +45,7 @@ pub fn encode_request(
     if request.origin == Dialect::OpenAiResponses && dialect != request.origin {
         openai_responses::refuse_stored(request)?;
     }
+    stored::refuse_foreign_files(request, dialect)?;
     let mut encoded = each!(dialect, module => module::encode_request(request, target, out))?;
     if target.repairs.shell_commands {
         encoded.notes.shell_commands = shell::wanting(&request.tools);

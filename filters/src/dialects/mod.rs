@@ -17,6 +17,7 @@ mod dispatch;
 pub mod gemini;
 pub mod openai_chat;
 pub mod openai_responses;
+mod stored;
 pub mod vertex;
 
 pub use dispatch::{

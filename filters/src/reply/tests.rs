@@ -311,3 +311,18 @@ fn a_collected_answer_of_its_own_dialect_keeps_what_only_the_provider_says() {
     assert_eq!(answer["content"][1]["citations"][0]["url"], "https://example.com");
     assert_eq!(answer["usage"]["input_tokens"], 5);
 }
+
+#[test]
+fn wire_132_the_answer_names_the_model_that_the_client_asked_for() {
+    let (stream, whole) = (CHAT.replace("\"m\"", "\"provider-7b\""), CHAT_WHOLE.replace("\"m\"", "\"provider-7b\""));
+    for client in Dialect::ALL {
+        for (client_streams, upstream_streams) in [(true, true), (true, false), (false, true), (false, false)] {
+            let mut plan = ReplyPlan { client, ..plan(Lane::Convert, client_streams, upstream_streams) };
+            plan.context.model = "my-alias".to_owned();
+            let (reply, out) = run(&plan, &[if upstream_streams { &stream } else { &whole }.as_bytes()]);
+            let way = format!("{client:?} {client_streams} {upstream_streams}: {out}");
+            assert!(reply.ended() && out.contains("\"my-alias\""), "{way}");
+            assert!(!out.contains("provider-7b"), "{way}");
+        }
+    }
+}

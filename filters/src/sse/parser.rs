@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn wire_005_and_015_a_comment_completes_no_event_and_delays_none() {
+    fn wire_005_and_wire_015_a_comment_completes_no_event_and_delays_none() {
         let mut parser = Parser::default();
         let mut found = 0;
         parser.push(b": keep-alive\n\n: keep-alive\n\n", &mut |_| found += 1).unwrap();

@@ -28,8 +28,8 @@ pub fn encode_request(request: &Request<'_>, target: &Target, out: &mut Vec<u8>)
         encode_own(request, target, &mut encoded, out);
         return Ok(encoded);
     }
+    turns::refuse_films(request)?;
     let start = out.len();
-    turns::refuse_foreign_files(request)?;
     let mut sent = 0;
     Writer::new(out).object(|w| sent = encode_foreign(w, request, target, &mut encoded));
     if sent == 0 {

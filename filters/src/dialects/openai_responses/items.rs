@@ -285,7 +285,18 @@ fn reasoning<'a>(wire: ReasoningItem<'a>, at: Arguments<'_>) -> Result<Block<'a>
             text = texts(content, "reasoning_text", "content", &mut extra, format_args!("{at}.content"))?;
             bits |= form::TEXT_IS_CONTENT;
         }
-        Some(content) => keep_list(&mut extra, "content", content),
+        Some(content) => {
+            // Everyone else gets all the words; here both lists come back.
+            let words = texts(content, "reasoning_text", "content", &mut extra, format_args!("{at}.content"))?;
+            text.extend(words);
+            for (key, own, list) in
+                [("summary", quiet::SUMMARY, &wire.summary), ("content", quiet::CONTENT, &wire.content)]
+            {
+                if let Some(list) = list.as_ref().filter(|_| extra.get(key).is_none()) {
+                    keep_list(&mut extra, own, list);
+                }
+            }
+        }
         None => {}
     }
     let (signature, redacted) = wire.encrypted_content.map_or((None, false), seal::from_slot);

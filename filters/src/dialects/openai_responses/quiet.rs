@@ -16,12 +16,18 @@ pub(super) const NAME: &str = "\0name";
 pub(super) const TOOLS_BEFORE: &str = "\0tools_before";
 /// The same behind the last tool of a request.
 pub(super) const TOOLS_AFTER: &str = "\0tools_after";
+/// The summary of a reasoning item that has both a summary and content.
+pub(super) const SUMMARY: &str = "\0summary";
+/// The content of such an item.
+pub(super) const CONTENT: &str = "\0content";
 /// How the keys begin under which a message item's own members stand at its first block.
 pub(super) const ITEM_MEMBER: &str = "\0item.";
 
 /// Members that are kept quietly: the private name, and the dialect's.
-const QUIET: [(&str, &str); 14] = [
+const QUIET: [(&str, &str); 16] = [
     ("\0id", "id"),
+    (SUMMARY, "summary"),
+    (CONTENT, "content"),
     ("\0status", "status"),
     ("\0phase", "phase"),
     ("\0namespace", "namespace"),

@@ -349,8 +349,8 @@ impl<'x> ForeignItems<'x> {
             BlockKind::Refusal { text } if !text.is_empty() => {
                 self.message.push(written(|w| refusal_part(w, text)));
             }
-            BlockKind::Image(Media { source: MediaSource::Base64(data), .. }) => {
-                self.item("ig_", |w, id| image_item(w, id, data));
+            BlockKind::Image(Media { source: MediaSource::Base64(data), mime, .. }) => {
+                self.item("ig_", |w, id| image_item(w, id, data, mime.as_deref()));
             }
             BlockKind::Image(media) | BlockKind::Audio(media) | BlockKind::Video(media) | BlockKind::File(media) => {
                 self.losses.add(lost_medium(media), LossKind::Approximated);
@@ -492,13 +492,14 @@ pub(super) fn carrier_item(w: &mut Writer<'_>, id: &str, slot: Option<&str>) {
     reasoning_item(w, id, &ReasoningBlock { text: Vec::new(), redacted: false, id: None }, slot);
 }
 
-/// A picture that the model made.
-pub(super) fn image_item(w: &mut Writer<'_>, id: &str, base64: &str) {
+/// A picture that the model made. Its type is told as its format, for who does not look at the bytes.
+pub(super) fn image_item(w: &mut Writer<'_>, id: &str, base64: &str, mime: Option<&str>) {
     w.object(|w| {
         w.key("id").str(id);
         w.key("type").str("image_generation_call");
         w.key("status").str("completed");
         w.key("result").str(base64);
+        w.opt_str("output_format", mime.and_then(|mime| mime.strip_prefix("image/")));
     });
 }
 

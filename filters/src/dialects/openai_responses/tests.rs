@@ -6,6 +6,7 @@ mod laws;
 mod requests;
 mod responses;
 mod streams;
+mod traps;
 
 use serde_json::Value;
 

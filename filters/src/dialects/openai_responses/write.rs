@@ -160,7 +160,8 @@ fn own_reasoning(w: &mut Writer<'_>, reasoning: &ReasoningBlock<'_>, block: &Blo
     w.key("type").str("reasoning");
     w.opt_str("id", reasoning.id.as_deref());
     let is_content = block.form & form::TEXT_IS_CONTENT != 0;
-    if block.form & form::SUMMARY_ABSENT == 0 && block.extra.get("summary").is_none() {
+    let is_kept = |keys: [&str; 2]| keys.iter().any(|key| block.extra.get(key).is_some());
+    if block.form & form::SUMMARY_ABSENT == 0 && !is_kept(["summary", quiet::SUMMARY]) {
         text_list(w, "summary", "summary_text", if is_content { &[] } else { &reasoning.text });
     }
     if is_content && block.extra.get("content").is_none() {

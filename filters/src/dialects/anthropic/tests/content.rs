@@ -62,20 +62,68 @@ fn documents_reach_other_dialects_with_text_and_pictures() {
     }
 }
 
+/// Requests that name a stored file, by the dialect they are in.
+fn stored_files() -> Vec<(Dialect, &'static str, Value)> {
+    let result = |content: Value| {
+        json!([{"role":"assistant","content":[{"type":"tool_use","id":"toolu_1","name":"f","input":{}}]},
+            {"role":"user","content":[{"type":"tool_result","tool_use_id":"toolu_1","content":[content]}]}])
+    };
+    let anthropic =
+        |messages: Value| (Dialect::Anthropic, "file_1", json!({"model":"m","max_tokens":9,"messages":messages}));
+    let user = |block: Value| anthropic(json!([{"role":"user","content":[block, {"type":"text","text":"?"}]}]));
+    let stored = |kind: &str| json!({"type":kind,"source":{"type":"file","file_id":"file_1"}});
+    let gemini = |mime: &str, uri: &'static str| {
+        (
+            Dialect::Gemini,
+            uri,
+            json!({"contents":[{"role":"user","parts":[{"fileData":{"mimeType":mime,"fileUri":uri}}]}]}),
+        )
+    };
+    let uploaded = "https://generativelanguage.googleapis.com/v1beta/files/abc-123";
+    let responses = |part: Value| {
+        (Dialect::OpenAiResponses, "file-9", json!({"model":"m","input":[{"role":"user","content":[part]}]}))
+    };
+    vec![
+        user(json!({"type":"container_upload","file_id":"file_1"})),
+        user(stored("document")),
+        user(stored("image")),
+        anthropic(result(stored("image"))),
+        gemini("application/pdf", uploaded),
+        gemini("image/png", uploaded),
+        gemini("audio/wav", uploaded),
+        gemini("video/mp4", "gs://bucket/film.mp4"),
+        (
+            Dialect::OpenAiChat,
+            "file-9",
+            json!({"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"file-9"}}]}]}),
+        ),
+        responses(json!({"type":"input_file","file_id":"file-9"})),
+        responses(json!({"type":"input_image","file_id":"file-9"})),
+    ]
+}
+
 #[test]
-fn stored_files_stay_with_their_account() {
-    for block in [
-        json!({"type":"container_upload","file_id":"file_1"}),
-        json!({"type":"document","source":{"type":"file","file_id":"file_1"}}),
-        json!({"type":"image","source":{"type":"file","file_id":"file_1"}}),
-    ] {
-        let body = asked(&json!([block, {"type":"text","text":"?"}])).to_string();
-        let request = decode_request(body.as_bytes(), &Endpoint::default()).unwrap();
-        assert_eq!(round_trip(body.as_bytes()), exact(body.as_bytes()));
-        let target = Target::new("m", false);
-        for upstream in [Dialect::OpenAiChat, Dialect::Gemini] {
-            let sent = crate::dialects::encode_request(upstream, &request, &target, &mut Vec::new());
-            assert!(sent.is_err(), "{upstream:?} {block}");
+fn stored_files_stay_with_their_provider() {
+    let is_openai = |dialect| matches!(dialect, Dialect::OpenAiChat | Dialect::OpenAiResponses);
+    for (origin, id, body) in stored_files() {
+        let text = body.to_string();
+        let endpoint = Endpoint { model: Some("m".into()), stream: Some(false) };
+        let request = crate::dialects::decode_request(origin, text.as_bytes(), &endpoint).unwrap();
+        let is_picture = text.contains("input_image");
+        for upstream in Dialect::ALL {
+            let mut out = Vec::new();
+            let sent = crate::dialects::encode_request(upstream, &request, &Target::new("m", false), &mut out);
+            if upstream == origin || (is_openai(origin) && is_openai(upstream) && !is_picture) {
+                assert!(sent.is_ok_and(|sent| sent.losses.is_empty()), "{origin:?} to {upstream:?}: {text}");
+                assert!(String::from_utf8_lossy(&out).contains(id), "{origin:?} to {upstream:?}: {text}");
+                continue;
+            }
+            let error = sent.expect_err(&text);
+            assert!(error.message.contains("base64"), "what to do, {origin:?} to {upstream:?}: {error}");
+            if !is_openai(origin) || !is_openai(upstream) {
+                assert!(error.message.contains(id), "which file, {origin:?} to {upstream:?}: {error}");
+            }
+            assert!(error.param.is_some(), "{origin:?} to {upstream:?}");
         }
     }
 }

@@ -263,7 +263,7 @@ fn wire_025_interleaved_calls_come_one_by_one() {
 }
 
 #[test]
-fn wire_027_seals_come_last_and_028_hidden_thoughts_whole() {
+fn wire_027_seals_come_last_and_wire_028_hidden_thoughts_whole() {
     let seal = |issuer, value: &'static str| Delta::Signature(Signature { issuer, value: value.into() });
     let mut events = vec![begun(), start(0, BlockStart::Reasoning { redacted: false, id: None })];
     events.extend([

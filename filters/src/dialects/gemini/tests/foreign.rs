@@ -55,7 +55,7 @@ pub(super) fn lost(request: &Request<'_>, model: &str) -> Vec<String> {
 }
 
 #[test]
-fn wire_060_065_067_turns_are_brought_in_order() {
+fn wire_060_wire_065_wire_067_turns_are_brought_in_order() {
     let one = request(vec![
         Turn::new(Role::System, vec![Block::text("A")]),
         Turn::new(Role::Developer, vec![Block::text("B")]),

@@ -34,7 +34,7 @@ fn wire_066_empty_parts_go_unless_the_client_wants_them() {
 }
 
 #[test]
-fn wire_068_069_every_medium_has_its_part() {
+fn wire_068_and_wire_069_every_medium_has_its_part() {
     let base64 = |text: &'static str| MediaSource::Base64(text.into());
     let one = request(vec![Turn::new(
         Role::User,

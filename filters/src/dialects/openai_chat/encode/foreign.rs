@@ -316,7 +316,7 @@ fn medium<'m>(
     }
     if !media::can_carry(carrier, medium, cx.origin) {
         let message = match carrier {
-            Carrier::Image => "the picture is in another provider's file store: send it as base64 or by address",
+            Carrier::Image => "a picture cannot be named by a file id here: send it as base64 or by address",
             Carrier::Audio => "this model's provider takes sound only as base64: send its data",
             Carrier::File if matches!(medium.source, MediaSource::FileId(_)) => {
                 "the document is in another provider's file store: send it as base64"

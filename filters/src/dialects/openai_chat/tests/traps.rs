@@ -66,7 +66,7 @@ fn wire_035_other_chunks_say_that_they_have_no_usage() {
 }
 
 #[test]
-fn wire_036_a_call_is_named_once_and_037_its_input_keeps_its_order() {
+fn wire_036_a_call_is_named_once_and_wire_037_its_input_keeps_its_order() {
     let all = chunks(&encode(&everything_streamed(), context()));
     let calls: Vec<&Value> =
         all.iter().map(|chunk| &chunk["choices"][0]["delta"]["tool_calls"][0]).filter(|call| !call.is_null()).collect();

@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::collections::HashMap;
 
 use super::{DIALECT, form, plain_text, quiet, tools, turns_path};
-use crate::Dialect;
 use crate::dialects::openai_responses::items::Side;
 use crate::dialects::openai_responses::write;
 use crate::dialects::{EncodeError, Encoded, Target};
@@ -138,34 +137,12 @@ fn images_over(request: &Request<'_>, target: &Target) -> usize {
     images.saturating_sub(most as usize)
 }
 
-/// Refuses films, and files that another provider's store holds. Chat's ids are OpenAI's, as are this dialect's.
-pub(super) fn refuse_foreign_files(request: &Request<'_>) -> Result<(), EncodeError> {
-    let path = || format!("{}.content[]", turns_path(request.origin));
+/// Refuses films.
+pub(super) fn refuse_films(request: &Request<'_>) -> Result<(), EncodeError> {
     let mut said = request.turns.iter().filter(|turn| turn.role != Role::Assistant).flat_map(|turn| &turn.blocks);
     if said.any(|block| matches!(block.kind, BlockKind::Video(_))) {
         let message = "this model's provider takes no video: send pictures, or choose another model";
-        return Err(EncodeError::at(path(), message));
-    }
-    if request.origin == Dialect::OpenAiChat {
-        return Ok(());
-    }
-    let blocks = request.turns.iter().flat_map(|turn| &turn.blocks);
-    let all = blocks.flat_map(|block| {
-        let inner: &[Block<'_>] = match &block.kind {
-            BlockKind::ToolResult(result) => &result.content,
-            _ => &[],
-        };
-        std::iter::once(block).chain(inner)
-    });
-    for block in all {
-        if let BlockKind::Image(media) | BlockKind::File(media) | BlockKind::Audio(media) | BlockKind::Video(media) =
-            &block.kind
-            && let MediaSource::FileId(id) = &media.source
-        {
-            let message =
-                format!("the file `{id}` is stored at another provider than the one of this model; send its bytes");
-            return Err(EncodeError::at(path(), message));
-        }
+        return Err(EncodeError::at(format!("{}.content[]", turns_path(request.origin)), message));
     }
     Ok(())
 }

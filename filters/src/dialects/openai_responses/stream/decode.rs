@@ -95,7 +95,7 @@ enum Progress {
     /// A call, begun as this block; `None` before its name is known.
     Call { block: Option<u32>, input: bool },
     /// Reasoning, begun as this block.
-    Reasoning { block: u32, told: Option<(Words, u32)> },
+    Reasoning { block: u32, told: Option<(Words, u32)>, parts: usize },
     /// An item of another kind, told when it is done.
     Other,
     /// All told.
@@ -409,22 +409,21 @@ impl StreamDecoder {
         self.delta(index, Delta::Input(text), sink);
     }
 
-    /// More of a thought: text of part `n` of the summary or of the content. The kind that comes first is told.
+    /// More of a thought: text of part `n` of the summary or of the content.
     fn thought(&mut self, at: u32, words: Words, n: u32, text: Option<Str<'_>>, whole: bool, sink: &mut Sink<'_>) {
         if !self.items.contains_key(&at) {
             if !self.admits(sink) {
                 return;
             }
             let block = self.begin(BlockStart::Reasoning { redacted: false, id: None }, sink);
-            self.items.insert(at, Progress::Reasoning { block, told: None });
+            self.items.insert(at, Progress::Reasoning { block, told: None, parts: 0 });
         }
-        let Some(Progress::Reasoning { block, told }) = self.items.get_mut(&at) else { return };
+        let Some(Progress::Reasoning { block, told, parts }) = self.items.get_mut(&at) else { return };
         let index = *block;
-        let begins = match *told {
-            Some((kind, _)) if kind != words => return,
-            Some((_, last)) => last != n,
-            None => false,
-        };
+        let begins = told.is_some_and(|last| last != (words, n));
+        if begins || told.is_none() {
+            *parts += 1;
+        }
         *told = Some((words, n));
         if begins {
             self.delta(index, Delta::NextPart, sink);
@@ -443,7 +442,7 @@ impl StreamDecoder {
             Some("message") => Progress::Message(BTreeMap::new()),
             Some("reasoning") => {
                 let block = self.begin(BlockStart::Reasoning { redacted: false, id: seed.id }, sink);
-                Progress::Reasoning { block, told: None }
+                Progress::Reasoning { block, told: None, parts: 0 }
             }
             Some("function_call") => self.call_added(seed, ToolUseKind::Function, sink),
             Some("custom_tool_call") => self.call_added(seed, ToolUseKind::Custom, sink),
@@ -546,12 +545,13 @@ impl StreamDecoder {
         if matches!(self.items.get(&at), None | Some(Progress::Other)) {
             let start = BlockStart::Reasoning { redacted: reasoning.redacted, id: reasoning.id };
             let block = self.begin(start, sink);
-            self.items.insert(at, Progress::Reasoning { block, told: None });
+            self.items.insert(at, Progress::Reasoning { block, told: None, parts: 0 });
         }
-        let Some(Progress::Reasoning { block: index, told }) = self.items.get(&at) else { return };
-        let index = *index;
-        if told.is_none() {
-            for (n, text) in reasoning.text.into_iter().enumerate() {
+        let Some(Progress::Reasoning { block: index, told, parts }) = self.items.get(&at) else { return };
+        let (index, parts) = (*index, *parts);
+        // The summary stands first in an item that is whole, so what no event told are the parts behind it.
+        if !told.is_some_and(|(words, _)| words == Words::Content) {
+            for (n, text) in reasoning.text.into_iter().enumerate().skip(parts) {
                 self.thought(at, Words::Summary, n as u32, Some(text), true, sink);
             }
         }

@@ -324,8 +324,8 @@ fn media_are_said_or_lost() {
     assert!(error.message.contains("no video"), "{error}");
     let stored = media(MediaSource::FileId(Str::from("file_1")), None);
     let mut request = foreign(vec![Turn::new(Role::User, vec![Block::new(BlockKind::File(stored))])]);
-    let error = encode_request(&request, &Target::default(), &mut Vec::new()).unwrap_err();
-    assert!(error.message.contains("file_1"), "{error}");
+    let refused = crate::dialects::encode_request(DIALECT, &request, &Target::default(), &mut Vec::new()).unwrap_err();
+    assert!(refused.message.contains("file_1"), "{refused}");
     request.origin = Dialect::OpenAiChat;
     assert_eq!(sent(&request, "gpt-5").0["input"][0]["content"][0]["file_id"], "file_1");
 }
@@ -387,7 +387,7 @@ fn shared_settings_are_read_into_fields() {
 }
 
 #[test]
-fn wire_051_058_what_is_stored_elsewhere_is_refused_with_a_reason() {
+fn wire_051_and_wire_058_what_is_stored_elsewhere_is_refused_with_a_reason() {
     for (member, value) in [
         ("previous_response_id", "\"resp_1\""),
         ("conversation", "\"conv_1\""),

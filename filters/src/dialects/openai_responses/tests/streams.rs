@@ -10,7 +10,7 @@ use crate::json::Str;
 
 pub(super) const STREAM: &[u8] = include_bytes!("../fixtures/stream.sse");
 
-fn sse(events: &[Value]) -> Vec<u8> {
+pub(super) fn sse(events: &[Value]) -> Vec<u8> {
     events.iter().flat_map(|event| format!("data: {event}\n\n").into_bytes()).collect()
 }
 
