@@ -67,7 +67,7 @@ mod tests {
     fn pieces_are_the_body_again() {
         let body = Bytes::from((0..=255).cycle().take(5000).collect::<Vec<u8>>());
         let of = |pieces| Recording { status: 200, content_type: String::new(), body: body.clone(), pieces }.cut();
-        assert_eq!(of(None), [body.clone()]);
+        assert_eq!(of(None), std::slice::from_ref(&body));
         let cut = of(Some(3));
         assert!(cut.len() > 100);
         assert_eq!(cut.concat(), body);
