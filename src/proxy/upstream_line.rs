@@ -46,7 +46,7 @@ fn versioned(dialect: Dialect, base: &BaseUrl) -> String {
     let root = base.path.as_str();
     match dialect {
         Dialect::OpenAiChat | Dialect::OpenAiResponses => root.to_owned(),
-        Dialect::Anthropic | Dialect::Gemini if ends_in_version(root) => root.to_owned(),
+        Dialect::Anthropic | Dialect::Gemini if is_versioned(root) => root.to_owned(),
         Dialect::Anthropic => format!("{root}/v1"),
         Dialect::Gemini => format!("{root}/v1beta"),
     }
@@ -58,7 +58,7 @@ pub(super) fn passing_path(dialect: Dialect, base: &BaseUrl, version: &str, uplo
     let upload = if upload { "/upload" } else { "" };
     match dialect {
         Dialect::OpenAiChat | Dialect::OpenAiResponses => format!("{root}{rest}"),
-        Dialect::Anthropic | Dialect::Gemini if ends_in_version(root) => {
+        Dialect::Anthropic | Dialect::Gemini if is_versioned(root) => {
             let (root, own) = root.rsplit_once('/').unwrap_or(("", root));
             format!("{root}{upload}/{own}{rest}")
         }
@@ -66,10 +66,14 @@ pub(super) fn passing_path(dialect: Dialect, base: &BaseUrl, version: &str, uplo
     }
 }
 
-fn ends_in_version(root: &str) -> bool {
-    root.rsplit('/').next().is_some_and(|last| {
-        last.strip_prefix('v').is_some_and(|version| version.starts_with(|digit: char| digit.is_ascii_digit()))
-    })
+/// Whether nothing is to stand between a base URL's path and the name of what is asked for: it ends in a version, or in
+/// a publisher as on Vertex AI, which is below one.
+pub(super) fn is_versioned(root: &str) -> bool {
+    let is_publisher = root.rsplit('/').nth(1) == Some("publishers");
+    is_publisher
+        || root.rsplit('/').next().is_some_and(|last| {
+            last.strip_prefix('v').is_some_and(|version| version.starts_with(|digit: char| digit.is_ascii_digit()))
+        })
 }
 
 #[cfg(test)]

@@ -78,12 +78,11 @@ pub(super) fn authority(base: &BaseUrl) -> String {
 }
 
 /// The path of a model's answer below a base URL as the vendors' SDKs take it: OpenAI's ends in `/v1`, Anthropic's and
-/// Gemini's end before the version, and a version written there all the same is not doubled.
+/// Gemini's end before the version, and a version written there all the same is not doubled. On Vertex AI it ends in
+/// `/v1/projects/{project}/locations/{place}/publishers/google`.
 fn path(dialect: Dialect, base: &BaseUrl, model: &str, stream: bool) -> String {
     let root = base.path.as_str();
-    let versioned = root.rsplit('/').next().is_some_and(|last| {
-        last.strip_prefix('v').is_some_and(|version| version.starts_with(|digit: char| digit.is_ascii_digit()))
-    });
+    let versioned = upstream_line::is_versioned(root);
     match dialect {
         Dialect::OpenAiChat => format!("{root}/chat/completions"),
         Dialect::OpenAiResponses => format!("{root}/responses"),
@@ -117,6 +116,15 @@ mod tests {
             (Dialect::Gemini, "/v1", "/v1/models/gemini-2.5-pro:generateContent"),
         ] {
             assert_eq!(path(dialect, &base(root), "gemini-2.5-pro", false), expected);
+        }
+    }
+
+    #[test]
+    fn wire_084_on_vertex_the_publisher_ends_the_base_url() {
+        let root = "/v1/projects/p/locations/global/publishers/google";
+        for (stream, verb) in [(false, "generateContent"), (true, "streamGenerateContent?alt=sse")] {
+            let path = path(Dialect::Gemini, &base(root), "gemini-2.5-pro", stream);
+            assert_eq!(path, format!("{root}/models/gemini-2.5-pro:{verb}"));
         }
     }
 
