@@ -32,6 +32,8 @@ mod custody;
 mod exhausted;
 #[path = "gateway/failover.rs"]
 mod failover;
+#[path = "gateway/heads.rs"]
+mod heads;
 #[path = "gateway/keepalive.rs"]
 mod keepalive;
 #[path = "gateway/leaks.rs"]

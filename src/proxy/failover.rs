@@ -241,6 +241,8 @@ fn public(told: &ApiError, failure: &Failure) -> ApiError {
     error
 }
 
+/// What broke on the way. A connection that its provider gives up (HTTP/2 GOAWAY and RST_STREAM among the ways) is no
+/// fault of the account.
 fn transport(error: &Error, status: u16) -> Transport {
     match error.etype() {
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => Transport::Timeout,
@@ -255,5 +257,27 @@ fn transport(error: &Error, status: u16) -> Transport {
         | ErrorType::SocketError => Transport::Connect,
         _ if (200..300).contains(&status) => Transport::Truncated,
         _ => Transport::Reset,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use interlingua_filters::Dialect;
+    use pingora::{Error, ErrorType};
+
+    use super::transport;
+    use crate::limits::{Defaults, Fault, Transport, classify};
+
+    #[test]
+    fn wire_138_a_connection_given_up_is_no_fault_of_the_account() {
+        for kind in [ErrorType::H2Error, ErrorType::ConnectionClosed, ErrorType::ReadError, ErrorType::WriteError] {
+            let error = Error::explain(kind, "GOAWAY").into_up();
+            for (status, wanted) in [(0, Transport::Reset), (200, Transport::Truncated)] {
+                let found = transport(&error, status);
+                assert_eq!(found, wanted);
+                let failure = classify(Dialect::Gemini, None, None, None, Some(found), &Defaults::default());
+                assert_ne!(failure.fault, Fault::Account);
+            }
+        }
     }
 }

@@ -153,11 +153,14 @@ pub(super) fn knows_cached(upstream: &Upstream, account: &Account, name: &str) -
     }
 }
 
-/// Whether the last segment of a path is a version: `v1`, `v1beta`, `v1internal`.
-fn is_versioned(root: &str) -> bool {
-    root.rsplit('/').next().is_some_and(|last| {
-        last.strip_prefix('v').is_some_and(|version| version.starts_with(|digit: char| digit.is_ascii_digit()))
-    })
+/// Whether nothing is to stand between a base URL's path and the name of what is asked for: its last segment is a version
+/// (`v1`, `v1beta`, `v1internal`), or a publisher as on Vertex AI, which is below one.
+pub(super) fn is_versioned(root: &str) -> bool {
+    let is_publisher = root.rsplit('/').nth(1) == Some("publishers");
+    is_publisher
+        || root.rsplit('/').next().is_some_and(|last| {
+            last.strip_prefix('v').is_some_and(|version| version.starts_with(|digit: char| digit.is_ascii_digit()))
+        })
 }
 
 #[cfg(test)]

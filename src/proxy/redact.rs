@@ -2,12 +2,16 @@
 
 /// How credentials begin: OpenAI and Anthropic keys, Google keys and access tokens, and bearer headers.
 const PREFIXES: [&str; 6] = ["sk-", "AIza", "ya29.", "gsk_", "xai-", "Bearer"];
+/// How the names of the operator's own accounts begin: OpenAI organisations and projects, Google projects.
+const NAMES: [&str; 4] = ["org-", "proj_", "projects/", "project_number:"];
+/// How the addresses of Google's service accounts end.
+const ROBOT: &str = ".gserviceaccount.com";
 /// Shorter words are no credentials.
 const LENGTH_MIN: usize = 12;
 
-/// Replaces words that look like a credential.
+/// Replaces words that look like a credential, or that name an account of the operator.
 pub(super) fn redact(message: &str) -> String {
-    if !PREFIXES.iter().any(|prefix| message.contains(prefix)) {
+    if !PREFIXES.iter().chain(&NAMES).chain([&ROBOT]).any(|known| message.contains(known)) {
         return message.to_owned();
     }
     message.split_inclusive(char::is_whitespace).map(hide).collect()
@@ -15,7 +19,11 @@ pub(super) fn redact(message: &str) -> String {
 
 fn hide(word: &str) -> String {
     let bare = word.trim_start_matches(|first: char| !first.is_alphanumeric());
-    if bare.trim_end().len() < LENGTH_MIN || !PREFIXES.iter().any(|prefix| bare.starts_with(prefix)) {
+    // Words begin with `org-`, too, but have no digits.
+    let is_word = bare.starts_with("org-") && !bare.contains(|one: char| one.is_ascii_digit());
+    let is_name = !is_word && NAMES.iter().any(|name| bare.starts_with(name));
+    let is_private = is_name || bare.contains(ROBOT) || PREFIXES.iter().any(|prefix| bare.starts_with(prefix));
+    if bare.trim_end().len() < LENGTH_MIN || !is_private {
         return word.to_owned();
     }
     format!("[redacted]{}", &word[word.trim_end().len()..])
@@ -30,6 +38,14 @@ mod tests {
         let said = "Incorrect API key provided: sk-proj-abcdefghijkl. You can find your key at your account page.";
         let hidden = "Incorrect API key provided: [redacted] You can find your key at your account page.";
         assert_eq!(redact(said), hidden);
+        let quota = "Quota exceeded for consumer 'project_number:123456789' in projects/acme-12/locations/global";
+        assert_eq!(redact(quota), "Quota exceeded for consumer [redacted] in [redacted]");
+        assert_eq!(
+            redact("Rate limit reached in organization org-a1B2c3D4e5 on tokens"),
+            "Rate limit reached in organization [redacted] on tokens"
+        );
+        assert_eq!(redact("grant x@p-1.iam.gserviceaccount.com access"), "grant [redacted] access");
+        assert_eq!(redact("an org-specific and project-wide limit"), "an org-specific and project-wide limit");
         assert_eq!(redact("nothing to hide, sk- is short"), "nothing to hide, sk- is short");
     }
 }

@@ -8,7 +8,7 @@ use pingora::Result;
 use pingora::http::RequestHeader;
 
 use super::ctx::{Attempt, Inbound, Line};
-use super::platform::{self, PATH};
+use super::platform::{self, PATH, is_versioned};
 use super::upstream_request::{authorise, authority, travel};
 use crate::config::{Account, BaseUrl, Upstream};
 use crate::credentials::http::USER_AGENT;
@@ -49,18 +49,12 @@ pub(super) fn passing_path(dialect: Dialect, base: &BaseUrl, version: &str, uplo
     let upload = if upload { "/upload" } else { "" };
     match dialect {
         Dialect::OpenAiChat | Dialect::OpenAiResponses => format!("{root}{rest}"),
-        Dialect::Anthropic | Dialect::Gemini if ends_in_version(root) => {
+        Dialect::Anthropic | Dialect::Gemini if is_versioned(root) => {
             let (root, own) = root.rsplit_once('/').unwrap_or(("", root));
             format!("{root}{upload}/{own}{rest}")
         }
         Dialect::Anthropic | Dialect::Gemini => format!("{root}{upload}/{version}{rest}"),
     }
-}
-
-fn ends_in_version(root: &str) -> bool {
-    root.rsplit('/').next().is_some_and(|last| {
-        last.strip_prefix('v').is_some_and(|version| version.starts_with(|digit: char| digit.is_ascii_digit()))
-    })
 }
 
 #[cfg(test)]

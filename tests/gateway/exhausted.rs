@@ -11,7 +11,7 @@ fn seconds(answer: &super::wire::Answer) -> u64 {
 }
 
 #[tokio::test]
-async fn when_all_accounts_are_limited_the_soonest_reset_is_told() {
+async fn wire_153_when_all_accounts_are_limited_a_status_and_the_soonest_reset_are_told() {
     let rules = "rules: [{match: {key: key-a}, faults: ['429:90']}, {match: {key: key-b}, faults: ['429:25']}, {match: {key: key-c}, faults: ['429-quota:600']}]";
     let mock = Mock::start(rules).await;
     let gateway =

@@ -100,8 +100,8 @@ async fn no_secret_appears_in_logs_metrics_or_answers() {
 }
 
 #[tokio::test]
-async fn a_providers_error_that_quotes_a_credential_is_redacted() {
-    let body = r#"{"error":{"message":"The field is wrong: sk-canary-ACCOUNT-5be01d44. Bearer sk-canary-ACCOUNT-5be01d44 too.","type":"server_error","param":null,"code":null}}"#;
+async fn wire_130_a_providers_error_that_quotes_what_is_private_is_redacted() {
+    let body = r#"{"error":{"message":"The field is wrong: sk-canary-ACCOUNT-5be01d44. In org-Abc123Def456 of robot@acme-9.iam.gserviceaccount.com, Bearer sk-canary-ACCOUNT-5be01d44 too.","type":"server_error","param":null,"code":null}}"#;
     let refusal = format!(
         "HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
         body.len()
@@ -112,6 +112,7 @@ async fn a_providers_error_that_quotes_a_credential_is_redacted() {
         let answer = gateway.send(&protocol.call("chat/m", "x", false)).await;
         assert_eq!(answer.status, 400);
         assert!(answer.text().contains("The field is wrong: [redacted]"), "{}", answer.text());
+        assert!(!answer.text().contains("Abc123") && !answer.text().contains("acme-9"), "{}", answer.text());
         clean(&answer.text(), "an error");
     }
     clean(&gateway.process.log(), "the log");
