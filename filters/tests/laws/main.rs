@@ -11,5 +11,10 @@ mod pairs;
 mod shape;
 mod streams;
 
-/// Cases a property; each one runs over all pairs of dialects.
+/// Cases a property, unless `INTERLINGUA_LAW_CASES` says another number; most run over all pairs of dialects.
 const CASES: u32 = 48;
+
+fn cases() -> proptest::prelude::ProptestConfig {
+    let wanted = std::env::var("INTERLINGUA_LAW_CASES").ok().and_then(|cases| cases.parse().ok());
+    proptest::prelude::ProptestConfig::with_cases(wanted.unwrap_or(CASES))
+}

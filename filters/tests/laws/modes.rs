@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use crate::generate::{dialect, response};
 use crate::pairs::context;
 use crate::streams::{collected, decoded, streamed};
-use crate::{CASES, meaning};
+use crate::{cases, meaning};
 
 fn plan(client: Dialect, upstream: Dialect, client_streams: bool, upstream_streams: bool) -> ReplyPlan {
     let is_spliced = client == upstream && client_streams == upstream_streams;
@@ -52,7 +52,7 @@ fn run(plan: &ReplyPlan, pieces: &[&[u8]]) -> (Reply, Vec<u8>) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(CASES))]
+    #![proptest_config(cases())]
 
     #[test]
     fn any_mode_meets_any_mode((upstream, response) in dialect().prop_flat_map(|by| (Just(by), response(by)))) {

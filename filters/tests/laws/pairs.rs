@@ -13,7 +13,7 @@ use interlingua_filters::request::prepare;
 use proptest::prelude::*;
 
 use crate::generate::{any_response, dialect, elsewhere, hostile_request, request, response};
-use crate::{CASES, meaning};
+use crate::{cases, meaning};
 
 pub(crate) fn context() -> ReplyContext {
     ReplyContext {
@@ -56,7 +56,7 @@ fn answered(to: Dialect, response: &Response<'_>) -> Vec<u8> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(CASES))]
+    #![proptest_config(cases())]
 
     #[test]
     fn a_request_means_the_same_in_every_dialect(request in request()) {

@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use crate::generate::{any_response, dialect, garbage, response};
 use crate::pairs::context;
 use crate::shape::{Shape, owned};
-use crate::{CASES, meaning};
+use crate::{cases, meaning};
 
 /// The events of an answer in the words of `to`.
 pub(crate) fn streamed(to: Dialect, response: &Response<'_>) -> Vec<u8> {
@@ -47,7 +47,7 @@ pub(crate) fn collected(from: Dialect, events: Vec<Event<'static>>) -> Response<
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(CASES))]
+    #![proptest_config(cases())]
 
     #[test]
     fn collecting_undoes_expanding(response in any_response()) {
@@ -137,7 +137,7 @@ fn names(to: Dialect, response: &Response<'_>) -> Vec<(String, Option<String>)> 
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig::with_cases(CASES))]
+    #![proptest_config(cases())]
 
     #[test]
     fn wire_007_events_are_named_as_their_type_says(response in any_response()) {
