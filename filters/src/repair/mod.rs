@@ -2,7 +2,6 @@
 
 pub mod context;
 pub mod names;
-pub mod openai;
 pub mod schema;
 pub mod shell;
 pub mod turns;
