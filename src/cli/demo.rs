@@ -99,3 +99,27 @@ Models: {{gpt,claude,gemini}}-{{text,tool,think,parallel,json,…}}, {{gpt,gemin
 "#
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use interlingua_filters::Dialect;
+
+    use super::*;
+
+    #[test]
+    fn what_the_greeting_names_is_served() {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+        let text = configuration(address, address);
+        let config = inspect_text(Path::new("demo"), &text, &|_| None).map_err(|report| report.to_string());
+        let config = config.unwrap().config;
+        for (kind, upstream) in [("gpt", "openai-chat"), ("gemini", "gemini")] {
+            for what in ["embed", "image", "voice", "ear"] {
+                let route = config.routes.resolve(&format!("{kind}-{what}"), Dialect::OpenAiChat).unwrap();
+                assert_eq!(route.steps[0].upstreams[0].id, upstream);
+                assert!(!route.steps[0].model.contains('+'), "{kind}-{what} is a model, no scenario");
+            }
+        }
+        assert_eq!(config.mcp[0].name, "demo");
+        assert!(greeting(address).contains("/mcp/demo") && greeting(address).contains("gemini-embed"));
+    }
+}
