@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn what_the_greeting_names_is_served() {
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
-        let text = configuration(address, address);
+        let text = configuration(address, SocketAddr::from((Ipv4Addr::LOCALHOST, 10)));
         let config = inspect_text(Path::new("demo"), &text, &|_| None).map_err(|report| report.to_string());
         let config = config.unwrap().config;
         for (kind, upstream) in [("gpt", "openai-chat"), ("gemini", "gemini")] {
