@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::path::Path;
 
-use crate::config::{self, Config, Loaded};
+use crate::config::{self, Config, Loaded, Platform};
 
 /// Checks the file at `path` as the gateway would read it, with its environment. Gives a summary and the warnings.
 ///
@@ -24,16 +24,23 @@ fn summary(path: &Path, config: &Config) -> String {
     let mut text = format!("{} is good\n", path.display());
     let listen = config.server.listen.iter().map(ToString::to_string).collect::<Vec<_>>().join(", ");
     let on = config.accounts.iter().filter(|account| account.enabled).count();
-    let lines = [
+    let servers: Vec<&str> = config.mcp.iter().map(|server| server.name.as_str()).collect();
+    let mut lines = vec![
         ("listen", listen),
         ("clients", config.clients.len().to_string()),
         ("upstreams", config.upstreams.len().to_string()),
         ("accounts", format!("{} ({on} enabled)", config.accounts.len())),
         ("routes", config.routes.rules().len().to_string()),
     ];
+    if !servers.is_empty() {
+        lines.push(("mcp", servers.join(", ")));
+    }
     for (name, value) in lines {
         // Writing to a string cannot fail.
         let _ = writeln!(text, "  {name:<10}{value}");
+    }
+    if config.upstreams.iter().any(|upstream| upstream.platform == Platform::CodeAssist) {
+        text.push_str("  Google may close accounts that are used through Code Assist; README.md says more\n");
     }
     text
 }

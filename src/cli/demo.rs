@@ -62,6 +62,16 @@ models:
   - {{match: 'gpt-*', upstream: [openai, openai-chat], model: 'gpt-5-mini+{{1}}', list: [gpt-text, gpt-tool, gpt-think]}}
   - {{match: 'claude-*', upstream: anthropic, model: 'claude-sonnet-4-5+{{1}}', list: [claude-text, claude-tool, claude-think]}}
   - {{match: 'gemini-*', upstream: gemini, model: 'gemini-2.5-flash+{{1}}', list: [gemini-text, gemini-tool, gemini-think]}}
+  - {{match: gpt-embed, upstream: openai-chat, model: text-embedding-3-small}}
+  - {{match: gpt-image, upstream: openai-chat, model: gpt-image-1}}
+  - {{match: gpt-voice, upstream: openai-chat, model: gpt-4o-mini-tts}}
+  - {{match: gpt-ear, upstream: openai-chat, model: gpt-4o-transcribe}}
+  - {{match: gemini-embed, upstream: gemini, model: gemini-embedding-001}}
+  - {{match: gemini-image, upstream: gemini, model: gemini-2.5-flash-image}}
+  - {{match: gemini-voice, upstream: gemini, model: gemini-2.5-flash-preview-tts}}
+  - {{match: gemini-ear, upstream: gemini, model: gemini-2.5-flash}}
+mcp:
+  demo: {{url: 'http://{providers}/mcp', credential: demo-tools}}
 "
     )
 }
@@ -77,8 +87,39 @@ curl -s http://{listen}/v1/responses -d '{{"model":"gemini-text","input":"Hello"
 curl -sN http://{listen}/v1/messages -d '{{"model":"gpt-text","max_tokens":100,"stream":true,"messages":[{{"role":"user","content":"Hello"}}]}}'
 curl -s http://{listen}/v1beta/models/claude-text:generateContent -d '{{"contents":[{{"parts":[{{"text":"Hello"}}]}}]}}'
 
-Models: {{gpt,claude,gemini}}-{{text,tool,think,parallel,json,…}}. Stop with Ctrl-C.
+And beside answers: numbers of tokens, vectors, pictures, a tool server:
+
+curl -s http://{listen}/v1/messages/count_tokens -d '{{"model":"gemini-text","messages":[{{"role":"user","content":"Hello"}}]}}'
+curl -s http://{listen}/v1/embeddings -d '{{"model":"gemini-embed","input":"Hello"}}'
+curl -s http://{listen}/v1/images/generations -d '{{"model":"gemini-image","prompt":"A lake"}}'
+curl -s http://{listen}/mcp/demo -H 'accept: application/json, text/event-stream' -H 'content-type: application/json' -d '{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"2025-06-18","capabilities":{{}},"clientInfo":{{"name":"curl","version":"1"}}}}}}'
+
+Models: {{gpt,claude,gemini}}-{{text,tool,think,parallel,json,…}}, {{gpt,gemini}}-{{embed,image,voice,ear}}. Stop with Ctrl-C.
 
 "#
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use interlingua_filters::Dialect;
+
+    use super::*;
+
+    #[test]
+    fn what_the_greeting_names_is_served() {
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, 9));
+        let text = configuration(address, SocketAddr::from((Ipv4Addr::LOCALHOST, 10)));
+        let config = inspect_text(Path::new("demo"), &text, &|_| None).map_err(|report| report.to_string());
+        let config = config.unwrap().config;
+        for (kind, upstream) in [("gpt", "openai-chat"), ("gemini", "gemini")] {
+            for what in ["embed", "image", "voice", "ear"] {
+                let route = config.routes.resolve(&format!("{kind}-{what}"), Dialect::OpenAiChat).unwrap();
+                assert_eq!(route.steps[0].upstreams[0].id, upstream);
+                assert!(!route.steps[0].model.contains('+'), "{kind}-{what} is a model, no scenario");
+            }
+        }
+        assert_eq!(config.mcp[0].name, "demo");
+        assert!(greeting(address).contains("/mcp/demo") && greeting(address).contains("gemini-embed"));
+    }
 }

@@ -9,10 +9,13 @@ use interlingua_filters::custody::Seals;
 use interlingua_filters::dialects::Endpoint;
 use interlingua_filters::json::{Str, skim};
 use interlingua_filters::lane::{Lane, Needs};
+use interlingua_filters::operations::{self, Asked, Operation, Way};
+use interlingua_filters::profiles::{Profile, ThinkingControl};
+use interlingua_filters::repair::Repairs;
 use interlingua_filters::request;
 
 use super::{Failure, serve};
-use crate::config::{Config, Snapshot, StreamMode, Upstream};
+use crate::config::{Config, Platform, Snapshot, StreamMode, Upstream};
 use crate::pool::{self, Ask, Attempted, CandidateView, Millis, Registry, explain};
 use crate::routing::Step;
 
@@ -73,9 +76,13 @@ pub(super) fn run(arguments: &Arguments) -> Result<String, Failure> {
         }
         for upstream in &step.upstreams {
             way(&mut text, config, client, arguments, body.as_deref(), (step, upstream))?;
+            beside(&mut text, config, client, (step, upstream))?;
         }
+        writeln!(text, "  {}", known(&config.profiles.find(&step.model)))?;
     }
-    text.push_str("\nCandidates are listed as a gateway that has just started would try them.\n");
+    text.push('\n');
+    repairs(&mut text, &config.repairs)?;
+    text.push_str("Candidates are listed as a gateway that has just started would try them.\n");
     Ok(text)
 }
 
@@ -133,12 +140,15 @@ fn way(
         StreamMode::Never => false,
     };
     let needs = Needs { client_streams: streams, upstream_streams, quirks: upstream.quirks };
+    let platform = platform(&upstream.platform);
     let lane = match Lane::choose(client, upstream.dialect, &skimmed, needs) {
+        Lane::Splice if platform.is_some() => "bytes pass, but what the platform wants otherwise",
         Lane::Splice => "bytes pass as they are",
         Lane::Convert => "translated",
         Lane::Refuse => "refused",
     };
-    write!(text, "  to {} ({}): {lane}", upstream.id, upstream.dialect.name())?;
+    let on = platform.map_or(String::new(), |platform| format!(" on {platform}"));
+    write!(text, "  to {} ({}{on}): {lane}", upstream.id, upstream.dialect.name())?;
     let Some(body) = body else {
         writeln!(text)?;
         return Ok(());
@@ -158,4 +168,79 @@ fn way(
         Err(error) => writeln!(text, ", impossible: {error}")?,
     }
     Ok(())
+}
+
+/// The name of a platform that is not the vendor's own.
+fn platform(platform: &Platform) -> Option<&'static str> {
+    match platform {
+        Platform::Direct => None,
+        Platform::Vertex { .. } => Some("Vertex AI"),
+        Platform::Azure { .. } => Some("Azure"),
+        Platform::CodeAssist => Some("Code Assist"),
+    }
+}
+
+/// What can be asked of an upstream beside answers. Platforms of Google are left out: they have few of these.
+fn beside(
+    text: &mut String,
+    config: &Config,
+    client: Dialect,
+    (step, upstream): (&Step, &Upstream),
+) -> std::fmt::Result {
+    if !matches!(upstream.platform, Platform::Direct | Platform::Azure { .. }) {
+        return Ok(());
+    }
+    // Chat has no question for a number of tokens; whoever asks one speaks another protocol.
+    let client = if client == Dialect::OpenAiChat { Dialect::OpenAiResponses } else { client };
+    let target = config.target(upstream, &step.model, false);
+    let way = |operation| {
+        let asked = Asked {
+            operation,
+            client,
+            endpoint: Endpoint { model: None, stream: None },
+            content_type: "application/json",
+            body: b"{}",
+        };
+        operations::way(&asked, upstream.dialect, &target)
+    };
+    let counted = upstream.count_tokens && matches!(way(Operation::CountTokens), Way::Native | Way::Translated);
+    let counts = if counted { "counted there" } else { "estimated here" };
+    let others = match way(Operation::Embed) {
+        Way::Native | Way::Translated => "embeddings, pictures and sound if the model has them",
+        Way::Estimated | Way::Impossible(_) => "no embeddings, pictures and sound",
+    };
+    writeln!(text, "    numbers of tokens are {counts}; {others}")
+}
+
+/// What is known of a model, as far as a line holds it.
+fn known(profile: &Profile) -> String {
+    if *profile == Profile::default() {
+        return "of this model nothing is known, so nothing is refused or bounded (see `profiles`)".to_owned();
+    }
+    let thinking = profile.thinking.map(|control| match control {
+        ThinkingControl::None => "does not think",
+        ThinkingControl::Effort => "thinks by effort",
+        ThinkingControl::Budget => "thinks by a budget of tokens",
+        ThinkingControl::Adaptive => "chooses by itself how much it thinks",
+    });
+    let output = profile.output_tokens_max.map(|most| format!("answers with up to {most} tokens"));
+    let context = profile.context_tokens.map(|most| format!("takes {most} in all"));
+    let facts: Vec<String> = [thinking.map(str::to_owned), output, context].into_iter().flatten().collect();
+    if facts.is_empty() { "some of its limits are known".to_owned() } else { format!("the model {}", facts.join(", ")) }
+}
+
+/// The repairs that are switched off.
+fn repairs(text: &mut String, repairs: &Repairs) -> std::fmt::Result {
+    let switches = [
+        ("schemas", repairs.schemas),
+        ("names", repairs.names),
+        ("orphans", repairs.orphans),
+        ("turns", repairs.turns),
+        ("empty_parts", repairs.empty_parts),
+        ("tool_loops", repairs.tool_loops),
+        ("bounds", repairs.bounds),
+        ("shell_commands", repairs.shell_commands),
+    ];
+    let off: Vec<&str> = switches.iter().filter(|(_, on)| !on).map(|(name, _)| *name).collect();
+    if off.is_empty() { Ok(()) } else { writeln!(text, "Repairs that are switched off: {}.", off.join(", ")) }
 }

@@ -1,7 +1,7 @@
 //! The address of a provider.
 
 use std::fmt;
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 
 use http::Uri;
 
@@ -77,7 +77,11 @@ impl BaseUrl {
         if port == 0 {
             return Err(BaseUrlError::Malformed);
         }
-        let host = host.trim_start_matches('[').trim_end_matches(']').to_ascii_lowercase();
+        let host = match host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
+            Some(inner) if inner.parse::<Ipv6Addr>().is_ok() => inner.to_ascii_lowercase(),
+            Some(_) => return Err(BaseUrlError::Malformed),
+            None => host.to_ascii_lowercase(),
+        };
         Ok(BaseUrl { tls, host, port, path: path.to_owned() })
     }
 
@@ -137,6 +141,8 @@ mod tests {
             "https://ho st",
             "https://h\\x",
             "https://[::1",
+            "https://[]",
+            "https://[host]",
         ] {
             assert_eq!(url(bad), Err(BaseUrlError::Malformed), "{bad}");
         }

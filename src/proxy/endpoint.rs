@@ -197,7 +197,7 @@ fn about_models(method: &str, path: &str, query: Option<&str>, accent: Accent) -
             Ok(Action::GetModel(list_dialect(version, accent), decode(id).into_owned()))
         }
         _ if version.is_some() && rest.contains(':') => gemini(method, path, rest, query),
-        _ => Err(Lost { dialect: lost_dialect(rest, accent), error: not_found(method, path) }),
+        _ => Err(Lost { dialect: lost_dialect(path, accent), error: not_found(method, path) }),
     }
 }
 
@@ -233,18 +233,31 @@ fn decode(text: &str) -> Cow<'_, str> {
     percent_encoding::percent_decode_str(text).decode_utf8_lossy()
 }
 
-fn lost_dialect(rest: &str, accent: Accent) -> Dialect {
-    match rest {
-        _ if rest.starts_with("/messages") => Dialect::Anthropic,
-        _ if rest.starts_with("/responses") => Dialect::OpenAiResponses,
+/// The dialect of a path that nothing answers to: its version or its first name tells, else the headers.
+fn lost_dialect(path: &str, accent: Accent) -> Dialect {
+    let mut parts = path.split('/').filter(|part| !part.is_empty() && *part != "v1");
+    match parts.next().unwrap_or_default() {
+        "v1beta" | "v1alpha" => Dialect::Gemini,
+        first if first.starts_with("messages") => Dialect::Anthropic,
+        first if first.starts_with("responses") => Dialect::OpenAiResponses,
         _ => accent.dialect(),
     }
 }
 
 fn not_found(method: &str, path: &str) -> ApiError {
-    let served = "POST /v1/chat/completions, POST /v1/responses, POST /v1/messages, \
-                  POST /v1beta/models/{model}:generateContent, GET /v1/models";
-    ApiError::new(ErrorKind::NotFound, format!("nothing answers to {method} {path}; this gateway serves {served}"))
+    let versions = path.split('/').filter(|part| VERSIONS.contains(part)).count();
+    let help = if path == "/mcp" {
+        "name the tool server: /mcp/NAME".to_owned()
+    } else if path.starts_with("//") {
+        "take the slash off the end of your client's base URL".to_owned()
+    } else if versions > 1 {
+        "take the version off the end of your client's base URL, as the client adds it by itself".to_owned()
+    } else {
+        let served = "POST /v1/chat/completions, POST /v1/responses, POST /v1/messages, \
+                      POST /v1beta/models/{model}:generateContent, GET /v1/models, and what README.md lists beside them";
+        format!("this gateway serves {served}")
+    };
+    ApiError::new(ErrorKind::NotFound, format!("nothing answers to {method} {path}; {help}"))
 }
 
 fn wrong_method(method: &str, path: &str) -> ApiError {

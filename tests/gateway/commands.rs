@@ -75,6 +75,45 @@ fn explain_tells_rule_candidates_lane_and_losses() {
 }
 
 #[test]
+fn check_and_explain_tell_platforms_profiles_repairs_and_tool_servers() {
+    const FILE: &str = "\
+upstreams:
+  - { provider: vertex, project: p }
+  - { provider: anthropic }
+  - { id: local, dialect: openai_chat, base_url: 'http://127.0.0.1:9/v1', auth: none }
+accounts:
+  - { id: a, upstream: vertex, credential: token }
+  - { id: b, upstream: anthropic, credential: key }
+  - { id: c, upstream: local }
+models:
+  - { match: 'gemini-*', upstream: vertex }
+  - { match: 'claude-*', upstream: anthropic }
+  - { match: mine, upstream: local }
+repair: { orphans: false }
+mcp:
+  tools: { url: 'http://127.0.0.1:9/mcp' }
+";
+    let (_folder, path) = file(FILE);
+    let output = run(&["check", &path]);
+    assert!(text(&output.stdout).contains("mcp       tools"), "{}{}", text(&output.stdout), text(&output.stderr));
+    let explained = |model, protocol| {
+        let output = run(&["explain", model, "--config", &path, "--protocol", protocol]);
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output.stderr));
+        text(&output.stdout)
+    };
+    for (model, protocol, parts) in [
+        ("gemini-2.5-pro", "gemini", ["(gemini on Vertex AI): bytes pass, but", "thinks by a budget", "off: orphans."]),
+        ("claude-sonnet-4-5", "openai-chat", ["translated", "counted there; no embeddings", "up to 64000 tokens"]),
+        ("mine", "anthropic", ["translated", "estimated here; embeddings", "nothing is known"]),
+    ] {
+        let said = explained(model, protocol);
+        for part in parts {
+            assert!(said.contains(part), "{part} in:\n{said}");
+        }
+    }
+}
+
+#[test]
 fn schema_is_the_one_in_the_repository() {
     let output = run(&["schema"]);
     assert_eq!(output.status.code(), Some(0));

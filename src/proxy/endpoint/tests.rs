@@ -93,3 +93,20 @@ fn lost_callers_are_told_in_their_dialect() {
     assert_eq!((lost.dialect, lost.error.kind), (Dialect::Anthropic, ErrorKind::NotFound));
     assert!(find("POST", "/v1beta/models/g:predictNothing", None, Accent::default()).is_err());
 }
+
+#[test]
+fn a_path_that_nothing_answers_to_is_told_what_to_do() {
+    let lost = |path| find("POST", path, None, Accent::default()).unwrap_err();
+    for (path, dialect, help) in [
+        ("/nonsense", Dialect::OpenAiChat, "POST /v1/chat/completions"),
+        ("/v1beta/nonsense", Dialect::Gemini, ":generateContent"),
+        ("/v1/v1/messages", Dialect::Anthropic, "take the version off"),
+        ("/v1beta/v1beta/models/m", Dialect::Gemini, "take the version off"),
+        ("//v1/responses", Dialect::OpenAiResponses, "take the slash off"),
+        ("/mcp/", Dialect::OpenAiChat, "/mcp/NAME"),
+    ] {
+        let lost = lost(path);
+        assert_eq!((lost.dialect, lost.error.kind), (dialect, ErrorKind::NotFound), "{path}");
+        assert!(lost.error.message.contains(help), "{path}: {}", lost.error.message);
+    }
+}
