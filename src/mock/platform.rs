@@ -140,6 +140,13 @@ pub(crate) fn open(
             if !body["model"].is_null() {
                 return Err(unknown("model", ""));
             }
+            if route.operation == Operation::CountTokens {
+                known(
+                    &body,
+                    &["contents", "systemInstruction", "system_instruction", "tools", "generationConfig"],
+                    "",
+                )?;
+            }
             no_ids(&body)?;
             Ok((body, None))
         }
@@ -170,7 +177,10 @@ fn claude(route: &Route, headers: &HeaderMap, mut body: Value) -> Result<Value, 
     if let Some(object) = body.as_object_mut() {
         object.remove("anthropic_version");
     }
-    let Some(model) = &route.model else { return Ok(body) };
+    let Some(model) = &route.model else {
+        // The endpoint that counts.
+        return if body["model"].is_string() { Ok(body) } else { Err(Refusal::invalid("model: Field required")) };
+    };
     if !body["model"].is_null() {
         return Err(Refusal::invalid("model: Extra inputs are not permitted"));
     }
@@ -220,6 +230,10 @@ fn envelope(route: &Route, key: &str, mut body: Value) -> Result<(Value, Option<
         return Err(Refusal::invalid("Request contains an invalid argument."));
     }
     known(&request, inside, " at 'request'")?;
+    let mut parts = items(&request["contents"]).iter().flat_map(|content| items(&content["parts"]));
+    if counting && parts.any(|part| !part["thought"].is_null() || !part["thoughtSignature"].is_null()) {
+        return Err(Refusal::invalid("interlingua mock: thoughts cannot be counted"));
+    }
     for tool in items(&request["tools"]) {
         if items(&tool["functionDeclarations"]).iter().any(|one| !one["parametersJsonSchema"].is_null()) {
             return Err(unknown("parametersJsonSchema", " at 'request.tools[0].function_declarations[0]'"));

@@ -211,7 +211,8 @@ impl Exchange {
         if !body.is_object() {
             return Err(checks::not_an_object(self.route.dialect));
         }
-        if self.route.dialect == Dialect::Gemini && body["generateContentRequest"].is_object() {
+        let direct = self.route.platform == Platform::Direct;
+        if direct && self.route.dialect == Dialect::Gemini && body["generateContentRequest"].is_object() {
             body = body["generateContentRequest"].take();
         }
         if let Some(id) = body["previous_response_id"].as_str().filter(|_| self.route.dialect == Dialect::Responses) {

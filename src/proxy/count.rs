@@ -14,7 +14,7 @@ use parking_lot::Mutex;
 use super::ctx::{Attempt, Ctx};
 use super::errand::{Errand, Question};
 use super::gateway::Gateway;
-use crate::config::{Platform, Upstream};
+use crate::config::Upstream;
 use crate::limits::{Failure, Retry, Scope};
 use crate::routing::Step;
 
@@ -50,9 +50,7 @@ impl Counts {
         let target = super::upstream_peer::plain_target(upstream, &step.model);
         let way = operations::way(&question.asked(), upstream.dialect, &target);
         let told = || self.unable.lock().get(&upstream.id).is_some_and(|since| since.elapsed() < UNABLE_FOR);
-        // Google's other platforms count in words of their own.
-        let carried = matches!(upstream.platform, Platform::Direct | Platform::Azure { .. });
-        upstream.count_tokens && carried && matches!(way, Way::Native | Way::Translated) && !told()
+        upstream.count_tokens && matches!(way, Way::Native | Way::Translated) && !told()
     }
 
     /// An upstream does not know the endpoint.

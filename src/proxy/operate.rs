@@ -5,7 +5,7 @@ use http::{HeaderMap, HeaderValue, Method, header};
 use interlingua_filters::Dialect;
 use interlingua_filters::custody::Seals;
 use interlingua_filters::dialects::{EncodeError, Encoded, Endpoint, Target};
-use interlingua_filters::ir::{ApiError, ReplyNotes};
+use interlingua_filters::ir::{ApiError, LossKind, ReplyNotes};
 use interlingua_filters::json::skim;
 use interlingua_filters::operations::{self, CompletionsStream, Operation, Way};
 use interlingua_filters::reply::{Reply, ReplyPlan};
@@ -19,7 +19,7 @@ use super::errand::{Errand, Question};
 use super::gateway::Gateway;
 use super::upstream_line::operation_path;
 use super::upstream_peer::{Parts, plain_target, reply_context, target};
-use super::{local, request_filter};
+use super::{local, platform, request_filter};
 use crate::config::{Account, Platform, Upstream};
 use crate::pool::session_key::response_key;
 use crate::routing::{Route, Step};
@@ -160,7 +160,14 @@ pub(super) fn parts(
     }
     let asked = question.asked();
     let native = operations::way(&asked, upstream.dialect, &target) == Way::Native;
-    let prepared = operations::prepare(&asked, upstream.dialect, &target)?;
+    let mut prepared = operations::prepare(&asked, upstream.dialect, &target)?;
+    if question.operation == Operation::CountTokens {
+        for name in platform::uncounted(upstream, &prepared.body) {
+            prepared.losses.add(name, LossKind::Dropped);
+        }
+        let body = platform::count_body(upstream, std::mem::take(&mut prepared.body), &step.model);
+        prepared.body = body.ok_or_else(|| EncodeError::at("contents", "the body is not a JSON object"))?;
+    }
     let mut headers = HeaderMap::new();
     let kind = HeaderValue::from_str(&prepared.content_type);
     headers.insert(header::CONTENT_TYPE, kind.unwrap_or(HeaderValue::from_static("application/json")));

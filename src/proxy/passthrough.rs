@@ -115,6 +115,15 @@ pub(super) fn plan(
     Ok(Inbound { continues: key, session, ..inbound })
 }
 
+/// What stands for the first object in a request for a model's answer whose account is known.
+pub(super) fn held_object(gateway: &Gateway, client: &str, body: &[u8], now: Millis) -> Option<u128> {
+    if gateway.holders.is_empty() {
+        return None;
+    }
+    let mut keys = ids::in_generate(body).into_iter().map(|id| response_key(client, &id));
+    keys.find(|key| gateway.holders.bound(*key, now).is_some())
+}
+
 /// Where it goes, and the body with the model in the provider's words, where it names one that a rule sends there.
 fn route(config: &Config, pass: &Pass, body: &Bytes) -> Result<(Route, Bytes), ApiError> {
     let family = pass.family;

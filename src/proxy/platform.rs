@@ -9,6 +9,7 @@ use http::HeaderMap;
 use interlingua_filters::Dialect;
 use interlingua_filters::dialects::code_assist::{self, Envelope, Unwrap};
 use interlingua_filters::dialects::vertex;
+use interlingua_filters::json::members::Members;
 use percent_encoding::{AsciiSet, CONTROLS, utf8_percent_encode};
 
 use crate::config::{Account, Platform, Upstream};
@@ -99,6 +100,31 @@ pub(super) fn body(upstream: &Upstream, body: Vec<u8>, envelope: &Envelope<'_>) 
         (Platform::CodeAssist, _) => code_assist::wrap(&body, envelope).ok(),
         _ => Some(body),
     }
+}
+
+/// The body of a question for a number of tokens as the platform takes it. `None`: it cannot be put so.
+pub(super) fn count_body(upstream: &Upstream, body: Vec<u8>, model: &str) -> Option<Vec<u8>> {
+    match (&upstream.platform, upstream.dialect) {
+        (Platform::Vertex { .. }, Dialect::Anthropic) => vertex::anthropic_count(&body).ok(),
+        (Platform::Vertex { .. }, Dialect::Gemini) => vertex::gemini_count(&body, upstream.quirks.call_ids).ok(),
+        (Platform::CodeAssist, _) => code_assist::count_tokens(&body, model).ok(),
+        _ => Some(body),
+    }
+}
+
+/// Members of a Gemini body that bear on the number of tokens, and that the platform's counter does not take.
+pub(super) fn uncounted(upstream: &Upstream, body: &[u8]) -> Vec<&'static str> {
+    const CACHED: [&str; 2] = ["cachedContent", "cached_content"];
+    const OTHERS: [&str; 3] = ["systemInstruction", "system_instruction", "tools"];
+    let others = match (&upstream.platform, upstream.dialect) {
+        (Platform::CodeAssist, _) => &OTHERS[..],
+        (Platform::Vertex { .. }, Dialect::Gemini) => &[],
+        _ => return Vec::new(),
+    };
+    let Some(whole) = std::str::from_utf8(body).ok().and_then(Members::read) else { return Vec::new() };
+    let inner = whole.object("generateContentRequest").or_else(|| whole.object("generate_content_request"));
+    let members = inner.as_ref().unwrap_or(&whole);
+    CACHED.iter().chain(others).copied().filter(|name| members.find(name).is_some()).collect()
 }
 
 /// What takes the platform's words off an answer, if it has any around it.

@@ -89,7 +89,7 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
     let planned = match action {
         Action::Operate(operate) => operate::plan(gateway, head, ctx, operate, &body),
         Action::Pass(pass) => passthrough::plan(gateway, head, ctx, pass, &body, now()).map(Planned::from),
-        Action::Generate(generate) => plan(head, ctx, &generate, body.clone()).map(Planned::from),
+        Action::Generate(generate) => plan(gateway, head, ctx, &generate, body.clone()).map(Planned::from),
         Action::Mcp { name, rest } => mcp::plan(head, ctx, &name, rest, body.clone()).map(Planned::from),
         _ => Err(ApiError::new(ErrorKind::NotFound, "nothing answers to this")),
     };
@@ -117,7 +117,13 @@ async fn refuse(session: &mut Session, ctx: &mut Ctx, error: &ApiError) -> Resul
     Ok(true)
 }
 
-fn plan(head: &RequestHeader, ctx: &Ctx, generate: &Generate, body: Bytes) -> Result<Inbound, ApiError> {
+fn plan(
+    gateway: &Gateway,
+    head: &RequestHeader,
+    ctx: &Ctx,
+    generate: &Generate,
+    body: Bytes,
+) -> Result<Inbound, ApiError> {
     let config = &ctx.snapshot.config;
     let skimmed = skim::skim(generate.dialect, &body).map_err(|error| {
         let param = error.param().map(str::to_owned);
@@ -135,7 +141,10 @@ fn plan(head: &RequestHeader, ctx: &Ctx, generate: &Generate, body: Bytes) -> Re
     let previous = skimmed.previous_response_id.as_deref().filter(|_| config.resilience.affinity.enabled);
     // A cached content is its account's, whether or not conversations are bound.
     let held = previous.or(skimmed.cached_content.as_deref());
-    let continues = held.map(|id| response_key(ctx.client.as_deref().unwrap_or_default(), id));
+    let client = ctx.client.as_deref().unwrap_or_default();
+    let continues = held.map(|id| response_key(client, id));
+    // So are files.
+    let continues = continues.or_else(|| passthrough::held_object(gateway, client, &body, now()));
     let session = if config.resilience.affinity.enabled { conversation(head, ctx, &skimmed) } else { None };
     let errand = Errand::Generate { array: generate.array };
     let inbound = inbound(head, ctx, errand, model, route, body);

@@ -24,7 +24,7 @@ fn count(model: &str) -> Call {
 }
 
 /// The calls that ask for a count, and where the number stands.
-fn counts(model: &str) -> [(Call, &'static str); 3] {
+pub(crate) fn counts(model: &str) -> [(Call, &'static str); 3] {
     let text = "How many tokens are these?";
     let contents = json!([{"role": "user", "parts": [{"text": text}]}]);
     [

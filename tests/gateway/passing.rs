@@ -184,3 +184,27 @@ async fn wire_128_models_say_what_can_be_asked_of_them() {
     let talks = of(gateway.send(&methods("talker")).await.json());
     assert!(talks.contains("countTokens") && !talks.contains("embedContent"), "{talks}");
 }
+
+#[tokio::test]
+async fn a_file_in_a_request_goes_to_the_account_that_has_it() {
+    let (mock, gateway) = stage(&["a", "b"]).await;
+    let ask = |id: &str, salt: usize| {
+        let parts =
+            json!([{"type": "text", "text": format!("{salt}: read")}, {"type": "file", "file": {"file_id": id}}]);
+        let body = json!({"model": "chat/m", "messages": [{"role": "user", "content": parts}]});
+        Call::post("/v1/chat/completions", body.to_string())
+    };
+    let id = gateway.send(&upload("/v1/files")).await.json()["id"].as_str().unwrap().to_owned();
+    let maker = if mock.count("a").await == 1 { "a" } else { "b" };
+    for salt in 0..4 {
+        let answer = gateway.send(&ask(&id, salt)).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert_eq!(mock.count(maker).await, 5, "who has the file is asked");
+    for salt in 0..4 {
+        assert_eq!(gateway.send(&ask("file-elsewhere1", salt)).await.status, 200);
+    }
+    let other = if maker == "a" { "b" } else { "a" };
+    assert!(mock.count(other).await > 0, "anybody is asked for a file of which nothing is known");
+    gateway.comes_to_rest().await;
+}

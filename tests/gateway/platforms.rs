@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::call::Call;
+use super::operations::counts;
 use super::protocol::{ALL, Protocol};
 use super::provider::{Provider, at_once};
 use super::rig::{Gateway, Mock};
@@ -164,4 +165,49 @@ async fn wire_096_an_error_in_an_array_is_read() {
     assert_eq!(answer.status, 429, "{}", answer.text());
     let wait: u64 = answer.header("retry-after").expect("a wait").parse().expect("seconds");
     assert!((30..=50).contains(&wait), "{wait}");
+}
+
+#[tokio::test]
+async fn wire_112_every_platform_counts_in_its_own_words() {
+    let mock = Mock::start("").await;
+    let gateway = Gateway::start(&stage(mock.port)).await;
+    let root = "/v1/projects/p-1/locations/us-central1/publishers";
+    let [gemini, claude] = ["google/models/m:countTokens", "anthropic/models/count-tokens:rawPredict"];
+    for (upstream, account, path, inside) in [
+        ("v-gemini", "v", format!("{root}/{gemini}"), "/contents"),
+        ("v-claude", "v", format!("{root}/{claude}"), "/messages"),
+        ("ca", "ca", "/v1internal:countTokens".to_owned(), "/request/contents"),
+    ] {
+        for (call, member) in counts(&format!("{upstream}/m")) {
+            let answer = gateway.send(&call).await;
+            assert_eq!(answer.status, 200, "{upstream} {}: {}", call.path, answer.text());
+            assert!(answer.json().pointer(member).and_then(Value::as_u64).is_some_and(|n| n > 3), "{}", answer.text());
+            assert_eq!(answer.header("x-interlingua-estimate"), None, "{upstream} {}", call.path);
+            let last = mock.last(account).await;
+            assert_eq!(last["target"], path, "{upstream} {}", call.path);
+            assert!(last["body"].pointer(inside).is_some_and(Value::is_array), "{last}");
+            match upstream {
+                "v-claude" => assert_eq!(last["body"]["model"], "m"),
+                "ca" => assert_eq!(last["body"]["request"]["model"], "models/m"),
+                _ => assert_eq!(last["body"].get("model"), None),
+            }
+        }
+    }
+    gateway.comes_to_rest().await;
+}
+
+#[tokio::test]
+async fn wire_112_code_assist_counts_contents_alone() {
+    let mock = Mock::start("").await;
+    let gateway = Gateway::start(&stage(mock.port)).await;
+    let body = json!({"generateContentRequest": {"model": "models/ca/m",
+        "contents": [{"role": "user", "parts": [{"text": "hi"}]},
+            {"role": "model", "parts": [{"text": "hm", "thought": true}, {"text": "Hello.", "thoughtSignature": "AQID"}]},
+            {"role": "user", "parts": [{"text": "Count these words."}]}],
+        "systemInstruction": {"parts": [{"text": "Be short."}]}}});
+    let answer = gateway.send(&Call::post("/v1beta/models/ca/m:countTokens", body.to_string())).await;
+    assert_eq!((answer.status, answer.header("x-interlingua-estimate")), (200, None), "{}", answer.text());
+    let sent = mock.last("ca").await["body"].to_string();
+    assert!(sent.contains("Count these words.") && sent.contains("hm"), "{sent}");
+    assert!(!sent.contains("thought") && !sent.contains("systemInstruction"), "{sent}");
 }

@@ -14,6 +14,7 @@
 pub mod anthropic;
 pub mod code_assist;
 mod dispatch;
+mod freeform;
 pub mod gemini;
 pub mod openai_chat;
 pub mod openai_responses;

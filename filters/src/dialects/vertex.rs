@@ -3,11 +3,16 @@
 //! Neither is a dialect of its own. A request is encoded for its dialect, or spliced, and then edited at byte offsets, so
 //! that everything else keeps its bytes. Answers are the dialects' own.
 
+use crate::json::Writer;
 use crate::json::members::Members;
 use crate::json::splice::{Edits, SpliceError};
 
 /// The version of the Messages API on Vertex AI.
 pub const ANTHROPIC_VERSION: &str = "vertex-2023-10-16";
+
+/// What its `countTokens` takes, in both spellings (cloud.google.com, "Method: endpoints.countTokens").
+const COUNTED: [&str; 6] =
+    ["contents", "systemInstruction", "system_instruction", "tools", "generationConfig", "generation_config"];
 
 /// Words of `anthropic-beta` that Vertex AI knows; it answers others with 400. The second is its own word for the first.
 const BETAS: [(&str, &str); 10] = [
@@ -74,6 +79,45 @@ pub fn gemini_body(body: &[u8], ids: bool) -> Result<Vec<u8>, SpliceError> {
     edits.apply(body)
 }
 
+/// Edits a Messages body whose tokens are to be counted: `anthropic_version` comes, and `model` stays, since the path names
+/// no model there.
+///
+/// # Errors
+/// As [`anthropic_body`].
+pub fn anthropic_count(body: &[u8]) -> Result<Vec<u8>, SpliceError> {
+    let Some(members) = read(body) else { return Ok(body.to_vec()) };
+    let mut edits = Edits::default();
+    let version = format!("\"{ANTHROPIC_VERSION}\"");
+    if let Some(member) = members.find("anthropic_version") {
+        edits.replace(member.value.clone(), version);
+    } else {
+        let open = body.iter().position(|byte| *byte == b'{').map_or(0, |at| at + 1);
+        let comma = if members.list.is_empty() { "" } else { "," };
+        edits.replace(open..open, format!("\"anthropic_version\":{version}{comma}"));
+    }
+    edits.apply(body)
+}
+
+/// Makes the request that counts the tokens of a Gemini `countTokens` body: what stands in `generateContentRequest` there
+/// stands at the top here, and of it only what the counter knows. `ids` as for [`gemini_body`].
+///
+/// # Errors
+/// As [`anthropic_body`].
+pub fn gemini_count(body: &[u8], ids: bool) -> Result<Vec<u8>, SpliceError> {
+    let Some(whole) = read(body) else { return Ok(body.to_vec()) };
+    let inner = whole.object("generateContentRequest").or_else(|| whole.object("generate_content_request"));
+    let members = inner.as_ref().unwrap_or(&whole);
+    let mut out = Vec::with_capacity(body.len());
+    Writer::new(&mut out).object(|w| {
+        for name in COUNTED {
+            if let Some(text) = members.get(name) {
+                w.key(name).written(text.as_bytes());
+            }
+        }
+    });
+    gemini_body(&out, ids)
+}
+
 /// The words of an `anthropic-beta` header that Vertex AI takes, in its own words; `None` if none is left.
 pub fn betas(header: &str) -> Option<String> {
     let mut kept: Vec<&str> = Vec::new();
@@ -117,6 +161,32 @@ mod tests {
     }
 
     #[test]
+    fn wire_112_a_count_names_the_model_in_the_body() {
+        let counted = |body: &str| String::from_utf8(anthropic_count(body.as_bytes()).unwrap()).unwrap();
+        assert_eq!(
+            counted(r#"{ "model":"m","messages":[ ]}"#),
+            r#"{"anthropic_version":"vertex-2023-10-16", "model":"m","messages":[ ]}"#
+        );
+        assert_eq!(
+            counted(r#"{"anthropic_version":"x","model":"m"}"#),
+            r#"{"anthropic_version":"vertex-2023-10-16","model":"m"}"#
+        );
+        assert_eq!(counted("{}"), r#"{"anthropic_version":"vertex-2023-10-16"}"#);
+    }
+
+    #[test]
+    fn wire_112_vertex_counts_what_stands_at_the_top() {
+        let counted = |body: &str| String::from_utf8(gemini_count(body.as_bytes(), false).unwrap()).unwrap();
+        let body = concat!(
+            r#"{"generateContentRequest":{"model":"models/g","tools":[{"x":1.0}],"toolConfig":{},"#,
+            r#""contents":[{"parts":[{"functionCall":{"id":"call_1","name":"f"}}]}]}}"#
+        );
+        let expected = r#"{"contents":[{"parts":[{"functionCall":{"name":"f"}}]}],"tools":[{"x":1.0}]}"#;
+        assert_eq!(counted(body), expected);
+        assert_eq!(counted(r#"{"contents":[ ],"model":"models/g"}"#), r#"{"contents":[ ]}"#);
+    }
+
+    #[test]
     fn wire_111_only_known_betas_pass() {
         let header =
             "claude-code-20250219, interleaved-thinking-2025-05-14,advanced-tool-use-2025-11-20,context-1m-2025-08-07";
@@ -147,6 +217,8 @@ mod tests {
         fn any_body_is_edited_or_left_alone(body in "[{}\\[\\],:\"a-em ]{0,40}") {
             prop_assert!(anthropic_body(body.as_bytes()).is_ok());
             prop_assert!(gemini_body(body.as_bytes(), false).is_ok());
+            prop_assert!(anthropic_count(body.as_bytes()).is_ok());
+            prop_assert!(gemini_count(body.as_bytes(), false).is_ok());
         }
     }
 }

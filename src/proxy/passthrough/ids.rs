@@ -51,6 +51,40 @@ pub(super) fn in_query(query: Option<&str>) -> Option<String> {
     pairs.find(|(name, _)| name == "upload_id").map(|(_, value)| value.into_owned())
 }
 
+/// The ids of objects that a request for a model's answer refers to. Its text is not parsed: members of these names are
+/// looked for, which may find one in a tool's arguments too.
+pub(super) fn in_generate(body: &[u8]) -> BTreeSet<String> {
+    const MEMBERS: [&[u8]; 5] =
+        [b"\"file_id\"", b"\"file_ids\"", b"\"vector_store_ids\"", b"\"fileUri\"", b"\"file_uri\""];
+    let mut found = BTreeSet::new();
+    for member in MEMBERS {
+        for at in memchr::memmem::find_iter(body, member).take(IDS_MAX) {
+            let rest = body.get(at + member.len()..).unwrap_or_default().trim_ascii_start();
+            let Some(value) = rest.strip_prefix(b":").map(<[u8]>::trim_ascii_start) else { continue };
+            match value.strip_prefix(b"[") {
+                None => found.extend(string(value).map(|(id, _)| id)),
+                Some(mut items) => {
+                    while let Some((id, after)) = string(items.trim_ascii_start()).filter(|_| found.len() < IDS_MAX) {
+                        found.insert(id);
+                        items = after.trim_ascii_start().strip_prefix(b",").unwrap_or_default();
+                    }
+                }
+            }
+        }
+    }
+    found
+}
+
+/// The id in the string that `text` begins with, and what comes behind it.
+fn string(text: &[u8]) -> Option<(String, &[u8])> {
+    let inner = text.strip_prefix(b"\"")?;
+    let end = memchr::memchr(b'"', inner.get(..inner.len().min(ID_BYTES_MAX + 1))?)?;
+    let (id, rest) = inner.split_at_checked(end)?;
+    let id = std::str::from_utf8(id).ok()?;
+    let name = id.rsplit_once("/v1beta/").map_or(id, |(_, name)| name);
+    Some((name.to_owned(), rest.get(1..)?))
+}
+
 /// The ids in an answer: its own, those of what it lists, and of what was made on the way.
 pub(super) fn in_answer(body: &[u8]) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
@@ -131,6 +165,22 @@ mod tests {
         assert_eq!(path(Dialect::OpenAiChat, "/vector_stores/vs_1/files/file-2"), ["vs_1", "file-2"]);
         assert_eq!(path(Dialect::Gemini, "/files/abc:download"), ["files/abc"]);
         assert!(path(Dialect::Gemini, "/cachedContents").is_empty());
+    }
+
+    #[test]
+    fn ids_in_requests_for_answers() {
+        let found = |body: &str| in_generate(body.as_bytes()).into_iter().collect::<Vec<_>>();
+        let chat = r#"{"messages":[{"content":[{"type":"file","file":{ "file_id" : "file-1" }}]}]}"#;
+        assert_eq!(found(chat), ["file-1"]);
+        let tools = r#"{"tools":[{"vector_store_ids":["vs_1", "vs_2"]},{"container":{"file_ids":["file-3" ]}}]}"#;
+        assert_eq!(found(tools), ["file-3", "vs_1", "vs_2"]);
+        assert_eq!(found(r#"{"fileData":{"fileUri":"https://g.example/v1beta/files/abc"}}"#), ["files/abc"]);
+        for none in
+            [r#"{"text":"the \"file_id\": \"file-1\""}"#, r#"{"file_id":null}"#, r#"{"file_ids":["a"#, "\"file_id\":"]
+        {
+            assert!(found(none).iter().all(|id| id == "a"), "{none}");
+        }
+        assert!(found(&format!(r#"{{"file_id":"{}"}}"#, "x".repeat(ID_BYTES_MAX + 1))).is_empty());
     }
 
     #[test]

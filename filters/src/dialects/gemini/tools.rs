@@ -1,10 +1,12 @@
 //! Tool definitions, both ways.
 
+use std::borrow::Cow;
+
 use super::wire::{FunctionWire, ToolWire};
 use super::write::Style;
 use super::{form, nested};
 use crate::Dialect;
-use crate::dialects::{DecodeError, Encoded, Target, read_web_search};
+use crate::dialects::{DecodeError, Encoded, Target, freeform, read_web_search};
 use crate::ir::{LossKind, Request, Tool, ToolKind, WebSearch};
 use crate::json::{Extra, Raw, Str, Writer};
 use crate::repair::schema;
@@ -257,7 +259,7 @@ fn foreign_losses(tool: &Tool<'_>, style: Style, encoded: &mut Encoded) {
     if let ToolKind::Custom { format } = &tool.kind {
         encoded.notes.wrapped_custom.push(name.into_owned());
         if format.is_some() {
-            losses.add("tools[].format", LossKind::Dropped);
+            losses.add("tools[].format", LossKind::Approximated);
         }
     }
 }
@@ -266,7 +268,12 @@ fn declaration(w: &mut Writer<'_>, tool: &Tool<'_>, request: &Request<'_>, targe
     let style = style(request, target);
     w.object(|w| {
         w.key("name").str(&style.name(&tool.name));
-        w.opt_str("description", tool.description.as_deref());
+        let described = tool.description.as_deref().map(Cow::Borrowed);
+        let described = match &tool.kind {
+            ToolKind::Custom { format } => freeform::description(described, format.as_ref()),
+            _ => described,
+        };
+        w.opt_str("description", described.as_deref());
         match &tool.kind {
             ToolKind::Function { parameters: Some(schema) } => parameters(w, tool, schema, target, encoded, style.own),
             ToolKind::Custom { .. } => w.key("parameters").raw(&wrapped_input()),

@@ -8,7 +8,7 @@ use super::items::{Item, Mark, Message, mark, sent_name};
 use super::words::Words;
 use crate::Dialect;
 use crate::dialects::anthropic::notes;
-use crate::dialects::{Target, read_web_search};
+use crate::dialects::{Target, freeform, read_web_search};
 use crate::ir::LossKind::{Approximated, Dropped};
 use crate::ir::{Losses, ReplyNotes, Request, Tool, ToolChoice, ToolKind, WebSearch};
 use crate::json::{Raw, Writer};
@@ -84,7 +84,7 @@ impl<'r> Toolbox<'r> {
                 if format.is_some() {
                     losses.add("tools[].format", Approximated);
                 }
-                let description = custom_description(description, format.as_ref());
+                let description = freeform::description(description, format.as_ref());
                 Sent::Function { name, description, schema: wrapped_schema(), strict: false, cache }
             }
             ToolKind::Hosted { .. } => match web_search(tool, words.0) {
@@ -253,12 +253,6 @@ fn web_search<'r>(tool: &'r Tool<'r>, origin: Dialect) -> Option<WebSearch<'r>> 
     let named = tool.name.starts_with("web_search")
         || matches!(tool.name.as_str(), "googleSearch" | "google_search" | "googleSearchRetrieval");
     read_web_search(origin, tool).or_else(|| named.then(WebSearch::default))
-}
-
-fn custom_description<'r>(description: Option<Cow<'r, str>>, format: Option<&Raw<'_>>) -> Option<Cow<'r, str>> {
-    let Some(format) = format else { return description };
-    let head = description.map_or_else(String::new, |text| format!("{text}\n\n"));
-    Some(format!("{head}The text in `input` must follow this format: {}", format.get()).into())
 }
 
 /// Whether the tool's schema may be enforced: only in the subset that the provider enforces.

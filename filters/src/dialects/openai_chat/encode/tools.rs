@@ -1,8 +1,11 @@
 //! Tools, the choice among them, and calls.
 
+use std::borrow::Cow;
+
 use serde::Deserialize;
 
 use super::{Context, form, media, search};
+use crate::dialects::freeform;
 use crate::dialects::openai_chat::decode::SEARCH_OPTIONS;
 use crate::ir::{LossKind, Request, Tool, ToolChoice, ToolKind, ToolUse, ToolUseKind};
 use crate::json::{Extra, Raw, Writer};
@@ -101,7 +104,12 @@ fn write_function(w: &mut Writer<'_>, tool: &Tool<'_>, cx: &mut Context<'_>) {
         cx.encoded.notes.tool_names.push((name.clone().into_owned(), tool.name.to_string()));
     }
     w.key("name").str(&name);
-    w.opt_str("description", tool.description.as_deref());
+    let described = tool.description.as_deref().map(Cow::Borrowed);
+    let described = match &tool.kind {
+        ToolKind::Custom { format } if cx.wraps_custom() => freeform::description(described, format.as_ref()),
+        _ => described,
+    };
+    w.opt_str("description", described.as_deref());
     match &tool.kind {
         ToolKind::Function { parameters } => {
             w.opt_raw("parameters", parameters.as_ref());
@@ -111,7 +119,7 @@ fn write_function(w: &mut Writer<'_>, tool: &Tool<'_>, cx: &mut Context<'_>) {
             w.opt_raw("parameters", Raw::parse(WRAPPED_PARAMETERS).as_ref());
             cx.encoded.notes.wrapped_custom.push(name.into_owned());
             if format.is_some() {
-                cx.encoded.losses.add("tools[].format", LossKind::Dropped);
+                cx.encoded.losses.add("tools[].format", LossKind::Approximated);
             }
         }
         ToolKind::Custom { format } => {

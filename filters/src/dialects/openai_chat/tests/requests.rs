@@ -136,6 +136,9 @@ fn quirks_turn_developer_and_custom_into_what_servers_know() {
     let call = &out["messages"][3]["tool_calls"][1];
     assert_eq!(call["function"], json!({"name":"apply_patch","arguments":"{\"input\":\"*** Begin\"}"}));
     assert_eq!(out["tools"][3]["type"], "function");
+    let said = out["tools"][3]["function"]["description"].as_str().unwrap();
+    assert!(said.contains("`input` is plain text") && said.contains("grammar"), "{said}");
+    assert!(encoded.losses.iter().any(|loss| loss.field == "tools[].format" && loss.kind == LossKind::Approximated));
     assert_eq!(encoded.notes.wrapped_custom, ["apply_patch"]);
 }
 

@@ -47,7 +47,7 @@ fn wire_160_codex_loses_exactly_this_elsewhere() {
                 "dropped input[].reasoning",
                 // Beside functions these models do not search.
                 "dropped tools[].web_search",
-                "dropped tools[].format",
+                "approximated tools[].format",
                 "dropped prompt_cache_key",
             ],
         ),
@@ -62,6 +62,7 @@ fn wire_160_codex_loses_exactly_this_elsewhere() {
         for word in ["You are a coding agent.", "Say little.", "Looking.", "src", "apply_patch", "spawn_agent"] {
             assert!(text.contains(word), "{dialect:?}: no {word} in {text}");
         }
+        assert!(text.contains("lark"), "{dialect:?}: no grammar in {text}");
     }
 }
 
