@@ -187,9 +187,8 @@ fn beside(
     client: Dialect,
     (step, upstream): (&Step, &Upstream),
 ) -> std::fmt::Result {
-    if !matches!(upstream.platform, Platform::Direct | Platform::Azure { .. }) {
-        return Ok(());
-    }
+    // The others are carried for answers and counts alone.
+    let carries_all = matches!(upstream.platform, Platform::Direct | Platform::Azure { .. });
     // Chat has no question for a number of tokens; whoever asks one speaks another protocol.
     let client = if client == Dialect::OpenAiChat { Dialect::OpenAiResponses } else { client };
     let target = config.target(upstream, &step.model, false);
@@ -206,8 +205,8 @@ fn beside(
     let counted = upstream.count_tokens && matches!(way(Operation::CountTokens), Way::Native | Way::Translated);
     let counts = if counted { "counted there" } else { "estimated here" };
     let others = match way(Operation::Embed) {
-        Way::Native | Way::Translated => "embeddings, pictures and sound if the model has them",
-        Way::Estimated | Way::Impossible(_) => "no embeddings, pictures and sound",
+        Way::Native | Way::Translated if carries_all => "embeddings, pictures and sound if the model has them",
+        _ => "no embeddings, pictures and sound",
     };
     writeln!(text, "    numbers of tokens are {counts}; {others}")
 }
