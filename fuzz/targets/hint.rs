@@ -1,7 +1,8 @@
 //! Any refusal, whatever its status, headers and body, is classified, and its wait is bounded.
 #![no_main]
 
-use interlingua::limits::{Defaults, classify, duration, hint, wait_ms};
+use interlingua::limits::hint::wait_ms;
+use interlingua::limits::{Defaults, classify, duration, hint};
 use interlingua::pool::Millis;
 use interlingua_filters::Dialect;
 use interlingua_filters::dialects::decode_error;
