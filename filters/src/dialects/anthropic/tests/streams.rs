@@ -238,8 +238,16 @@ fn wire_023_a_call_without_arguments_is_an_empty_object() {
     let list = strict(&encode(events));
     assert_eq!(list[2]["content_block"], json!({"type":"tool_use","id":"a","name":"f","input":{}}));
     assert_eq!(list[3]["delta"]["partial_json"], "{}");
-    // wire_030: whatever the provider said.
-    assert_eq!(list[5]["delta"]["stop_reason"], "tool_use");
+}
+
+#[test]
+fn wire_030_a_call_is_the_reason_whatever_the_provider_said() {
+    for said in [StopReason::EndTurn, StopReason::StopSequence, StopReason::Other, StopReason::ToolUse] {
+        let mut events = vec![begun(), call(0, "a", ToolUseKind::Function), Event::BlockStop { index: 0 }];
+        events.extend(finish(said));
+        let list = strict(&encode(events));
+        assert_eq!(list[5]["delta"]["stop_reason"], "tool_use", "{said:?}");
+    }
 }
 
 #[test]
