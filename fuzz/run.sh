@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# Fuzzes every target for SECONDS_EACH seconds (default 30), two at a time. Seeds are the fixtures of the dialects.
+# Fuzzes every target for SECONDS_EACH seconds (default 30), AT_ONCE=2 at a time. Seeds are the fixtures of the dialects.
 # An input that makes a target fail is kept in fuzz/artifacts; `cargo fuzz run TARGET FILE` shows the failure again.
 set -euo pipefail
 cd "$(dirname "$0")"
 seconds=${1:-${SECONDS_EACH:-30}}
+at_once=${AT_ONCE:-2}
 command -v cargo-fuzz >/dev/null || { echo "installing cargo-fuzz"; cargo install --quiet --locked cargo-fuzz; }
 # A sanitizer needs unstable options, which a stable compiler takes when it is told to.
 rustup toolchain list 2>/dev/null | grep -q nightly && toolchain=+nightly || { toolchain=; export RUSTC_BOOTSTRAP=1; }
@@ -36,7 +37,7 @@ running=0
 for target in $targets; do
   fuzz "$target" &
   running=$((running + 1))
-  if [ "$running" -ge 2 ]; then
+  if [ "$running" -ge "$at_once" ]; then
     wait -n || failed=1
     running=$((running - 1))
   fi
