@@ -24,6 +24,7 @@ pub mod raw;
 mod read;
 mod reference;
 mod report;
+mod resilience;
 mod roster;
 mod snapshot;
 mod spans;
@@ -35,10 +36,11 @@ mod zero;
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use load::{CONFIG_BYTES_MAX, Loaded, inspect, inspect_text, load_file};
 pub use model::{
-    Account, Affinity, AuthStyle, Client, Config, Cooldown, Custody, GraceRetry, McpServer, Passthrough, Peek,
-    PerClient, Platform, Resilience, Server, StreamMode, Timeouts, Upstream, key_digest,
+    Account, AuthStyle, Client, Config, Custody, McpServer, Passthrough, Platform, Server, StreamMode, Timeouts,
+    Upstream, key_digest,
 };
 pub use report::{PROBLEMS_MAX, Problem, Report};
+pub use resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience};
 pub use roster::{Roster, specs};
 pub use snapshot::{Follower, Snapshot, Store};
 pub use units::{ByteSize, OneOrMany, SecretText, Threads, TimeSpan};
