@@ -20,6 +20,7 @@ pub mod load;
 mod mean;
 mod model;
 mod presets;
+mod protections;
 pub mod raw;
 mod read;
 mod reference;
@@ -38,6 +39,10 @@ pub use load::{CONFIG_BYTES_MAX, Loaded, inspect, inspect_text, load_file};
 pub use model::{
     Account, AuthStyle, Client, Config, Custody, McpServer, Passthrough, Platform, Server, StreamMode, Timeouts,
     Upstream, key_digest,
+};
+pub use protections::{
+    AccountLimits, Breaker, Continuation, ContinuationMode, Family, Health, Hedging, Move, MoveRule, Overload, Pace,
+    Quota, SafeMode, State, WarmUp,
 };
 pub use report::{PROBLEMS_MAX, Problem, Report};
 pub use resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience};

@@ -11,7 +11,7 @@ use interlingua_filters::profiles::Profiles;
 use interlingua_filters::repair::Repairs;
 use sha2::{Digest, Sha256};
 
-use super::{BaseUrl, Resilience};
+use super::{AccountLimits, BaseUrl, Family, Resilience, State};
 use crate::credentials::{OAuth, Secret};
 use crate::routing::{self, Pattern};
 
@@ -34,8 +34,12 @@ pub struct Config {
     pub profiles: Profiles,
     /// What is mended in requests.
     pub repairs: Repairs,
+    /// Models that share a limit.
+    pub families: Vec<Family>,
     /// Retries and protections.
     pub resilience: Resilience,
+    /// What is kept through a restart.
+    pub state: State,
     /// Seals that clients cannot carry.
     pub custody: Custody,
     /// Tool servers.
@@ -285,6 +289,8 @@ pub struct Account {
     pub project: Option<String>,
     /// Most requests at a time. At least 1.
     pub concurrency: u32,
+    /// What the provider allows it, as far as the operator knows.
+    pub limits: AccountLimits,
     /// Whether it takes part.
     pub enabled: bool,
     /// Only these models, in the provider's words. `None`: all.

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use interlingua_filters::Dialect;
 
+use super::{Breaker, Continuation, Health, Hedging, Move, Overload, Pace, Quota, SafeMode, WarmUp};
+
 /// Retries and protections. Everything off leaves a plain translating proxy.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Resilience {
@@ -21,7 +23,7 @@ pub struct Resilience {
     pub affinity: Affinity,
     /// Limits of the time before the first content.
     pub peek: Peek,
-    /// How long a request waits for a busy account. 0: not at all.
+    /// How long a request waits for an account that is busy or at its limit. 0: not at all.
     pub wait_for_slot: Duration,
     /// Retry after a network error.
     pub retry_network: bool,
@@ -29,6 +31,26 @@ pub struct Resilience {
     pub retry_status: bool,
     /// Use the fallbacks of the rules. If off, [`Config::routes`] has none.
     pub fallbacks: bool,
+    /// Limits of the providers, met without being hit.
+    pub pace: Pace,
+    /// Accounts that fail again and again rest.
+    pub breaker: Breaker,
+    /// Overloaded providers get fewer requests at a time.
+    pub overload: Overload,
+    /// Looks whether upstreams can be reached again.
+    pub health: Health,
+    /// One upstream of last resort.
+    pub safe_mode: SafeMode,
+    /// Quotas that providers tell.
+    pub quota: Quota,
+    /// Small requests that start windows of quotas.
+    pub warm_up: WarmUp,
+    /// Another account goes on with a broken answer.
+    pub continuation: Continuation,
+    /// A second request when the first is slow.
+    pub hedging: Hedging,
+    /// The account that all requests go to while it can serve them. One of the accounts.
+    pub pinned_account: Option<String>,
 }
 
 /// A second try on the same account, to keep its prompt cache.
@@ -68,6 +90,8 @@ pub struct Affinity {
     pub unbind_after_failures: u32,
     /// A binding ends when its account rests longer than this.
     pub unbind_after_lock: Duration,
+    /// Wait for the account, or move.
+    pub moving: Move,
 }
 
 /// Limits of the time before the first content of a stream.

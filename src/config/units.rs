@@ -53,6 +53,11 @@ impl TimeSpan {
         TimeSpan(Duration::from_secs(secs))
     }
 
+    /// This many milliseconds.
+    pub const fn ms(ms: u64) -> Self {
+        TimeSpan(Duration::from_millis(ms))
+    }
+
     /// Reads `1h30m`; each unit at most once, larger ones first. At most 365 days.
     pub fn parse(text: &str) -> Option<Self> {
         const MS_MAX: u64 = 365 * 86_400_000;

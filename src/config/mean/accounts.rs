@@ -54,6 +54,7 @@ impl Mean<'_> {
             let tier = self.tier(&at, account.tier.as_deref(), tiers, &ranks);
             let concurrency = account.concurrency.unwrap_or(CONCURRENCY);
             let concurrency = self.number(&at, "concurrency", concurrency, (1, CONCURRENCY_MAX));
+            let limits = self.account_limits(&at.key("limits"), &account.limits);
             let models = account.models.as_ref().map(|models| self.patterns(&at.key("models"), models));
             let opened = self.references(&at, &account.upstream, upstreams);
             let oauth = account.oauth.as_ref().map(|oauth| self.oauth(&at.key("oauth"), oauth));
@@ -71,6 +72,7 @@ impl Mean<'_> {
                 oauth,
                 project,
                 concurrency,
+                limits,
                 enabled,
                 models,
             };
@@ -118,7 +120,7 @@ impl Mean<'_> {
         u8::try_from(rank).unwrap_or(u8::MAX)
     }
 
-    fn patterns(&mut self, at: &At<'_>, models: &OneOrMany<String>) -> Vec<Pattern> {
+    pub(super) fn patterns(&mut self, at: &At<'_>, models: &OneOrMany<String>) -> Vec<Pattern> {
         if models.0.is_empty() {
             let help = "leave the key out for all models, or set `enabled: false` for none".to_owned();
             self.problems.error(at, "the list of models is empty", Some(help));

@@ -10,7 +10,7 @@ use interlingua_filters::dialects::Quirks;
 use super::Mean;
 use super::accounts::Accounts;
 use crate::config::report::At;
-use crate::config::{Account, AuthStyle, McpServer, Platform, StreamMode, Upstream, raw};
+use crate::config::{Account, AccountLimits, AuthStyle, McpServer, Platform, StreamMode, Upstream, raw};
 use crate::credentials::Secret;
 
 /// Requests at a time to one server: it has limits of its own, and streams of notifications are many and long.
@@ -89,6 +89,7 @@ impl Mean<'_> {
             credential,
             oauth: None,
             project: None,
+            limits: AccountLimits::default(),
             concurrency: CONCURRENCY,
             enabled: true,
             models: None,

@@ -10,6 +10,7 @@ mod models;
 mod oauth;
 mod passthrough;
 mod platform;
+mod protections;
 mod resilience;
 mod routes;
 mod server;
@@ -49,6 +50,9 @@ impl Mean<'_> {
         let upstreams = self.upstreams(&root.key("upstreams"), &raw.upstreams, &server.listen, &raw.code_assist);
         let accounts = self.accounts(&root.key("accounts"), &raw.accounts, &upstreams, &tiers);
         let resilience = self.resilience(&root.key("resilience"), &raw.resilience);
+        self.named(&root.key("resilience"), &raw.resilience, &upstreams, &accounts);
+        let families = self.families(&root.key("families"), &raw.families);
+        let state = self.state(&root.key("state"), &raw.state);
         let custody = self.custody(&root.key("custody"), &raw.custody);
         let routes = self.routes(&root.key("models"), &raw.models, &upstreams, &accounts, resilience.fallbacks);
         let profiles = self.profiles(&root.key("profiles"), &raw.profiles);
@@ -66,7 +70,9 @@ impl Mean<'_> {
             tiers,
             profiles,
             repairs,
+            families,
             resilience,
+            state,
             custody,
             mcp,
             passthrough,

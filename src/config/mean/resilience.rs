@@ -11,7 +11,7 @@ const ATTEMPTS_MAX: u64 = 64;
 const BINDINGS_MAX: u64 = 10_000_000;
 
 /// Upper bound of plain counters: far above what makes sense, far below any overflow.
-const COUNT_MAX: u64 = 1_000_000;
+pub(super) const COUNT_MAX: u64 = 1_000_000;
 
 impl Mean<'_> {
     pub(super) fn resilience(&mut self, at: &At<'_>, raw: &raw::Resilience) -> Resilience {
@@ -28,6 +28,16 @@ impl Mean<'_> {
             retry_network: raw.retry_network,
             retry_status: raw.retry_status,
             fallbacks: raw.fallbacks,
+            pace: self.pace(&at.key("pace"), &raw.pace),
+            breaker: self.breaker(&at.key("breaker"), &raw.breaker),
+            overload: self.overload(&at.key("overload"), &raw.overload),
+            health: self.health(&at.key("health"), &raw.health),
+            safe_mode: self.safe_mode(&at.key("safe_mode"), &raw.safe_mode),
+            quota: self.quota(&at.key("quota"), &raw.quota),
+            warm_up: self.warm_up(&at.key("warm_up"), &raw.warm_up),
+            continuation: self.continuation(&at.key("continuation"), &raw.continuation),
+            hedging: self.hedging(&at.key("hedging"), &raw.hedging),
+            pinned_account: raw.pinned_account.clone(),
         }
     }
 
@@ -55,6 +65,7 @@ impl Mean<'_> {
             entries_max: self.number(at, "entries_max", raw.entries_max, (1, BINDINGS_MAX)),
             unbind_after_failures: self.number(at, "unbind_after_failures", raw.unbind_after_failures, (1, COUNT_MAX)),
             unbind_after_lock: self.positive(at, "unbind_after_lock", raw.unbind_after_lock),
+            moving: self.moving(&at.key("move"), &raw.moving),
         }
     }
 

@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::AccountLimits;
 use crate::config::units::{OneOrMany, SecretText};
 
 /// One of your accounts at a provider.
@@ -30,6 +31,9 @@ pub struct Account {
     pub tier: Option<String>,
     /// Most requests at a time. Default: 3.
     pub concurrency: Option<u64>,
+    /// What the provider allows the account, where you know it.
+    #[serde(default)]
+    pub limits: AccountLimits,
     /// Whether the account takes part. Default: true.
     pub enabled: Option<bool>,
     /// Only these models, in the provider's words; `*` stands for anything. Default: all.

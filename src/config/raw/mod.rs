@@ -8,6 +8,7 @@ mod custody;
 mod mcp;
 mod models;
 mod passthrough;
+mod protections;
 mod resilience;
 mod server;
 mod upstream;
@@ -22,6 +23,9 @@ pub use self::custody::Custody;
 pub use self::mcp::{Mcp, McpTimeouts};
 pub use self::models::{Profile, Repair};
 pub use self::passthrough::Passthrough;
+pub use self::protections::{
+    AccountLimits, Breaker, Continuation, Family, Health, Hedging, Move, Overload, Pace, Quota, SafeMode, State, WarmUp,
+};
 pub use self::resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience};
 pub use self::server::Server;
 pub use self::upstream::{PlatformName, Quirks, Spoken, Timeouts, Upstream};
@@ -57,8 +61,13 @@ pub struct Config {
     pub profiles: Vec<Option<Profile>>,
     /// What is mended in requests that their target would refuse. Each has a switch and is reported as a loss.
     pub repair: Repair,
+    /// Models that share a limit at their provider. Default: none, so each model is a family of its own.
+    #[schemars(with = "Vec<Family>")]
+    pub families: Vec<Option<Family>>,
     /// Retries and protections. Each has a switch; all off leaves a plain translating proxy.
     pub resilience: Resilience,
+    /// What is learned of the accounts, kept through a restart.
+    pub state: State,
     /// Seals of reasoning that a client cannot carry.
     pub custody: Custody,
     /// Tool servers (MCP), by the name under which clients reach them: `/mcp/NAME`. Default: none.
@@ -81,7 +90,9 @@ impl Default for Config {
             models: Vec::new(),
             profiles: Vec::new(),
             repair: Repair::default(),
+            families: Vec::new(),
             resilience: Resilience::default(),
+            state: State::default(),
             custody: Custody::default(),
             mcp: BTreeMap::new(),
             passthrough: Passthrough::default(),

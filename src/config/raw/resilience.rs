@@ -3,6 +3,7 @@
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
+use super::{Breaker, Continuation, Health, Hedging, Move, Overload, Pace, Quota, SafeMode, WarmUp};
 use crate::config::units::TimeSpan;
 
 /// Retries and protections.
@@ -22,7 +23,8 @@ pub struct Resilience {
     pub retry_status: bool,
     /// Use the fallbacks of the rules.
     pub fallbacks: bool,
-    /// How long a request waits for a busy account before it is answered with 429 or 503. 0s: not at all.
+    /// How long a request waits for an account that is busy or at its limit before it is answered with 429 or 503. 0s: not
+    /// at all.
     pub wait_for_slot: TimeSpan,
     /// A second try on the same account, to keep its prompt cache.
     pub grace_retry: GraceRetry,
@@ -32,6 +34,26 @@ pub struct Resilience {
     pub affinity: Affinity,
     /// Limits of the time before the first content of a stream.
     pub peek: Peek,
+    /// Limits of the providers, met without being hit.
+    pub pace: Pace,
+    /// Accounts that fail again and again rest.
+    pub breaker: Breaker,
+    /// Overloaded providers get fewer requests at a time.
+    pub overload: Overload,
+    /// Looks whether upstreams can be reached again.
+    pub health: Health,
+    /// One upstream of last resort.
+    pub safe_mode: SafeMode,
+    /// Quotas that providers tell.
+    pub quota: Quota,
+    /// Small requests that start windows of quotas.
+    pub warm_up: WarmUp,
+    /// Another account goes on with a broken answer.
+    pub continuation: Continuation,
+    /// A second request when the first is slow.
+    pub hedging: Hedging,
+    /// All requests go to this account while it can serve them, and to the others when it cannot. Default: none.
+    pub pinned_account: Option<String>,
 }
 
 impl Default for Resilience {
@@ -48,6 +70,16 @@ impl Default for Resilience {
             cooldown: Cooldown::default(),
             affinity: Affinity::default(),
             peek: Peek::default(),
+            pace: Pace::default(),
+            breaker: Breaker::default(),
+            overload: Overload::default(),
+            health: Health::default(),
+            safe_mode: SafeMode::default(),
+            quota: Quota::default(),
+            warm_up: WarmUp::default(),
+            continuation: Continuation::default(),
+            hedging: Hedging::default(),
+            pinned_account: None,
         }
     }
 }
@@ -110,6 +142,9 @@ pub struct Affinity {
     pub unbind_after_failures: u64,
     /// A binding ends when its account rests longer than this.
     pub unbind_after_lock: TimeSpan,
+    /// Wait for the account, or move.
+    #[serde(rename = "move")]
+    pub moving: Move,
 }
 
 impl Default for Affinity {
@@ -120,6 +155,7 @@ impl Default for Affinity {
             entries_max: 10_000,
             unbind_after_failures: 3,
             unbind_after_lock: TimeSpan::secs(300),
+            moving: Move::default(),
         }
     }
 }
