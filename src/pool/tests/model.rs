@@ -330,6 +330,11 @@ impl Model {
                 *account = Account::default();
             }
         }
+        for (upstream, ceiling) in self.ceilings.iter_mut().enumerate() {
+            if !self.accounts.iter().any(|account| account.present.is_some_and(|(at, ..)| at == upstream)) {
+                *ceiling = Ceiling::default();
+            }
+        }
     }
 }
 
