@@ -4,10 +4,14 @@ use std::fmt;
 use std::sync::Arc;
 
 use super::account::AccountState;
+use super::index::Report;
 use super::registry::Shared;
+use super::sync::{AtomicU64, Mutex, Ordering};
 use super::time::Millis;
-use crate::limits::classify::Failure;
+use crate::limits::allowance::Allowance;
+use crate::limits::classify::{Failure, Reason};
 use crate::limits::cooldown::Cooldown;
+use crate::limits::pace::{Charge, Cost};
 
 /// What became of the account that the session is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,6 +25,16 @@ pub enum BoundAccount {
     /// It is locked until then. A long lock is a reason to unbind ([`super::Affinity::locked`]).
     Cooling {
         /// End of the lock.
+        until: Millis,
+    },
+    /// It has no room for this request. Who wants the prompt cache may wait and ask again.
+    Paced {
+        /// When it has.
+        until: Millis,
+    },
+    /// It has failed too often.
+    Broken {
+        /// When it is tried.
         until: Millis,
     },
     /// This request has tried it.
@@ -38,21 +52,34 @@ pub struct Lease {
     shared: Arc<Shared>,
     account: Arc<AccountState>,
     family: Box<str>,
-    sequence: u64,
+    /// Changed under the index's lock alone.
+    taken: Mutex<Taken>,
     probe: bool,
+    last_resort: bool,
     bound: BoundAccount,
+    /// The last failure.
+    event: AtomicU64,
+}
+
+/// What a lease has taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    pub(super) sequence: u64,
+    pub(super) probe: bool,
+    /// Whether it tries an open breaker.
+    pub(super) tries: bool,
+    pub(super) last_resort: bool,
+    pub(super) pause_ms: u64,
+    pub(super) charge: Charge,
+    pub(super) cost: Cost,
+    pub(super) bound: BoundAccount,
 }
 
 impl Lease {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        account: Arc<AccountState>,
-        family: &str,
-        sequence: u64,
-        probe: bool,
-        bound: BoundAccount,
-    ) -> Self {
-        Lease { shared, account, family: family.into(), sequence, probe, bound }
+    pub(super) fn new(shared: Arc<Shared>, account: Arc<AccountState>, family: &str, taken: Taken) -> Self {
+        let Taken { probe, last_resort, bound, .. } = taken;
+        let (family, taken, event) = (family.into(), Mutex::new(taken), AtomicU64::new(0));
+        Lease { shared, account, family, taken, event, probe, last_resort, bound }
     }
 
     /// The account's identity.
@@ -85,24 +112,84 @@ impl Lease {
         self.bound
     }
 
-    /// The provider served: clears the locks that were set before this lease was taken, so that a stream which began
-    /// earlier does not undo what was learnt since. `true` if something was cleared.
+    /// Whether nobody else was left, and its breaker is open.
+    pub fn is_last_resort(&self) -> bool {
+        self.last_resort
+    }
+
+    /// So many milliseconds are to pass before the request is sent: spreads requests where a limit is near.
+    pub fn pause_ms(&self) -> u64 {
+        self.taken.lock().pause_ms
+    }
+
+    /// The same account is tried once more on this lease: takes of its limits again, and returns the pause, in
+    /// milliseconds. What is reported from now on is about the new attempt.
+    pub fn again(&self, now: Millis) -> u64 {
+        let mut index = self.shared.index.lock();
+        index.now = now;
+        let mut taken = self.taken.lock();
+        taken.sequence = index.next();
+        let Taken { sequence, cost, mut charge, .. } = *taken;
+        (taken.pause_ms, taken.charge) = self.account.change(|all, terms, _| {
+            all.paces.close(&self.family, &mut charge);
+            all.paces.take(&self.family, cost, sequence, terms, now)
+        });
+        let pause_ms = taken.pause_ms;
+        drop(taken);
+        index.refresh_pace(&self.account, &self.family, now);
+        pause_ms
+    }
+
+    /// The headers of an answer, also of a refusal, as soon as they are there and before [`Self::failed`].
+    pub fn told(&self, allowance: &Allowance, now: Millis) {
+        let mut index = self.shared.index.lock();
+        index.now = now;
+        let charge = &mut self.taken.lock().charge;
+        self.account.change(|all, _, _| all.paces.told(&self.family, charge, allowance, now));
+        index.refresh_pace(&self.account, &self.family, now);
+    }
+
+    /// What the request really took: prompt and output, in tokens. Once for each attempt; without it the estimate stays.
+    pub fn settle(&self, tokens: u64, now: Millis) {
+        let mut index = self.shared.index.lock();
+        index.now = now;
+        let charge = &mut self.taken.lock().charge;
+        self.account.change(|all, _, _| all.paces.settle(&self.family, charge, tokens, now));
+        index.refresh_pace(&self.account, &self.family, now);
+    }
+
+    /// Whether a rate limit is surprising: the account had plenty of room when this lease was taken, or has served what was
+    /// sent later. For [`crate::limits::Refusals::stops`]; before or after [`Self::failed`].
+    pub fn surprised(&self, failure: &Failure) -> bool {
+        let charge = self.taken.lock().charge;
+        failure.reason == Reason::RateLimit
+            && self.account.change(|all, _, _| all.paces.surprised(&self.family, &charge))
+    }
+
+    /// The number of the last failure on this lease, for [`super::Registry::forgive`]; 0 if there was none.
+    pub fn event(&self) -> u64 {
+        self.event.load(Ordering::Relaxed)
+    }
+
+    /// The provider served: clears the locks and the breaker that were set before this attempt was sent, so that a stream
+    /// which began earlier does not undo what was learnt since. `true` if something was cleared.
     pub fn succeeded(&self, now: Millis) -> bool {
         self.account.note_succeeded();
         let mut index = self.shared.index.lock();
-        index.now = now;
-        let cleared = self.account.locks(|locks| locks.succeeded(&self.family, self.sequence));
-        if cleared {
-            index.refresh(&self.account, now);
-        }
-        cleared
+        let sequence = self.taken.lock().sequence;
+        index.succeed(&self.account, &self.family, sequence, now)
     }
 
-    /// The attempt failed: sets the lock that `failure` names, if any, spread by `seed`. The lease is kept, so that a
-    /// retry on the same account needs no new one.
+    /// The attempt failed: sets the lock that `failure` names, if any, spread by `seed`, and tells breaker, ceiling and
+    /// pace. The lease is kept, so that a retry on the same account needs no new one ([`Self::again`]).
     pub fn failed(&self, failure: &Failure, now: Millis, seed: u64) -> Option<Cooldown> {
         self.account.note_failed();
-        self.shared.index.lock().fail(&self.account, &self.family, failure, self.sequence, seed, now)
+        let mut index = self.shared.index.lock();
+        let taken = &mut *self.taken.lock();
+        let report = Report { family: &self.family, failure, taken: taken.sequence, charge: &mut taken.charge, seed };
+        let (event, cooldown) = index.fail(&self.account, report, now);
+        self.event.store(event, Ordering::Relaxed);
+        cooldown
     }
 }
 
@@ -111,11 +198,17 @@ impl Drop for Lease {
         {
             let mut index = self.shared.index.lock();
             self.account.give_back();
-            if self.probe {
-                self.account.locks(|locks| locks.end_probe(&self.family));
-            }
-            let now = index.now;
-            index.refresh(&self.account, now);
+            let mut taken = *self.taken.lock();
+            self.account.change(|all, _, _| {
+                all.paces.close(&self.family, &mut taken.charge);
+                if taken.probe {
+                    all.locks.end_probe(&self.family);
+                }
+                if taken.tries {
+                    all.circuit.end_try();
+                }
+            });
+            index.released(&self.account);
         }
         self.shared.slot_released();
     }

@@ -1,6 +1,7 @@
 //! The pool as a whole: cases by name, then against a naive model, then with many threads.
 
 mod model;
+mod protections;
 mod threads;
 
 use super::{
@@ -9,6 +10,7 @@ use super::{
 };
 use crate::limits::classify::{Failure, Fault, Reason, Retry, Scope};
 use crate::limits::cooldown;
+use crate::limits::pace::{Cost, Known};
 
 const NOW: Millis = Millis(1_000_000);
 
@@ -20,7 +22,15 @@ fn settings() -> Settings {
 }
 
 fn account(id: &str, tier: u8, concurrency: u32) -> AccountSpec {
-    AccountSpec { id: id.to_owned(), upstream: "up".to_owned(), tier, concurrency, enabled: true }
+    AccountSpec {
+        id: id.to_owned(),
+        upstream: "up".to_owned(),
+        tier,
+        concurrency,
+        enabled: true,
+        limits: Known::default(),
+        project: None,
+    }
 }
 
 fn pool(specs: &[AccountSpec]) -> Registry {
@@ -34,7 +44,15 @@ fn three() -> Registry {
 }
 
 fn ask(attempted: &Attempted) -> Ask<'_> {
-    Ask { upstreams: &["up"], family: "opus", attempted, bound: None, required: None, eligible: None }
+    Ask {
+        upstreams: &["up"],
+        family: "opus",
+        attempted,
+        bound: None,
+        required: None,
+        eligible: None,
+        cost: Cost::default(),
+    }
 }
 
 fn take(registry: &Registry) -> Result<Lease, Unavailable> {
@@ -172,7 +190,7 @@ fn a_request_ends_after_its_attempts() {
         attempted.record(&lease);
         tries += 1;
     }
-    assert_eq!(tries, select::ATTEMPTS_MAX);
+    assert_eq!(tries, super::ask::ATTEMPTS_MAX);
     assert_eq!(select(&registry, &ask(&attempted), NOW).unwrap_err().reason, UnavailableReason::AllAttempted);
 }
 
@@ -285,7 +303,8 @@ fn a_limit_that_shrinks_is_kept_from_then_on() {
 
 #[test]
 fn every_protection_can_be_switched_off() {
-    let off = Settings { slots: false, cooldown: cooldown::Settings { enabled: false, ..settings().cooldown } };
+    let off =
+        Settings { slots: false, cooldown: cooldown::Settings { enabled: false, ..settings().cooldown }, ..settings() };
     let registry = Registry::new(off);
     registry.reconcile(&[account("a", 1, 1)], off);
     let held: Vec<Lease> = (0..50).map(|_| take(&registry).unwrap()).collect();
@@ -301,11 +320,11 @@ fn lesson_16_locks_are_kept_across_a_restart() {
     let registry = three();
     registry.cool("a", Some("opus"), 50_000, Reason::QuotaExhausted, NOW);
     registry.cool("b", None, 20_000, Reason::Unauthorized, NOW);
-    let stored = registry.stored(NOW);
-    assert_eq!(stored.len(), 2);
+    let stored = registry.export(NOW);
+    assert_eq!(stored.accounts.iter().map(|account| account.cooldowns.len()).sum::<usize>(), 2);
     let again = three();
-    again.restore(&stored, NOW.plus(1_000));
-    assert_eq!(again.stored(NOW.plus(1_000)), stored);
+    again.import(&stored, NOW.plus(1_000));
+    assert_eq!(again.export(NOW.plus(1_000)), stored);
     let attempted = Attempted::default();
     assert_eq!(select(&again, &ask(&attempted), NOW.plus(1_000)).unwrap().account_id(), "c");
     assert!(again.clear("a", Some("opus")));
@@ -319,7 +338,8 @@ fn invented_families_do_not_fill_the_memory_nor_push_out_long_locks() {
     for n in 0..1_000 {
         registry.cool("a", Some(&format!("no-such-{n}")), 60_000, Reason::ModelMissing, NOW);
     }
-    assert!(registry.stored(NOW).len() <= super::registry::FAMILIES_MAX);
+    let locks = registry.export(NOW).accounts.iter().map(|account| account.cooldowns.len()).sum::<usize>();
+    assert!(locks <= super::registry::FAMILIES_MAX);
     assert_eq!(take(&registry).unwrap().account_id(), "b");
 }
 
