@@ -221,7 +221,15 @@ mod tests {
 
     #[test]
     fn prices_are_told_in_pairs_and_a_cache_is_never_dearer() {
-        for model in ["gpt-5", "gpt-4o-mini", "o3", "claude-opus-4-5", "claude-haiku-4-5", "gemini-2.5-flash", "gemini-3-pro-preview"] {
+        for model in [
+            "gpt-5",
+            "gpt-4o-mini",
+            "o3",
+            "claude-opus-4-5",
+            "claude-haiku-4-5",
+            "gemini-2.5-flash",
+            "gemini-3-pro-preview",
+        ] {
             let found = Profiles::builtin().find(model);
             let (input, cached) = (found.price_input.unwrap(), found.price_cached.unwrap());
             assert!(cached < input && cached > 0.0, "{model}");
