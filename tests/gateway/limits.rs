@@ -28,7 +28,8 @@ async fn load(gateway: &Gateway, protocol: Protocol, requests: u32, over: Durati
     let mut tasks = Vec::new();
     for number in 0..requests {
         tokio::time::sleep_until((begun + over * number / requests).into()).await;
-        let call = protocol.call(&format!("{}/m", protocol.name()), &format!("request {number}"), number % 2 == 0);
+        let call =
+            protocol.call(&format!("{}/m", protocol.name()), &format!("request {number}"), number.is_multiple_of(2));
         tasks.push(tokio::spawn(async move { call.send(port).await }));
     }
     for (number, task) in tasks.into_iter().enumerate() {
@@ -92,6 +93,37 @@ async fn overload_is_told_with_the_moment_at_which_there_is_room() {
     tokio::time::sleep(Duration::from_millis(told + 20)).await;
     let answer = gateway.send(&Protocol::Anthropic.call("anthropic/m", "now", false)).await;
     assert_eq!(answer.status, 200, "who comes when it was told is served: {}", answer.text());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn who_waits_before_is_counted() {
+    // One a second: of ten that come at once, three can be served within the patience.
+    let mock = Mock::start("keys: { 'key-*': { rpm: 60 } }").await;
+    let stage = Stage::with(mock.port, &["a"]).resilience("wait_for_slot: 3500ms");
+    let gateway = Gateway::start(&stage).await;
+    load(&gateway, Protocol::Anthropic, 59, Duration::from_millis(10)).await;
+    let (begun, port) = (Instant::now(), gateway.port);
+    let tasks: Vec<_> = (0..10)
+        .map(|number| {
+            let call = Protocol::Anthropic.call("anthropic/m", &format!("late {number}"), false);
+            tokio::spawn(async move { (call.send(port).await, Instant::now()) })
+        })
+        .collect();
+    let (mut served, mut told) = (0, Vec::new());
+    for task in tasks {
+        let (answer, at) = task.await.expect("no panic");
+        match answer.status {
+            200 => served += 1,
+            429 => {
+                assert!(at - begun < Duration::from_millis(1_500), "refused when it was clear: {:?}", at - begun);
+                told.push(milliseconds(&answer) + u64::try_from((at - begun).as_millis()).expect("a short while"));
+            }
+            status => panic!("{status}: {}", answer.text()),
+        }
+    }
+    assert!((3..=6).contains(&served), "{served} served");
+    assert!(told.iter().all(|told| (2_500..=6_500).contains(told)), "their turn is after the others': {told:?}");
+    assert_eq!(refused(&gateway).await, 0);
 }
 
 #[tokio::test]
@@ -183,7 +215,7 @@ async fn a_provider_that_dies_costs_nobody_an_answer() {
         .elsewhere("a", "openai_chat", port, ", tier: pro")
         .model("match: both, upstream: [a, chat], model: m");
     let gateway = Gateway::start(&stage).await;
-    let ask = |number: usize| Protocol::Chat.call("both", &format!("request {number}"), number % 2 == 0);
+    let ask = |number: usize| Protocol::Chat.call("both", &format!("request {number}"), number.is_multiple_of(2));
     assert_eq!(gateway.send(&ask(0)).await.status, 200);
     drop(dying.take());
     let begun = Instant::now();
