@@ -92,7 +92,7 @@ fn candidates(snapshot: &Snapshot, registry: &Registry, step: &Step) -> Vec<Cand
     let pools = snapshot.roster.pools(&step.upstreams);
     let ask = Ask {
         upstreams: &pools,
-        family: &step.model,
+        family: snapshot.config.family(&step.model),
         attempted: &Attempted::default(),
         bound: None,
         required: None,
