@@ -3,6 +3,7 @@
 mod access;
 mod answer;
 mod auth;
+mod background;
 mod body;
 mod clock;
 mod count;
@@ -16,6 +17,7 @@ mod gateway;
 mod local;
 mod logging;
 mod mcp;
+mod onward;
 mod operate;
 mod outbox;
 mod passthrough;

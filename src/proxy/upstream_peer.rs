@@ -26,10 +26,10 @@ use super::clock::now;
 use super::ctx::{Again, Attempt, Ctx, Inbound, Line};
 use super::errand::{COUNT_PATIENCE, Errand};
 use super::gateway::Gateway;
-use super::{operate, passthrough, platform};
+use super::{onward, operate, passthrough, platform};
 use crate::config::{Config, Platform, StreamMode, Upstream};
 use crate::pool::{Ask, BoundAccount, Lease, Unavailable, UnavailableReason, select};
-use crate::routing::Step;
+use crate::routing::{Step, StepKind};
 
 /// Idle time before the kernel asks whether a provider's connection lives, then how often and how many times.
 const KEEPALIVE: TcpKeepalive = TcpKeepalive {
@@ -132,6 +132,9 @@ async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, Step), ApiEr
     let holder = inbound.continues.and_then(held);
     let holder = holder.filter(|account| roster.account(account).is_some());
     while let Some(step) = inbound.route.steps.get(ctx.walk.step) {
+        // What an agent asks for itself says nothing of where its conversation belongs.
+        let aside = step.kind == StepKind::Background;
+        let (session, bound) = (inbound.session.filter(|_| !aside), bound.as_deref().filter(|_| !aside));
         let open = ctx.walk.open(step);
         let eligible = |id: &str| {
             let account = roster.account(id);
@@ -145,20 +148,20 @@ async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, Step), ApiEr
             upstreams: &pools,
             family: &family,
             attempted: &ctx.walk.attempted,
-            bound: bound.as_deref(),
+            bound,
             required: holder.as_deref(),
             eligible: Some(&eligible),
         };
         match wait_for(gateway, &ask, inbound.errand.wait(resilience.wait_for_slot)).await {
             Ok(lease) => {
-                let result = match (inbound.session, lease.bound()) {
+                let result = match (session, lease.bound()) {
                     (None, _) => "off",
                     (Some(_), BoundAccount::None) => "new",
                     (Some(_), BoundAccount::Served) => "hit",
                     (Some(_), _) => "moved",
                 };
                 gateway.metrics.affinity.with_label_values(&[result]).inc();
-                if let (Some(session), Some(account)) = (inbound.session, &bound) {
+                if let (Some(session), Some(account)) = (session, bound) {
                     match lease.bound() {
                         BoundAccount::Cooling { until } => {
                             let now = now();
@@ -174,7 +177,11 @@ async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, Step), ApiEr
                 let soonest = ctx.walk.soonest.into_iter().chain(unavailable.soonest).min();
                 ctx.walk.limited |= unavailable.reason == UnavailableReason::AllBusy;
                 ctx.walk.soonest = soonest;
-                ctx.walk.next_step();
+                let cause = onward::why(gateway, &ask, &unavailable);
+                ctx.walk.passed_over(cause);
+                if !ctx.walk.onward(&inbound.route) {
+                    break;
+                }
             }
         }
     }

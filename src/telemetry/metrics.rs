@@ -49,6 +49,9 @@ pub struct Metrics {
     pub losses: IntCounterVec,
     /// Requests whose account was chosen by affinity, by `result` (`hit`, `miss`, `moved`).
     pub affinity: IntCounterVec,
+    /// Requests for a model's answer, by `route` (what they are sent to first: `target`, `large_output`, `background`) and
+    /// `sign` (what an agent asks for itself; empty elsewhere).
+    pub routes: IntCounterVec,
     /// Seals of reasoning, by `event`: calls whose seals were `kept` and `restored`, requests that were `repaired` (sent
     /// again without seals) and that were answered then (`repair_worked`).
     pub custody: IntCounterVec,
@@ -99,6 +102,7 @@ impl Metrics {
             tokens: counter(with, "tokens_total", "Tokens read and written", &["upstream", "account", "class"])?,
             losses: counter(with, "losses_total", "Fields a target could not say", &["upstream", "field", "kind"])?,
             affinity: counter(with, "affinity_total", "Choices of an account by affinity", &["result"])?,
+            routes: counter(with, "routes_total", "Requests by where they go first", &["route", "sign"])?,
             custody: counter(with, "custody_total", "Seals kept, restored and repaired", &["event"])?,
             safe_mode: gauge(with, "safe_mode", "Whether requests go to the upstream of last resort", &["scope"])?,
             config_generation: add(

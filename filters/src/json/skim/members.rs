@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor
 use serde_json::value::RawValue;
 
 use super::{ObjectSpan, SkimError, StreamOptions, offset_in};
+use crate::Dialect;
 use crate::json::Str;
 
 /// Members that decide where a request goes or how it is answered: each may stand once.
@@ -22,10 +23,13 @@ const ONCE: [&str; 8] = [
 ];
 
 /// Members that are only read; of a repeated one the last counts.
-const READ: [&str; 10] = [
+const READ: [&str; 13] = [
     "cached_content",
     "max_completion_tokens",
     "max_tokens",
+    "max_output_tokens",
+    "generationConfig",
+    "generation_config",
     "system",
     "instructions",
     "systemInstruction",
@@ -97,6 +101,21 @@ impl<'a> Members<'a> {
         (!id.is_empty()).then_some(id)
     }
 
+    /// The cap of output tokens. What is no whole number is the provider's affair.
+    pub(super) fn output_cap(&self, client: Dialect) -> Option<u64> {
+        let number = |raw: &RawValue| serde_json::from_str::<u64>(raw.get()).ok();
+        let named = |name| self.get(name).and_then(number);
+        match client {
+            Dialect::OpenAiChat => named("max_completion_tokens").or_else(|| named("max_tokens")),
+            Dialect::OpenAiResponses => named("max_output_tokens"),
+            Dialect::Anthropic => named("max_tokens"),
+            Dialect::Gemini => {
+                let config = self.get("generationConfig").or_else(|| self.get("generation_config"))?;
+                serde_json::from_str::<Nested<'a>>(config.get()).ok()?.output_cap.and_then(number)
+            }
+        }
+    }
+
     /// `stream_options`.
     pub(super) fn stream_options(&self, text: &str) -> Result<Option<StreamOptions>, SkimError> {
         let Some(raw) = self.get("stream_options") else { return Ok(None) };
@@ -166,6 +185,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 struct Nested<'a> {
     user_id: Option<&'a RawValue>,
     include_usage: Option<&'a RawValue>,
+    output_cap: Option<&'a RawValue>,
     is_empty: bool,
 }
 
@@ -184,6 +204,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Nested<'a> {
                     match key.as_str() {
                         "user_id" => nested.user_id = Some(map.next_value()?),
                         "include_usage" => nested.include_usage = Some(map.next_value()?),
+                        "maxOutputTokens" | "max_output_tokens" => nested.output_cap = Some(map.next_value()?),
                         _ => {
                             map.next_value::<IgnoredAny>()?;
                         }
