@@ -119,9 +119,7 @@ pub(super) fn why(gateway: &Gateway, ask: &Ask<'_>, unavailable: &Unavailable) -
         UnavailableReason::AllCooling => {
             // A walk over all accounts, but only where the request has met the end of a step.
             let views = explain(&gateway.registry, ask, now());
-            let limited = |skip: &Skip| {
-                matches!(skip, Skip::Cooling { reason, .. } if Cause::of(*reason) != Some(Cause::Unavailable))
-            };
+            let limited = |skip: &Skip| matches!(skip, Skip::Cooling { reason, .. } if Cause::of(*reason) != Some(Cause::Unavailable));
             let any = views.iter().filter_map(|view| view.skipped.as_ref()).any(limited);
             Some(if any { Cause::Limits } else { Cause::Unavailable })
         }

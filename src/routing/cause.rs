@@ -161,7 +161,8 @@ mod tests {
             ["signature", "context_length", "content_policy", "too_large", "object_missing", "bad_request"]
         );
         for status in 400..600 {
-            let failure = classify(interlingua_filters::Dialect::OpenAiChat, Some(status), None, None, None, &Defaults::OFF);
+            let failure =
+                classify(interlingua_filters::Dialect::OpenAiChat, Some(status), None, None, None, &Defaults::OFF);
             let stops = failure.retry == Retry::No;
             assert_eq!(stops, Cause::of(failure.reason).is_none_or(Cause::is_about_request), "{status}");
             assert!(!stops || failure.fault == Fault::Client, "{status}");

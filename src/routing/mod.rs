@@ -29,7 +29,7 @@ pub use build::{BuildError, Draft, Fallback, FallbackTo, Fault, Target};
 pub use cause::{Cause, Causes};
 pub use pattern::{Captures, Pattern, PatternError, WILDCARDS_MAX};
 pub use table::{
-    DialectChoice, LargeOutput, MODEL_BYTES_MAX, Planned, ROUTE_STEPS_MAX, Route, Rule, STEPS_MAX, Step, StepKind, Table,
-    normalise,
+    DialectChoice, LargeOutput, MODEL_BYTES_MAX, Planned, ROUTE_STEPS_MAX, Route, Rule, STEPS_MAX, Step, StepKind,
+    Table, normalise,
 };
 pub use template::{Template, TemplateError};

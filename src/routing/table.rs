@@ -186,7 +186,8 @@ impl Route {
     pub fn next(&self, at: usize, causes: Causes, seen: u32) -> Option<usize> {
         let tried = |index: usize| seen & 1 << index != 0 || index == at;
         let mut rest = self.steps.iter().enumerate().skip(at.saturating_add(1));
-        let fits = |(index, step): &(usize, &Step)| step.on.meets(causes) && (step.under == *index || tried(step.under));
+        let fits =
+            |(index, step): &(usize, &Step)| step.on.meets(causes) && (step.under == *index || tried(step.under));
         rest.find(fits).map(|(index, _)| index)
     }
 }
@@ -273,9 +274,9 @@ impl Table {
 
 /// Whether `rule` takes `name`: it matches, and no step would ask a provider for the model of no name.
 fn takes(rule: &Rule, name: &str) -> bool {
-    rule.pattern
-        .captures(name)
-        .is_some_and(|captures| rule.targets().all(|target| !target.model.has_captures() || !target.model.fill(&captures).is_empty()))
+    rule.pattern.captures(name).is_some_and(|captures| {
+        rule.targets().all(|target| !target.model.has_captures() || !target.model.fill(&captures).is_empty())
+    })
 }
 
 /// The model name without what only names a place or a mode: `models/`, `publishers/google/models/` (also behind

@@ -174,12 +174,7 @@ impl Mean<'_> {
         }
     }
 
-    fn large_output(
-        &mut self,
-        at: &At<'_>,
-        rule: &raw::Rule,
-        context: &Context<'_>,
-    ) -> Option<LargeOutput<Target>> {
+    fn large_output(&mut self, at: &At<'_>, rule: &raw::Rule, context: &Context<'_>) -> Option<LargeOutput<Target>> {
         let raw = rule.large_output.as_ref()?;
         let over = self.number(at, "over", raw.over.unwrap_or(LARGE_OUTPUT), (1, OUTPUT_MAX));
         let to = self.aside(at, (&raw.upstream, raw.model.as_deref(), raw.dialect), rule, context)?;

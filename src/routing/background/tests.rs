@@ -109,7 +109,8 @@ fn codex_gemini_cli_and_opencode() {
         "generationConfig": {"responseMimeType": "application/json", "temperature": 0},
     });
     assert_eq!(known(Dialect::Gemini, &gemini), Some(Sign::NextSpeaker));
-    let summary = "Summarize the user's primary intent or goal in this conversation in ONE sentence (max 80 characters).";
+    let summary =
+        "Summarize the user's primary intent or goal in this conversation in ONE sentence (max 80 characters).";
     let gemini = json!({"contents": [{"parts": [{"text": summary}]}]});
     assert_eq!(known(Dialect::Gemini, &gemini), Some(Sign::Summary));
     let system = "You are a title generator. You output ONLY a thread title. Nothing else.";

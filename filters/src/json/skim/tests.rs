@@ -46,7 +46,9 @@ fn the_cap_of_the_output_is_found_in_every_dialects_words() {
     assert_eq!(cap(Dialect::Anthropic, r#"{"max_tokens": 32001}"#), Some(32_001));
     assert_eq!(cap(Dialect::Gemini, r#"{"generationConfig":{"topK":1,"maxOutputTokens":65536}}"#), Some(65_536));
     assert_eq!(cap(Dialect::Gemini, r#"{"generation_config":{"max_output_tokens":9}}"#), Some(9));
-    for odd in [r#"{"max_tokens":null}"#, r#"{"max_tokens":-1}"#, r#"{"max_tokens":"9"}"#, r#"{"max_tokens":1.5}"#, "{}"] {
+    for odd in
+        [r#"{"max_tokens":null}"#, r#"{"max_tokens":-1}"#, r#"{"max_tokens":"9"}"#, r#"{"max_tokens":1.5}"#, "{}"]
+    {
         assert_eq!(cap(Dialect::Anthropic, odd), None, "{odd}");
     }
     assert_eq!(cap(Dialect::Gemini, r#"{"generationConfig":[1]}"#), None);
