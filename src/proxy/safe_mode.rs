@@ -85,7 +85,7 @@ pub(super) fn served(gateway: &Gateway, ctx: &mut Ctx, upstream: &str) {
 pub(super) fn ended(gateway: &Gateway, ctx: &mut Ctx) {
     let trial = ctx.walk.trial.take();
     let generates = ctx.inbound.as_ref().is_some_and(|inbound| matches!(inbound.errand, Errand::Generate { .. }));
-    let unanswered = ctx.outcome.first_byte.is_none() && !ctx.outcome.local && !ctx.walk.client_left;
+    let unanswered = ctx.outcome.error.is_some() && !ctx.outbox.committed() && !ctx.walk.client_left;
     let Some(reason) = ctx.walk.trouble.filter(|_| generates && unanswered && ctx.walk.is_trouble()) else { return };
     match trial {
         Some(trial) => trial.failed(now()),

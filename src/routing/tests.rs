@@ -266,8 +266,11 @@ fn what_stands_first_is_followed_by_the_target_for_every_cause() {
     let mut last = route();
     last.put_last(Step::new(Vec::new(), "last".to_owned(), StepKind::SafeMode));
     assert_eq!(way(&last, &[Cause::ContentPolicy]), "big-x last");
-    // A rule whose place would have an empty name does not match.
-    assert!(built.resolve("big-", Dialect::Gemini).is_none());
+    // A rule whose place would ask for the model of no name does not match.
+    let mut rule = draft("x-*", "{0}", vec![]);
+    rule.background = Some(place("{1}"));
+    let built = table(&[rule]);
+    assert!(built.resolve("x-", Dialect::Gemini).is_none() && built.resolve("x-y", Dialect::Gemini).is_some());
 }
 
 #[test]
