@@ -32,6 +32,8 @@ mod custody;
 mod exhausted;
 #[path = "gateway/failover.rs"]
 mod failover;
+#[path = "gateway/fallbacks.rs"]
+mod fallbacks;
 #[path = "gateway/heads.rs"]
 mod heads;
 #[path = "gateway/keepalive.rs"]

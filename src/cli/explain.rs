@@ -18,7 +18,7 @@ use super::{Failure, serve};
 use crate::config::{Config, Platform, Snapshot, StreamMode, Upstream};
 use crate::limits::Cost;
 use crate::pool::{self, Ask, Attempted, CandidateView, Millis, Registry, explain};
-use crate::routing::Step;
+use crate::routing::{Look, Route, Sign, Step, StepKind};
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -61,15 +61,18 @@ pub(super) fn run(arguments: &Arguments) -> Result<String, Failure> {
     let client = arguments.protocol.dialect();
     let body = arguments.request.as_ref().map(std::fs::read).transpose()?;
     let config = &snapshot.config;
-    let Some(route) = config.routes.resolve(&arguments.model, client) else {
+    let Some(mut route) = config.routes.resolve(&arguments.model, client) else {
         let rules: Vec<&str> = config.routes.rules().iter().map(|rule| rule.pattern.as_str()).collect();
         return Err(format!("no rule takes '{}'; the rules are: {}", arguments.model, rules.join(", ")).into());
     };
     let registry = Registry::new(pool::Settings::default());
     registry.reconcile(&crate::config::specs(config), pool::Settings::default());
     let mut text = format!("{} asked by {} takes the rule '{}'\n", arguments.model, client.name(), route.rule);
-    for (number, step) in route.steps.iter().enumerate() {
-        let title = if number == 0 { "target".to_owned() } else { format!("fallback {number}") };
+    let found = body.as_deref().map(|body| shape(&mut route, config, client, body)).transpose()?;
+    places(&mut text, &route, found.flatten(), config)?;
+    let mut fallbacks = 0;
+    for step in &route.steps {
+        let title = title(step, &mut fallbacks);
         let upstreams: Vec<&str> = step.upstreams.iter().map(|upstream| upstream.id.as_str()).collect();
         writeln!(text, "\n{title}: model '{}' at {}", step.model, upstreams.join(", "))?;
         for view in candidates(&snapshot, &registry, step) {
@@ -85,6 +88,49 @@ pub(super) fn run(arguments: &Arguments) -> Result<String, Failure> {
     repairs(&mut text, &config.repairs)?;
     text.push_str("Candidates are listed as a gateway that has just started would try them.\n");
     Ok(text)
+}
+
+/// Puts the place that the request has of its own before the target; what is recognised.
+fn shape(route: &mut Route, config: &Config, client: Dialect, body: &[u8]) -> Result<Option<Sign>, Failure> {
+    let cap = skim::skim(client, body)?.output_cap;
+    let look = route.background.is_some().then(|| Look::at(client, body, cap)).flatten();
+    Ok(route.shape(look.as_ref(), config.background, cap))
+}
+
+/// The places that some requests of the rule have, and safe mode.
+fn places(text: &mut String, route: &Route, found: Option<Sign>, config: &Config) -> std::fmt::Result {
+    let at = |step: &Step| {
+        let upstreams: Vec<&str> = step.upstreams.iter().map(|upstream| upstream.id.as_str()).collect();
+        format!("model '{}' at {}", step.model, upstreams.join(", "))
+    };
+    if let Some(large) = &route.large_output {
+        writeln!(text, "Requests for more than {} output tokens go to {} first.", large.over, at(&large.to))?;
+    }
+    if let Some(step) = route.background.as_ref().filter(|_| !config.background.is_empty()) {
+        let signs = config.background;
+        writeln!(text, "Requests that agents make for themselves ({signs}) go to {} first.", at(step))?;
+    }
+    if let Some(sign) = found {
+        writeln!(text, "This one is recognised (route=background): {}.", sign.name())?;
+    }
+    if let Some(upstream) = &config.resilience.safe_mode.upstream {
+        writeln!(text, "In safe mode requests go to {upstream} first.")?;
+    }
+    Ok(())
+}
+
+/// What a step is, and for which causes a request goes on to it.
+fn title(step: &Step, fallbacks: &mut usize) -> String {
+    match step.kind {
+        StepKind::Target => "target".to_owned(),
+        StepKind::Fallback => {
+            *fallbacks += 1;
+            format!("fallback {fallbacks} (on {})", step.on)
+        }
+        StepKind::LargeOutput => "for large outputs".to_owned(),
+        StepKind::Background => "for what agents ask for themselves".to_owned(),
+        StepKind::SafeMode => "in safe mode".to_owned(),
+    }
 }
 
 fn candidates(snapshot: &Snapshot, registry: &Registry, step: &Step) -> Vec<CandidateView> {

@@ -28,6 +28,8 @@ pub struct Config {
     pub accounts: Vec<Arc<Account>>,
     /// Which models go where.
     pub routes: routing::Table,
+    /// Which requests of agents are known as their own.
+    pub background: routing::Signs,
     /// Names of the tiers, the first served first. At most 256.
     pub tiers: Vec<String>,
     /// What is known of models.

@@ -76,6 +76,8 @@ fn add(raw: &mut raw::Config, presets: &Presets, found: (&str, &Preset), key: &s
             model,
             dialect: DialectChoice::default(),
             fallbacks: Vec::new(),
+            large_output: None,
+            background: None,
             list: Vec::new(),
             hidden: false,
         }));

@@ -30,6 +30,11 @@ impl Refusals {
         Refusals { limit, seen: Vec::new() }
     }
 
+    /// Forgets what was noted: the request goes another way.
+    pub fn clear(&mut self) {
+        self.seen.clear();
+    }
+
     /// Notes a refusal. `true` if trying more accounts of this upstream is pointless: the caller leaves the upstream out
     /// of what it asks for next, and if none is left returns this failure.
     /// `surprising` is what [`crate::pool::Lease::surprised`] says: then also a limit that names its end counts.

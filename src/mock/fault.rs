@@ -9,6 +9,7 @@
 //! | `429[:<s>]`, `429-quota[:<s>]` | rate limited, or quota used up; the wait in every form that the provider has |
 //! | `429-bare` | 429 without any hint |
 //! | `context` | the prompt is too long |
+//! | `policy` | the provider's policy refuses the prompt |
 //! | `delay-head:<ms>` `delay-first:<ms>` `delay-chunk:<ms>` | wait before the head, the first content, each later frame |
 //! | `hang`, `hang-after:<n>` | no answer at all; silence after n content events |
 //! | `close`, `reset` | end of file or RST before the head |
@@ -39,6 +40,8 @@ pub(crate) enum Fault {
     LimitedBare,
     /// The prompt is too long.
     Context,
+    /// The prompt is against the provider's policy.
+    Policy,
     /// Wait before the response head.
     DelayHead(Duration),
     /// Wait before the first content event.
@@ -107,6 +110,7 @@ impl Fault {
             "429-quota" => Self::Quota(wait(argument, 3600.0)?),
             "429-bare" => Self::LimitedBare,
             "context" => Self::Context,
+            "policy" => Self::Policy,
             "delay-head" => Self::DelayHead(millis()?),
             "delay-first" => Self::DelayFirst(millis()?),
             "delay-chunk" => Self::DelayChunk(millis()?),

@@ -150,6 +150,25 @@ pub(crate) fn context(dialect: Dialect) -> Refusal {
     }
 }
 
+/// A prompt that the provider's policy refuses. Gemini itself says it inside a success; servers before it say it so.
+pub(crate) fn policy(dialect: Dialect) -> Refusal {
+    match dialect {
+        Dialect::Chat => Refusal::invalid(
+            "The response was filtered due to the prompt triggering Azure OpenAI's content management policy. Please \
+             modify your prompt and retry.",
+        )
+        .param("prompt")
+        .code("content_filter"),
+        Dialect::Responses => Refusal::invalid(
+            "Invalid prompt: your prompt was flagged as potentially violating our usage policy. Please try again with a \
+             different prompt.",
+        )
+        .code("invalid_prompt"),
+        Dialect::Anthropic => Refusal::invalid("Output blocked by content filtering policy"),
+        Dialect::Gemini => Refusal::invalid("The prompt was rejected by the safety system."),
+    }
+}
+
 /// The provider's usual text for a status.
 pub(crate) fn status(dialect: Dialect, model: &str, key: &str, status: u16) -> Refusal {
     match (status, dialect) {

@@ -52,6 +52,8 @@ pub(crate) enum Finish {
     StopSequence(String),
     Calls,
     Refused,
+    /// Held back by the provider, prompt or answer: not a word is said.
+    Blocked,
 }
 
 /// What an answer costs. The buckets do not overlap.
@@ -153,6 +155,7 @@ impl Composer<'_> {
             }
             Scenario::Long(n) => (vec![self.piece(0, Kind::Text, Chunks::Counted(n))], Finish::Stop),
             Scenario::Empty => (Vec::new(), Finish::Stop),
+            Scenario::Blocked => (Vec::new(), Finish::Blocked),
         }
     }
 

@@ -42,6 +42,8 @@ pub(crate) enum Scenario {
     Usage,
     /// Says nothing.
     Empty,
+    /// Says nothing, because the provider's policy holds it back.
+    Blocked,
 }
 
 impl Scenario {
@@ -68,6 +70,7 @@ impl Scenario {
             "long" => Self::Long(100),
             "usage" => Self::Usage,
             "empty" => Self::Empty,
+            "blocked" => Self::Blocked,
             _ => return None,
         })
     }

@@ -276,6 +276,7 @@ impl Exchange {
                 Fault::LimitedBare => Refusal::new(429, "Too many requests"),
                 Fault::Quota(wait) => outage::quota(dialect, model, *wait),
                 Fault::Context => outage::context(dialect),
+                Fault::Policy => outage::policy(dialect),
                 _ => continue,
             };
             return Ok(Some(Outage::Refusal(refusal)));

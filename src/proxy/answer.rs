@@ -192,6 +192,11 @@ impl Answer {
         }
     }
 
+    /// Whether the provider held a model's whole answer back.
+    pub fn is_blocked(&self) -> bool {
+        matches!(self, Answer::Model(model) if model.reply.is_blocked())
+    }
+
     /// Events without content.
     pub fn heartbeats(&self) -> u32 {
         if let Answer::Model(model) = self { model.reply.heartbeats() } else { 0 }

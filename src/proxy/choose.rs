@@ -10,12 +10,12 @@ use interlingua_filters::ir::ApiError;
 use super::clock::now;
 use super::ctx::{Ctx, Inbound, Walk};
 use super::gateway::Gateway;
-use super::stay;
 use super::upstream_peer::unplanned;
 use super::wait::{self, Patience};
+use super::{onward, stay};
 use crate::config::{Config, MoveRule};
 use crate::pool::{Ask, BoundAccount, Lease, Unavailable, UnavailableReason};
-use crate::routing::Step;
+use crate::routing::{Cause, Causes, Step};
 
 /// The account of the first step that has one free, or will have one in time.
 ///
@@ -42,10 +42,13 @@ pub(super) async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, S
                 spread(gateway, ctx, &lease).await;
                 return Ok((lease, step));
             }
-            Err(why) => {
+            Err((why, cause)) => {
                 last = why.reason;
                 ctx.walk.note(&why);
-                ctx.walk.next_step();
+                ctx.walk.passed_over(cause);
+                if let Some(inbound) = &ctx.inbound {
+                    ctx.walk.onward(&inbound.route);
+                }
             }
         }
     }
@@ -55,9 +58,19 @@ pub(super) async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, S
 }
 
 /// A lease on an account of one step.
-async fn at_step(gateway: &Gateway, ctx: &Ctx, inbound: &Inbound, step: &Step) -> Result<Lease, Unavailable> {
+///
+/// # Errors
+/// Why there is none, and which fallbacks that is a cause for.
+async fn at_step(
+    gateway: &Gateway,
+    ctx: &Ctx,
+    inbound: &Inbound,
+    step: &Step,
+) -> Result<Lease, (Unavailable, Option<Cause>)> {
     let (config, roster) = (&ctx.snapshot.config, &ctx.snapshot.roster);
-    let bound = inbound.session.and_then(|session| gateway.affinity.bound(session, now()));
+    // What an agent asks for itself says nothing of where its conversation belongs.
+    let session = inbound.bindable(ctx.walk.step);
+    let bound = session.and_then(|session| gateway.affinity.bound(session, now()));
     let held = |object| gateway.holders.bound(object, now()).or_else(|| gateway.affinity.bound(object, now()));
     let holder = inbound.continues.and_then(held);
     let holder = holder.filter(|account| roster.account(account).is_some());
@@ -80,7 +93,7 @@ async fn at_step(gateway: &Gateway, ctx: &Ctx, inbound: &Inbound, step: &Step) -
         eligible: Some(&eligible),
         cost: gateway.costs.of(inbound, &step.model),
     };
-    let is_last = ctx.walk.step + 1 >= inbound.route.steps.len();
+    let is_last = inbound.route.next(ctx.walk.step, Causes::NONE.with(Cause::Limits), ctx.walk.seen).is_none();
     let patience = Patience {
         until: until(ctx, inbound),
         timed: is_last,
@@ -95,12 +108,18 @@ async fn at_step(gateway: &Gateway, ctx: &Ctx, inbound: &Inbound, step: &Step) -
             return Ok(lease);
         }
     }
-    let lease = wait::lease(gateway, &ask, patience).await?;
+    let lease = match wait::lease(gateway, &ask, patience).await {
+        Ok(lease) => lease,
+        Err(why) => {
+            let cause = onward::why(gateway, &ask, &why);
+            return Err((why, cause));
+        }
+    };
     if pinned.is_some() {
         let result = if lease.bound() == BoundAccount::Served { "pinned" } else { "off" };
         gateway.metrics.affinity.with_label_values(&[lease.account_id(), result]).inc();
     } else {
-        note_affinity(gateway, inbound, bound.as_deref(), &lease);
+        note_affinity(gateway, session, bound.as_deref(), &lease);
     }
     Ok(lease)
 }
@@ -140,15 +159,15 @@ async fn spread(gateway: &Gateway, ctx: &mut Ctx, lease: &Lease) {
 }
 
 /// What the choice means for the conversation's binding.
-fn note_affinity(gateway: &Gateway, inbound: &Inbound, bound: Option<&str>, lease: &Lease) {
-    let result = match (inbound.session, lease.bound()) {
+fn note_affinity(gateway: &Gateway, session: Option<u128>, bound: Option<&str>, lease: &Lease) {
+    let result = match (session, lease.bound()) {
         (None, _) => "off",
         (Some(_), BoundAccount::None) => "new",
         (Some(_), BoundAccount::Served) => "hit",
         (Some(_), _) => "moved",
     };
     gateway.metrics.affinity.with_label_values(&[lease.account_id(), result]).inc();
-    let (Some(session), Some(account)) = (inbound.session, bound) else { return };
+    let (Some(session), Some(account)) = (session, bound) else { return };
     match lease.bound() {
         BoundAccount::Cooling { until } => {
             let now = now();
@@ -173,8 +192,7 @@ fn goes_round(walk: &mut Walk, inbound: &Inbound, config: &Config) -> bool {
     let goes = Duration::from_millis(at.since(now())) < left;
     if goes {
         walk.second_round = true;
-        walk.next_step();
-        walk.step = step;
+        walk.enter(&inbound.route, step);
     }
     goes
 }

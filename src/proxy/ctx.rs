@@ -16,10 +16,11 @@ use super::answer::Answer;
 use super::errand::Errand;
 use super::outbox::Outbox;
 use super::replay::Berth;
+use crate::breaker::safe_mode::Trial;
 use crate::config::{Account, Snapshot, Upstream};
 use crate::limits::{Reason, Refusals};
 use crate::pool::{Attempted, Lease, Millis};
-use crate::routing::Route;
+use crate::routing::{Causes, Route, Sign, StepKind};
 
 /// The state of one request. It pins one configuration from the first hook to the last.
 pub struct Ctx {
@@ -87,8 +88,18 @@ pub struct Inbound {
     pub continues: Option<u128>,
     /// Caller's headers that may travel to a provider of the caller's own dialect.
     pub travelling: HeaderMap,
+    /// What an agent asks for itself with it, where the rule has a place for that.
+    pub sign: Option<Sign>,
     /// When the last attempt may begin.
     pub deadline: Instant,
+}
+
+impl Inbound {
+    /// The conversation that an answer of this step binds. What an agent asks for itself binds none.
+    pub fn bindable(&self, step: usize) -> Option<u128> {
+        let aside = self.route.steps.get(step).is_some_and(|step| step.kind == StepKind::Background);
+        self.session.filter(|_| !aside)
+    }
 }
 
 /// The walk over accounts.
@@ -114,6 +125,18 @@ pub struct Walk {
     pub second_round: bool,
     /// Upstreams whose accounts all refuse alike: asking more of them is pointless.
     pub barred: Vec<String>,
+    /// Why the present step could not serve, so far.
+    pub causes: Causes,
+    /// The steps that were left behind: a bit for each.
+    pub seen: u32,
+    /// The request's own fault for which it went on to another step, as the caller will hear it if nobody can serve.
+    pub verdict: Option<ApiError>,
+    /// Upstreams that were in trouble or could not be reached, in the order of the attempts.
+    pub troubled: Vec<String>,
+    /// The last such trouble.
+    pub trouble: Option<Reason>,
+    /// Set if the request tries whether the normal way works again.
+    pub trial: Option<Trial>,
     /// The last failure, as the caller will hear it if nobody can serve.
     pub error: Option<ApiError>,
     /// The last refusal of a request whose bytes pass, if the client may see it.

@@ -22,7 +22,7 @@ use crate::config::Upstream;
 use crate::limits::{Failure, Fault, Reason, Retry, Transport, classify, hint};
 use crate::pool::Millis;
 use crate::pool::ask::ATTEMPTS_MAX;
-use crate::routing::Step;
+use crate::routing::{Cause, Step};
 
 impl Gateway {
     /// Judges a failed attempt. The error that is returned says whether Pingora asks `upstream_peer` again.
@@ -154,14 +154,21 @@ fn decide(
     let walk = &mut ctx.walk;
     walk.error = Some(public(told, failure));
     walk.limited |= is_limit(failure.reason);
+    let route = ctx.inbound.as_ref().map(|inbound| &inbound.route);
+    let cause = Cause::of(failure.reason);
+    walk.met(route, &attempt.upstream.id, failure);
     let enabled = if transport.is_some() { resilience.retry_network } else { resilience.retry_status };
     let late = ctx.inbound.as_ref().is_none_or(|inbound| Instant::now() >= inbound.deadline);
     let errand = ctx.inbound.as_ref().map(|inbound| &inbound.errand);
     let attempts_max = errand.map_or(1, |errand| errand.attempts_max(resilience.attempts_max));
     let searches = errand.and_then(Errand::passage).is_some_and(Passage::searches);
     let stops = !searches && poisons(gateway, walk, &attempt, failure);
-    if !enabled || late || walk.attempts >= attempts_max || failure.retry == Retry::No {
+    if !enabled || late || walk.attempts >= attempts_max {
+        walk.conclude(cause);
         return false;
+    }
+    if failure.retry == Retry::No {
+        return route.is_some_and(|route| walk.turn(route, cause));
     }
     if let Retry::SameAccountAfter(wait_ms) = failure.retry
         && resilience.grace_retry.enabled
@@ -242,15 +249,11 @@ impl Walk {
         step.upstreams.iter().filter(|upstream| !self.barred.contains(&upstream.id)).cloned().collect()
     }
 
-    /// Goes on to the route's next step: another model, every account new.
-    pub fn next_step(&mut self) {
-        self.step += 1;
-        self.attempted = crate::pool::Attempted::default();
-        self.barred.clear();
-    }
-
     /// What the caller hears when no account is left.
     pub fn nobody(&mut self, model: &str, now: Millis) -> ApiError {
+        if let Some(verdict) = self.verdict.take() {
+            return verdict;
+        }
         let wait_ms = self.soonest.map(|at| at.since(now).max(1));
         match self.error.take() {
             Some(error) if !self.limited => {

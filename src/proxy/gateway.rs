@@ -17,7 +17,10 @@ use super::count::Counts;
 use super::ctx::{Ctx, Inbound};
 use super::endpoints::Endpoints;
 use super::wait::Queue;
-use super::{fail_to_proxy, logging, passthrough, request_filter, response, settings, upstream_peer, upstream_request};
+use super::{
+    fail_to_proxy, logging, passthrough, request_filter, response, safe_mode, settings, upstream_peer, upstream_request,
+};
+use crate::breaker::safe_mode::SafeMode;
 use crate::code_assist::Projects;
 use crate::config::Store;
 use crate::credentials::Tokens;
@@ -50,6 +53,8 @@ pub struct Gateway {
     pub(super) costs: Costs,
     /// Access tokens of accounts with refresh tokens.
     pub(super) tokens: Tokens,
+    /// Which upstreams are passed over for the one of last resort.
+    pub safe_mode: SafeMode,
     /// Projects of accounts at Code Assist.
     pub(super) projects: Projects,
     /// Source of request ids.
@@ -66,6 +71,7 @@ impl Gateway {
         let keeper = Keeper::new(settings::custody(&store.load().config.custody));
         let (holders, counts) = (passthrough::holders(), Counts::default());
         let http = Arc::new(Http::new());
+        let safe_mode = safe_mode::new(&store.load().config);
         let (tokens, projects) = (Tokens::new(Arc::clone(&http)), Projects::new(http));
         Gateway {
             store,
@@ -79,6 +85,7 @@ impl Gateway {
             counts,
             costs: Costs::default(),
             tokens,
+            safe_mode,
             projects,
             ids,
         }
@@ -88,6 +95,7 @@ impl Gateway {
     pub fn render_metrics(&self) -> String {
         self.metrics.observe(&self.registry.accounts(), &self.store.load().config.tiers, now());
         self.metrics.waiting.set(i64::try_from(self.queue.waiting()).unwrap_or(i64::MAX));
+        self.metrics.observe_safe_mode(&self.safe_mode.status(now()));
         self.metrics.render()
     }
 }

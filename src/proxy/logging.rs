@@ -11,7 +11,7 @@ use super::clock::now;
 use super::cost::billed;
 use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
-use super::{passthrough, replay};
+use super::{passthrough, replay, safe_mode};
 use crate::pool::session_key::response_key;
 
 /// Puts the downstream session back, settles the last attempt, and writes metrics and the log line.
@@ -22,6 +22,7 @@ pub(super) async fn logging(gateway: &Gateway, session: &mut Session, error: Opt
     if let Some(attempt) = ctx.attempt.take() {
         settle(gateway, ctx, &attempt, error.is_none());
     }
+    safe_mode::ended(gateway, ctx);
     let (protocol, mode) = (ctx.protocol(), ctx.mode());
     let metrics = &gateway.metrics;
     let status = ctx.outcome.status.to_string();
@@ -46,7 +47,8 @@ fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
         ctx.outcome.error.get_or_insert_with(|| told.message.clone());
     } else if clean && attempt.reply.ended() {
         attempt.lease.succeeded(now);
-        if let Some(session) = ctx.inbound.as_ref().and_then(|inbound| inbound.session) {
+        safe_mode::served(gateway, ctx, &attempt.upstream.id);
+        if let Some(session) = ctx.inbound.as_ref().and_then(|inbound| inbound.bindable(ctx.walk.step)) {
             gateway.affinity.served(session, &attempt.account.id, now);
         }
         let answer = attempt.reply.answer_id().filter(|_| {
@@ -77,6 +79,13 @@ fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
     }
     for loss in attempt.encoded.losses.iter().chain(attempt.reply.losses().into_iter().flat_map(Losses::iter)) {
         gateway.metrics.losses.with_label_values(&[labels[0], bounded(loss), loss.kind.name()]).inc();
+    }
+}
+
+/// Counts the tokens of an attempt whose answer the client does not get.
+pub(super) fn count_usage(gateway: &Gateway, attempt: &Attempt) {
+    if let Some(usage) = attempt.reply.usage() {
+        count(gateway, [attempt.upstream.id.as_str(), attempt.account.id.as_str()], usage);
     }
 }
 
@@ -116,6 +125,9 @@ fn line(session: &Session, ctx: &Ctx) {
         path = head.uri.path(),
         model = ctx.inbound.as_ref().map(|inbound| inbound.model.as_str()),
         rule = ctx.inbound.as_ref().map(|inbound| inbound.route.rule.as_str()),
+        route = ctx.inbound.as_ref().and_then(|inbound| Some(inbound.route.steps.first()?.kind.name())),
+        sign = ctx.inbound.as_ref().and_then(|inbound| Some(inbound.sign?.name())),
+        step = ctx.inbound.as_ref().and_then(|inbound| Some(inbound.route.steps.get(ctx.walk.step)?.kind.name())),
         status = ctx.outcome.status,
         attempts = ctx.walk.attempts,
         seals_dropped = ctx.walk.seals_dropped,

@@ -9,7 +9,7 @@ use super::ctx::{Ctx, Inbound};
 use super::errand::{Errand, Passage, PassageKind};
 use super::passthrough::{origin, without_key};
 use super::request_filter;
-use crate::routing::{Route, Step};
+use crate::routing::Route;
 
 /// How the headers of the protocol begin: session, version, and those to come.
 const OWN_HEADERS: &str = "mcp-";
@@ -48,7 +48,6 @@ pub(super) fn plan(
         origin: origin(head),
         kind: PassageKind::Mcp,
     };
-    let step = Step { upstreams: vec![server.upstream.clone()], model: "mcp".to_owned() };
-    let route = Route { rule: server.upstream.id.clone(), steps: vec![step] };
+    let route = Route::single(server.upstream.id.clone(), vec![server.upstream.clone()], "mcp".to_owned());
     Ok(request_filter::inbound(head, ctx, Errand::Pass(passage), server.upstream.id.clone(), route, body))
 }

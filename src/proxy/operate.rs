@@ -100,7 +100,7 @@ fn able(gateway: &Gateway, question: &Question, route: &mut Route) -> Option<Ste
     let step = route.steps.first()?;
     let able = |upstream: &&std::sync::Arc<Upstream>| gateway.counts.is_able(question, upstream, step);
     let upstreams: Vec<_> = step.upstreams.iter().filter(able).cloned().collect();
-    (!upstreams.is_empty()).then(|| Step { upstreams, model: step.model.clone() })
+    (!upstreams.is_empty()).then(|| Step { upstreams, ..step.clone() })
 }
 
 /// Leaves out the upstreams that cannot be asked.
@@ -125,7 +125,7 @@ fn possible(question: &Question, route: &mut Route) -> Result<(), ApiError> {
             }
         });
     }
-    route.steps.retain(|step| !step.upstreams.is_empty());
+    route.retain(|step| !step.upstreams.is_empty());
     match refused {
         Some(error) if route.steps.is_empty() => Err(ApiError::from(&PrepareError::Encode(error))),
         _ => Ok(()),

@@ -29,7 +29,7 @@ use crate::config::{Config, Upstream};
 use crate::limits::{Failure, Fault, Reason, Retry, Scope, Transport};
 use crate::pool::session_key::response_key;
 use crate::pool::{Affinity, Millis, affinity};
-use crate::routing::{Route, Step};
+use crate::routing::Route;
 
 /// Objects remembered with their accounts, over all clients; some 200 bytes each.
 const HOLDERS_MAX: usize = 100_000;
@@ -131,7 +131,7 @@ fn route(config: &Config, pass: &Pass, body: &Bytes) -> Result<(Route, Bytes), A
         let message = format!("this gateway does not pass {} on: `passthrough` is switched off", family.prefix);
         return Err(ApiError::new(ErrorKind::NotFound, message));
     }
-    let one = |upstreams, model| Route { rule: "passthrough".to_owned(), steps: vec![Step { upstreams, model }] };
+    let one = |upstreams, model| Route::single("passthrough".to_owned(), upstreams, model);
     let found = skim::skim(Dialect::OpenAiResponses, body).ok();
     if let Some((model, at)) = found.and_then(|found| found.model)
         && let Some(route) = config.routes.resolve(&model, family.dialect)

@@ -17,7 +17,7 @@ use super::endpoint::{self, Accent, Action, Generate};
 use super::errand::Errand;
 use super::gateway::Gateway;
 use super::operate::{self, Planned};
-use super::{auth, body, local, mcp, passthrough, replay, respond};
+use super::{auth, background, body, local, mcp, passthrough, replay, respond, safe_mode};
 use crate::limits::Refusals;
 use crate::pool::session_key::{Parts, response_key, session_key};
 use crate::routing::Route;
@@ -97,7 +97,11 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
         _ => Err(ApiError::new(ErrorKind::NotFound, "nothing answers to this")),
     };
     match planned {
-        Ok(Planned::Proxy(inbound)) => ctx.inbound = Some(*inbound),
+        Ok(Planned::Proxy(inbound)) => {
+            ctx.inbound = Some(*inbound);
+            background::steer(gateway, ctx);
+            safe_mode::steer(gateway, ctx);
+        }
         Ok(Planned::Estimate(body)) => {
             ctx.outcome.local = true;
             respond::estimate(session, ctx, body).await?;
@@ -172,6 +176,7 @@ pub(super) fn inbound(
         session: None,
         continues: None,
         travelling: travelling(&head.headers),
+        sign: None,
         deadline: ctx.started + ctx.snapshot.config.resilience.deadline,
         skim: Skim::default(),
         rough: interlingua_filters::tokens::rough(&body),

@@ -10,9 +10,11 @@ use super::answer::Answer;
 use super::clock::now;
 use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
-use super::{passthrough, respond};
+use super::onward::could_turn;
+use super::{logging, passthrough, respond};
 use crate::config::Peek;
 use crate::limits::allowance;
+use crate::routing::Cause;
 
 /// Bytes of a refusal that are read for its hints; providers' error bodies are below 8 KiB.
 pub(super) const REFUSAL_BYTES_MAX: usize = 64 * 1024;
@@ -80,6 +82,17 @@ pub(super) fn response_body_filter(
         attempt.failure = Some(error);
     } else if let Some(failure) = attempt.reply.failure() {
         attempt.failure = Some(failure.clone());
+    }
+    if attempt.failure.is_none()
+        && !ctx.outbox.committed()
+        && attempt.reply.is_blocked()
+        && could_turn(ctx.inbound.as_ref(), &ctx.walk, &ctx.snapshot.config.resilience, Cause::ContentPolicy)
+    {
+        // The provider bills it all the same.
+        logging::count_usage(gateway, attempt);
+        let message = "the provider's content policy blocked the prompt or the whole answer";
+        let code = Some("content_filter".to_owned());
+        attempt.failure = Some(ApiError { code, ..ApiError::new(ErrorKind::InvalidRequest, message) });
     }
     if attempt.failure.is_none() && attempt.reply.ended() {
         // Before the client has its end: its next request may come at once.

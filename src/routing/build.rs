@@ -5,7 +5,10 @@ use std::sync::Arc;
 
 use interlingua_filters::Dialect;
 
-use super::{Captures, DialectChoice, Pattern, Rule, STEPS_MAX, Step, Table, Template, normalise};
+use super::{
+    Captures, Causes, DialectChoice, LargeOutput, Pattern, Planned, Rule, STEPS_MAX, Step, StepKind, Table, Template,
+    normalise,
+};
 use crate::config::Upstream;
 
 /// A rule as declared.
@@ -17,6 +20,10 @@ pub struct Draft {
     pub target: Target,
     /// Where they go if the target fails, in order.
     pub fallbacks: Vec<Fallback>,
+    /// Where they go first if the answer may be long.
+    pub large_output: Option<LargeOutput<Target>>,
+    /// Where they go first if an agent asks for itself.
+    pub background: Option<Target>,
     /// Names to show to clients.
     pub list: Vec<String>,
 }
@@ -34,9 +41,18 @@ pub struct Target {
 
 /// What is tried when a target fails.
 #[derive(Clone, Debug)]
-pub enum Fallback {
+pub struct Fallback {
+    /// Where.
+    pub to: FallbackTo,
+    /// For which causes.
+    pub on: Causes,
+}
+
+/// Where a fallback leads.
+#[derive(Clone, Debug)]
+pub enum FallbackTo {
     /// A target of its own.
-    To(Target),
+    Target(Target),
     /// Another model name, which is routed by the table; its own fallbacks follow it.
     Model(String),
 }
@@ -93,7 +109,7 @@ pub enum Fault {
 
 impl Target {
     /// The step of a request with these captures, for a client that speaks `client`.
-    pub fn step(&self, captures: &Captures<'_>, client: Dialect) -> Step {
+    pub(super) fn step(&self, captures: &Captures<'_>, client: Dialect, kind: StepKind) -> Step {
         let own = |upstream: &&Arc<Upstream>| upstream.dialect == client;
         let others = |upstream: &&Arc<Upstream>| upstream.dialect != client;
         let upstreams = match self.choice {
@@ -105,7 +121,7 @@ impl Target {
                 self.upstreams.iter().filter(own).chain(self.upstreams.iter().filter(others)).cloned().collect()
             }
         };
-        Step { upstreams, model: self.model.fill(captures) }
+        Step::new(upstreams, self.model.fill(captures), kind)
     }
 
     fn bind(&self, captures: &Captures<'_>) -> Target {
@@ -129,11 +145,11 @@ impl Table {
                 errors.push(BuildError { rule: number, fault: Fault::Never });
             }
             let mut walk = Walk { drafts, bare: &bare, index: &index, own: 0, through: Vec::new(), steps: Vec::new() };
-            if let Err(fault) = walk.visit(number, None) {
+            if let Err(fault) = walk.visit(number, None, Place { on: Causes::ALL, under: 0 }) {
                 errors.push(BuildError { rule: number, fault });
             }
             walk.steps.truncate(if fallbacks { STEPS_MAX } else { 1 });
-            rules.push(Rule { pattern: draft.pattern.clone(), steps: walk.steps });
+            rules.push(Rule { steps: walk.steps, ..target_only(draft) });
             not_served(number, draft, &bare, &mut errors);
         }
         let listed = drafts.iter().flat_map(|draft| draft.list.iter().cloned()).collect();
@@ -150,22 +166,31 @@ struct Walk<'a> {
     own: usize,
     /// Rules on the way to the present one. Its length is bounded by [`STEPS_MAX`], as each adds a step.
     through: Vec<usize>,
-    steps: Vec<Target>,
+    steps: Vec<Planned>,
+}
+
+/// Where a step stands among the others.
+#[derive(Clone, Copy)]
+struct Place {
+    on: Causes,
+    under: usize,
 }
 
 impl Walk<'_> {
     /// Adds the steps of a rule; `captures` are those of the name that led here, for all but the first rule.
-    fn visit(&mut self, number: usize, captures: Option<&Captures<'_>>) -> Result<(), Fault> {
+    fn visit(&mut self, number: usize, captures: Option<&Captures<'_>>, place: Place) -> Result<(), Fault> {
         let Some(draft) = self.drafts.get(number) else { return Ok(()) };
         self.through.push(number);
-        self.push(&draft.target, captures)?;
+        let under = self.steps.len();
+        self.push(&draft.target, captures, place)?;
         for (position, fallback) in draft.fallbacks.iter().enumerate() {
             if self.through.len() == 1 {
                 self.own = position;
             }
-            match fallback {
-                Fallback::To(target) => self.push(target, captures)?,
-                Fallback::Model(model) => self.follow(model)?,
+            let place = Place { on: fallback.on, under };
+            match &fallback.to {
+                FallbackTo::Target(target) => self.push(target, captures, place)?,
+                FallbackTo::Model(model) => self.follow(model, place)?,
             }
         }
         self.through.pop();
@@ -174,7 +199,7 @@ impl Walk<'_> {
 
     /// Adds the steps of the rule that takes `model`. What is wrong further on is the fault of the rule there, which is
     /// visited for itself: here it only ends the walk.
-    fn follow(&mut self, model: &str) -> Result<(), Fault> {
+    fn follow(&mut self, model: &str, place: Place) -> Result<(), Fault> {
         let found = self.bare.find(model).and_then(|(rule, name)| {
             let next = *self.index.get(rule.pattern.as_str())?;
             Some((next, self.drafts.get(next)?.pattern.captures(name)?))
@@ -192,20 +217,23 @@ impl Walk<'_> {
         if self.through.contains(&next) {
             return Ok(());
         }
-        self.visit(next, Some(&captures))
+        self.visit(next, Some(&captures), place)
     }
 
-    fn push(&mut self, target: &Target, captures: Option<&Captures<'_>>) -> Result<(), Fault> {
+    fn push(&mut self, target: &Target, captures: Option<&Captures<'_>>, place: Place) -> Result<(), Fault> {
         if self.steps.len() == STEPS_MAX {
             return Err(Fault::TooLong);
         }
-        self.steps.push(captures.map_or_else(|| target.clone(), |captures| target.bind(captures)));
+        let target = captures.map_or_else(|| target.clone(), |captures| target.bind(captures));
+        self.steps.push(Planned { target, on: place.on, under: place.under });
         Ok(())
     }
 }
 
 fn target_only(draft: &Draft) -> Rule {
-    Rule { pattern: draft.pattern.clone(), steps: vec![draft.target.clone()] }
+    let target = Planned { target: draft.target.clone(), on: Causes::ALL, under: 0 };
+    let (large_output, background) = (draft.large_output.clone(), draft.background.clone());
+    Rule { pattern: draft.pattern.clone(), steps: vec![target], large_output, background }
 }
 
 fn twice(drafts: &[Draft], errors: &mut Vec<BuildError>) {

@@ -10,15 +10,26 @@
 //! The target's upstreams are **one pool** over all of their accounts. Which of them comes first depends on the
 //! client's dialect ([`DialectChoice`]): an account that offers the client's own dialect is used in that dialect, so
 //! that nothing is translated without need.
+//!
+//! A request goes on from one step to a later one for a [cause](Cause): each fallback says for which. A fallback of a
+//! fallback is only reached through it. A step for large outputs or for [background requests](Sign) stands before the
+//! target, which then follows for every cause.
 
+mod background;
 mod build;
+mod cause;
 mod pattern;
 mod table;
 mod template;
 #[cfg(test)]
 mod tests;
 
-pub use build::{BuildError, Draft, Fallback, Fault, Target};
+pub use background::{Look, Sign, Signs, recognise};
+pub use build::{BuildError, Draft, Fallback, FallbackTo, Fault, Target};
+pub use cause::{Cause, Causes};
 pub use pattern::{Captures, Pattern, PatternError, WILDCARDS_MAX};
-pub use table::{DialectChoice, MODEL_BYTES_MAX, Route, Rule, STEPS_MAX, Step, Table, normalise};
+pub use table::{
+    DialectChoice, LargeOutput, MODEL_BYTES_MAX, Planned, ROUTE_STEPS_MAX, Route, Rule, STEPS_MAX, Step, StepKind,
+    Table, normalise,
+};
 pub use template::{Template, TemplateError};

@@ -42,7 +42,22 @@ fn target(upstreams: &[(&str, Dialect)], model: &str, choice: DialectChoice) -> 
 
 fn draft(pattern: &str, model: &str, fallbacks: Vec<Fallback>) -> Draft {
     let target = target(&[(pattern, Dialect::Anthropic)], model, DialectChoice::PreferOwn);
-    Draft { pattern: Pattern::parse(pattern).unwrap(), target, fallbacks, list: Vec::new() }
+    Draft {
+        pattern: Pattern::parse(pattern).unwrap(),
+        target,
+        fallbacks,
+        large_output: None,
+        background: None,
+        list: Vec::new(),
+    }
+}
+
+fn to(name: &str) -> Fallback {
+    on(FallbackTo::Model(name.to_owned()), Causes::USUAL)
+}
+
+fn on(to: FallbackTo, on: Causes) -> Fallback {
+    Fallback { to, on }
 }
 
 fn table(drafts: &[Draft]) -> Table {
@@ -152,12 +167,7 @@ fn patterns_that_cannot_be_meant_are_refused() {
 fn the_clients_own_dialect_comes_first_so_that_nothing_is_translated_without_need() {
     let both = [("chat", Dialect::OpenAiChat), ("claude", Dialect::Anthropic), ("responses", Dialect::OpenAiResponses)];
     let ids = |choice, client| {
-        let draft = Draft {
-            pattern: Pattern::parse("*").unwrap(),
-            target: target(&both, "{0}", choice),
-            fallbacks: vec![],
-            list: vec![],
-        };
+        let draft = Draft { target: target(&both, "{0}", choice), ..draft("*", "{0}", vec![]) };
         let route = table(&[draft]).resolve("m", client).unwrap();
         route.steps[0].upstreams.iter().map(|upstream| upstream.id.clone()).collect::<Vec<_>>().join(" ")
     };
@@ -176,10 +186,11 @@ fn steps(table: &Table, model: &str) -> String {
 
 #[test]
 fn fallbacks_follow_the_target_with_their_own_upstreams_and_captures() {
-    let own = Fallback::To(target(&[("spare", Dialect::Gemini)], "spare-{1}", DialectChoice::PreferOwn));
+    let own = FallbackTo::Target(target(&[("spare", Dialect::Gemini)], "spare-{1}", DialectChoice::PreferOwn));
+    let own = on(own, Causes::USUAL);
     let drafts = [
-        draft("big-*", "{0}", vec![own, Fallback::Model("small-one".to_owned())]),
-        draft("small-*", "s-{1}", vec![Fallback::Model("tiny".to_owned())]),
+        draft("big-*", "{0}", vec![own, to("small-one")]),
+        draft("small-*", "s-{1}", vec![to("tiny")]),
         draft("tiny", "t", vec![]),
     ];
     let built = table(&drafts);
@@ -189,10 +200,103 @@ fn fallbacks_follow_the_target_with_their_own_upstreams_and_captures() {
     assert_eq!(steps(&without, "big-x"), "big-*:big-x");
 }
 
+/// The steps that a request takes which meets `causes` at each.
+fn way(route: &Route, causes: &[Cause]) -> String {
+    let (mut at, mut seen, mut way) = (0, 0, vec![route.steps[0].model.clone()]);
+    for cause in causes {
+        let Some(next) = route.next(at, Causes::NONE.with(*cause), seen) else { break };
+        seen |= 1 << at;
+        at = next;
+        way.push(route.steps[at].model.clone());
+    }
+    way.join(" ")
+}
+
+#[test]
+fn a_request_goes_on_to_the_first_fallback_for_its_cause() {
+    use Cause::{ContentPolicy, ContextLength, Limits, Unavailable};
+    let spare = |model, causes: &[Cause]| {
+        let target = target(&[("spare", Dialect::Gemini)], model, DialectChoice::PreferOwn);
+        on(FallbackTo::Target(target), causes.iter().copied().collect())
+    };
+    let drafts = [
+        draft("a", "a", vec![spare("long", &[ContextLength]), to("b"), spare("mild", &[ContentPolicy, Unavailable])]),
+        draft("b", "b", vec![spare("b-long", &[ContextLength]), spare("b-more", &[Limits])]),
+    ];
+    let built = table(&drafts);
+    let route = built.resolve("a", Dialect::Gemini).unwrap();
+    assert_eq!(way(&route, &[Limits, Limits, Limits]), "a b b-more");
+    assert_eq!(way(&route, &[Unavailable, Unavailable, Limits]), "a b mild");
+    assert_eq!(way(&route, &[ContextLength, ContextLength]), "a long", "a fallback of b is reached through b alone");
+    assert_eq!(way(&route, &[ContextLength, Limits, ContextLength]), "a long b b-long");
+    assert_eq!(way(&route, &[ContentPolicy, ContentPolicy]), "a mild");
+    assert_eq!(way(&route, &[Limits, ContentPolicy, Unavailable]), "a b mild");
+    let without = Table::build(&drafts, false).unwrap().resolve("a", Dialect::Gemini).unwrap();
+    for cause in Cause::ALL {
+        assert_eq!(way(&without, &[cause]), "a");
+    }
+}
+
+#[test]
+fn what_stands_first_is_followed_by_the_target_for_every_cause() {
+    let place = |model: &str| target(&[("aside", Dialect::Gemini)], model, DialectChoice::PreferOwn);
+    let mut rule = draft("big-*", "{0}", vec![to("b")]);
+    rule.large_output = Some(LargeOutput { over: 100, to: place("wide-{1}") });
+    rule.background = Some(place("small"));
+    let built = table(&[rule, draft("b", "b", vec![])]);
+    let route = || built.resolve("big-x", Dialect::Gemini).unwrap();
+    let shaped = |look: Option<&Look>, signs, cap| {
+        let mut route = route();
+        let sign = route.shape(look, signs, cap);
+        (sign, route)
+    };
+    let (sign, plain) = shaped(None, Signs::ALL, Some(100));
+    assert_eq!((sign, plain.steps[0].kind, plain.steps.len()), (None, StepKind::Target, 2));
+    let (_, wide) = shaped(None, Signs::ALL, Some(101));
+    assert_eq!((wide.steps[0].kind, wide.steps[0].model.as_str()), (StepKind::LargeOutput, "wide-x"));
+    for cause in Cause::ALL {
+        assert!(way(&wide, &[cause, Cause::Limits]).starts_with("wide-x big-x b"), "{cause:?}");
+        assert_eq!(way(&wide, &[cause, Cause::ContextLength]), "wide-x big-x");
+    }
+    let quota = Look { cap: Some(1), user: vec!["quota".to_owned()], ..Look::default() };
+    let (sign, small) = shaped(Some(&quota), Signs::ALL, Some(1));
+    assert_eq!((sign, small.steps[0].kind), (Some(Sign::Quota), StepKind::Background));
+    let (sign, off) = shaped(Some(&quota), Signs::from_iter([Sign::Title]), Some(1));
+    assert_eq!((sign, off.steps[0].kind), (None, StepKind::Target));
+    let mut last = route();
+    last.put_last(Step::new(Vec::new(), "last".to_owned(), StepKind::SafeMode));
+    assert_eq!(way(&last, &[Cause::ContentPolicy]), "big-x last");
+    // A rule whose place would ask for the model of no name does not match.
+    let mut rule = draft("x-*", "{0}", vec![]);
+    rule.background = Some(place("{1}"));
+    let built = table(&[rule]);
+    assert!(built.resolve("x-", Dialect::Gemini).is_none() && built.resolve("x-y", Dialect::Gemini).is_some());
+}
+
+#[test]
+fn steps_that_are_left_out_leave_no_gap() {
+    let drafts = [
+        draft("a", "a", vec![to("b"), to("d")]),
+        draft("b", "b", vec![to("c")]),
+        draft("c", "c", vec![]),
+        draft("d", "d", vec![]),
+    ];
+    let built = table(&drafts);
+    for gone in 0_u32..16 {
+        let mut route = built.resolve("a", Dialect::Gemini).unwrap();
+        let kept: Vec<String> = route.steps.iter().map(|step| step.model.clone()).collect();
+        let is_kept = |model: &str| gone & 1 << kept.iter().position(|known| known == model).unwrap() == 0;
+        route.retain(|step| is_kept(&step.model));
+        let wanted: Vec<&str> = kept.iter().map(String::as_str).filter(|model| is_kept(model)).collect();
+        if !wanted.is_empty() {
+            assert_eq!(way(&route, &[Cause::Limits; 4]), wanted.join(" "));
+        }
+    }
+}
+
 #[test]
 fn fallbacks_in_a_circle_are_told_once_for_each_rule_of_the_circle() {
-    let to = |name: &str| vec![Fallback::Model(name.to_owned())];
-    let drafts = [draft("a", "{0}", to("b")), draft("b", "{0}", to("c")), draft("c", "{0}", to("b"))];
+    let drafts = [("a", "b"), ("b", "c"), ("c", "b")].map(|(from, next)| draft(from, "{0}", vec![to(next)]));
     let faults = faults(&drafts);
     assert_eq!(
         faults,
@@ -202,11 +306,11 @@ fn fallbacks_in_a_circle_are_told_once_for_each_rule_of_the_circle() {
 
 #[test]
 fn what_leads_nowhere_is_told() {
-    let to = |name: &str| vec![Fallback::Model(name.to_owned())];
-    assert_eq!(faults(&[draft("a", "{0}", to("b"))]), ["0: no rule takes the model `b`"]);
+    assert_eq!(faults(&[draft("a", "{0}", vec![to("b")])]), ["0: no rule takes the model `b`"]);
     let twice = [draft("a", "{0}", vec![]), draft("a", "x", vec![])];
     assert_eq!(faults(&twice), ["1: the pattern is declared twice; this one would never be used"]);
-    let many = (0..STEPS_MAX).map(|_| Fallback::To(target(&[("u", Dialect::Gemini)], "x", DialectChoice::PreferOwn)));
+    let one = || FallbackTo::Target(target(&[("u", Dialect::Gemini)], "x", DialectChoice::PreferOwn));
+    let many = (0..STEPS_MAX).map(|_| on(one(), Causes::USUAL));
     let many: Vec<Fallback> = many.collect();
     assert!(Table::build(&[draft("a", "{0}", many[1..].to_vec())], true).is_ok());
     assert_eq!(faults(&[draft("a", "{0}", many)]).len(), 1);

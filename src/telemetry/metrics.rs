@@ -12,6 +12,7 @@ use prometheus::{
 };
 
 use crate::breaker::CircuitState;
+use crate::breaker::safe_mode;
 use crate::limits::pace::{MeterView, PaceView};
 use crate::pool::{AccountState, Millis};
 
@@ -73,9 +74,15 @@ pub struct Metrics {
     /// State of an account's breaker, by `account` and `tier`: 0 closed, 1 half open, 2 open; set when the metrics are
     /// read.
     pub breaker: IntGaugeVec,
+    /// Requests for a model's answer, by `route` (what they are sent to first: `target`, `large_output`, `background`) and
+    /// `sign` (what an agent asks for itself; empty elsewhere).
+    pub routes: IntCounterVec,
     /// Seals of reasoning, by `event`: calls whose seals were `kept` and `restored`, requests that were `repaired` (sent
     /// again without seals) and that were answered then (`repair_worked`).
     pub custody: IntCounterVec,
+    /// Whether requests go to the upstream of last resort (1) or not (0), by `scope` (`*` for all upstreams together, else
+    /// one's id); set when the metrics are read.
+    pub safe_mode: IntGaugeVec,
     /// Number of the configuration in force.
     pub config_generation: IntGauge,
     /// Attempts to load a configuration, by `result` (`applied`, `refused`).
@@ -145,7 +152,9 @@ impl Metrics {
                 &["account", "tier", "kind"],
             )?,
             breaker: gauge(with, "account_breaker", "0 closed, 1 half open, 2 open", &["account", "tier"])?,
+            routes: counter(with, "routes_total", "Requests by where they go first", &["route", "sign"])?,
             custody: counter(with, "custody_total", "Seals kept, restored and repaired", &["event"])?,
+            safe_mode: gauge(with, "safe_mode", "Whether requests go to the upstream of last resort", &["scope"])?,
             config_generation: add(
                 with,
                 IntGauge::new("interlingua_config_generation", "Number of the configuration in force")?,
@@ -181,6 +190,15 @@ impl Metrics {
                 self.pace_limit.with_label_values(&labels).set(i64::try_from(limit).unwrap_or(i64::MAX));
                 self.pace_used.with_label_values(&labels).set(used.into());
             }
+        }
+    }
+
+    /// Sets the gauges of safe mode.
+    pub fn observe_safe_mode(&self, status: &safe_mode::Status) {
+        // Of upstreams that are gone nothing is said.
+        self.safe_mode.reset();
+        for scope in &status.scopes {
+            self.safe_mode.with_label_values(&[&scope.scope]).set(i64::from(scope.active));
         }
     }
 

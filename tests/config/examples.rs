@@ -191,6 +191,27 @@ fn the_agents_example_gives_each_agent_its_own_dialect() {
 }
 
 #[test]
+fn the_fallbacks_example_has_a_way_for_each_cause() {
+    let config = example("examples/fallbacks.yaml");
+    let route = config.routes.resolve("claude-opus-4-6", Dialect::Anthropic).unwrap();
+    let steps: Vec<String> = route.steps.iter().map(|step| format!("{} on {}", step.model, step.on)).collect();
+    assert_eq!(
+        steps[1..],
+        [
+            "gemini-2.5-pro on context_length",
+            "gpt-5 on content_policy",
+            "gpt-5 on limits, unavailable",
+            "gemini-2.5-pro on limits, context_length, unavailable"
+        ]
+    );
+    assert_eq!(route.steps[4].under, 3, "the last is a fallback of gpt-5, and reached through it alone");
+    assert_eq!(route.background.unwrap().model, "gemini-2.5-flash-lite");
+    let gpt = config.routes.resolve("gpt-5", Dialect::Gemini).unwrap();
+    assert_eq!(gpt.large_output.map(|large| large.over), Some(100_000));
+    assert_eq!(config.resilience.safe_mode.upstream.as_deref(), Some("own"));
+}
+
+#[test]
 fn the_tiers_example_ranks_its_accounts() {
     let config = example("examples/tiers.yaml");
     assert_eq!(config.accounts.iter().map(|account| account.tier).collect::<Vec<_>>(), [0, 0, 1, 2]);

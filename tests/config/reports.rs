@@ -196,6 +196,36 @@ fn a_client_key_belongs_to_one_client() {
 }
 
 #[test]
+fn faults_of_causes_and_places_have_their_place() {
+    let told = |rule: &str| {
+        let rule = format!("match: \"*\", upstream: u, {rule}");
+        load(&GOOD.replace("match: \"*\", upstream: u", &rule)).unwrap_err().short()
+    };
+    for (rule, part) in [
+        (
+            "fallbacks: [{ model: x, upstream: u, on: [] }]",
+            "fallbacks[0].on: without a cause this fallback would never be used",
+        ),
+        ("background: {}", "models[0].background: this says nothing"),
+        ("large_output: { over: 5 }", "models[0].large_output: this says nothing"),
+        ("large_output: { over: 0, model: x }", "large_output.over: 0 is out of bounds"),
+        ("background: { upstream: nowhere }", "background.upstream"),
+        ("background: { model: 'x-{2}' }", "background.model"),
+    ] {
+        let told = told(rule);
+        assert!(told.contains(part), "{part} in {told}");
+    }
+    let wrong =
+        load(&GOOD.replace("upstream: u }", "upstream: u, fallbacks: [{ model: x, on: limit }] }")).unwrap_err();
+    assert!(wrong.short().contains("context_length"), "the causes are named: {}", wrong.short());
+    let none = load(&format!("{GOOD}background: {{ signs: [] }}\n")).unwrap_err();
+    assert!(none.short().contains("without a sign"), "{}", none.short());
+    let off = load(&format!("{GOOD}background: {{ enabled: false }}\n")).unwrap();
+    assert!(off.background.is_empty());
+    assert_eq!(load(GOOD).unwrap().background, interlingua::routing::Signs::ALL);
+}
+
+#[test]
 fn faults_of_fallbacks_have_their_place() {
     let routes = |rules: &str| GOOD.replace("  - { match: \"*\", upstream: u }\n", rules);
     let circle = routes(

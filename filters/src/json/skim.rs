@@ -65,14 +65,14 @@ pub struct Skim<'a> {
     pub has_carried_seal: bool,
     /// Anthropic: whether a thought with an empty seal may stand in the body.
     pub has_empty_seal: bool,
+    /// The cap of output tokens, in whatever words the client's dialect has for it.
+    pub output_cap: Option<u64>,
     /// OpenAI Chat: whether the cap of tokens is called `max_completion_tokens`.
     pub has_max_completion_tokens: bool,
     /// OpenAI Chat: whether the role `developer` may occur.
     pub has_developer: bool,
     /// OpenAI Chat: whether freeform tools, or calls of them, may occur.
     pub has_custom: bool,
-    /// The cap of the answer's tokens: `max_tokens` and its names in other dialects.
-    pub output_cap: Option<u64>,
 }
 
 impl Skim<'_> {
@@ -91,10 +91,10 @@ impl Skim<'_> {
             prefix_hash: self.prefix_hash,
             has_carried_seal: self.has_carried_seal,
             has_empty_seal: self.has_empty_seal,
+            output_cap: self.output_cap,
             has_max_completion_tokens: self.has_max_completion_tokens,
             has_developer: self.has_developer,
             has_custom: self.has_custom,
-            output_cap: self.output_cap,
         }
     }
 }
@@ -173,10 +173,10 @@ pub fn skim(client: Dialect, body: &[u8]) -> Result<Skim<'_>, SkimError> {
         prefix_hash: prefix::hash(&members),
         has_carried_seal: Signature::is_carried_in(body),
         has_empty_seal: client == Dialect::Anthropic && has_empty_seal(body),
+        output_cap: members.output_cap(client),
         has_max_completion_tokens: is_chat && members.has("max_completion_tokens"),
         has_developer: is_chat && memchr::memmem::find(body, b"\"developer\"").is_some(),
         has_custom: is_chat && memchr::memmem::find(body, b"\"custom\"").is_some(),
-        output_cap: members.output_cap(),
     })
 }
 

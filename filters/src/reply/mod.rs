@@ -119,7 +119,7 @@ impl Reply {
         let reader = Reader { parser: Parser::default(), decoder: StreamDecoder::new(plan.upstream), undo };
         // Where the bytes pass, the client has the seals in the words of its own dialect.
         let recorder = if plan.lane == Lane::Convert { Recorder::new(plan.upstream) } else { None };
-        let seen = Observed { recorder, ..Observed::default() };
+        let seen = Observed { recorder, explains: plan.upstream == Dialect::Gemini, ..Observed::default() };
         Reply {
             plan,
             framing: Framing::Unknown(Vec::new()),
@@ -243,6 +243,11 @@ impl Reply {
     /// Why the first choice ended.
     pub fn stop(&self) -> Option<StopReason> {
         self.seen.stop
+    }
+
+    /// Whether the provider held the whole answer back, or blocked the prompt: a refusal without a word of the model's.
+    pub fn is_blocked(&self) -> bool {
+        self.seen.stop == Some(StopReason::Refusal) && !self.seen.spoke
     }
 
     /// Server-sent events that came before any content.

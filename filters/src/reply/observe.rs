@@ -25,6 +25,12 @@ pub(super) struct Observed {
     pub(super) calls: u32,
     /// The provider's id of the answer.
     pub(super) answer_id: Option<String>,
+    /// Something of the answer was said, or thought, or called.
+    pub(super) spoke: bool,
+    /// Whether words of refusal are the decoder's: the provider's dialect has none.
+    pub(super) explains: bool,
+    /// The block of such words.
+    pub(super) explanation: Option<u32>,
     /// What the client's dialect could not say.
     pub(super) losses: Losses,
     /// What the provider sealed, where the client may lose it.
@@ -35,6 +41,7 @@ impl Observed {
     /// Takes note of one guarded event.
     pub(super) fn see(&mut self, event: &Event<'_>) {
         self.has_content |= event.is_content();
+        self.listen(event);
         if let Some(recorder) = &mut self.recorder {
             recorder.see(event);
         }
@@ -46,6 +53,20 @@ impl Observed {
                 self.text_bytes = self.text_bytes.saturating_add(text.len() as u64);
             }
             Event::BlockStart { block: BlockStart::ToolUse { .. }, .. } => self.calls = self.calls.saturating_add(1),
+            _ => {}
+        }
+    }
+
+    /// Tells an answer from the mere news that there is none.
+    fn listen(&mut self, event: &Event<'_>) {
+        match event {
+            Event::BlockStart { index, block: BlockStart::Refusal, .. } if self.explains => {
+                self.explanation = Some(*index);
+            }
+            Event::Delta { delta: Delta::Text(text) | Delta::Input(text), index } => {
+                self.spoke |= !text.is_empty() && self.explanation != Some(*index);
+            }
+            Event::BlockStart { .. } => self.spoke |= event.is_content(),
             _ => {}
         }
     }

@@ -55,6 +55,7 @@ impl Mean<'_> {
         let state = self.state(&root.key("state"), &raw.state);
         let custody = self.custody(&root.key("custody"), &raw.custody);
         let routes = self.routes(&root.key("models"), &raw.models, &upstreams, &accounts, resilience.fallbacks);
+        let background = self.background(&root.key("background"), &raw.background);
         let profiles = self.profiles(&root.key("profiles"), &raw.profiles);
         let repairs = Self::repairs(&raw.repair);
         let mcp = self.mcp(&root.key("mcp"), &raw.mcp, &server.listen, &accounts);
@@ -67,6 +68,7 @@ impl Mean<'_> {
             upstreams,
             accounts,
             routes,
+            background,
             tiers,
             profiles,
             repairs,

@@ -18,6 +18,9 @@ use crate::routing::Pattern;
 /// Shortest time between two looks at quotas: providers count them too.
 const QUOTA_REFRESH_MIN: Duration = Duration::from_mins(5);
 
+/// Most failures that safe mode waits for: each is remembered, for each upstream.
+const SAFE_MODE_FAILURES_MAX: u64 = 1000;
+
 /// Largest kept answer, for each stream.
 const CONTINUATION_BYTES_MAX: u64 = 10 << 20;
 
@@ -69,7 +72,7 @@ impl Mean<'_> {
         SafeMode {
             upstream: raw.upstream.clone(),
             model: raw.model.clone(),
-            failures: self.number(at, "failures", raw.failures, (1, COUNT_MAX)),
+            failures: self.number(at, "failures", raw.failures, (1, SAFE_MODE_FAILURES_MAX)),
             within: self.positive(at, "within", raw.within),
             check_every: self.positive(at, "check_every", raw.check_every),
             successes: self.number(at, "successes", raw.successes, (1, COUNT_MAX)),

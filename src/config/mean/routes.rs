@@ -6,7 +6,16 @@ use super::upstreams::Upstreams;
 use crate::config::raw;
 use crate::config::report::At;
 use crate::config::units::OneOrMany;
-use crate::routing::{BuildError, DialectChoice, Draft, Fallback, Fault, Pattern, Table, Target, Template};
+use crate::routing::{
+    BuildError, Causes, DialectChoice, Draft, Fallback, FallbackTo, Fault, LargeOutput, Pattern, Signs, Table, Target,
+    Template,
+};
+
+/// From how many output tokens on an answer is large, where the file does not say.
+const LARGE_OUTPUT: u64 = 32_000;
+
+/// Largest cap of output tokens that makes sense.
+const OUTPUT_MAX: u64 = 1_000_000_000;
 
 /// What a target is read with.
 struct Context<'a> {
@@ -56,6 +65,15 @@ impl Mean<'_> {
                 Table::default()
             }
         }
+    }
+
+    /// Which requests of agents are known as their own.
+    pub(super) fn background(&mut self, at: &At<'_>, raw: &raw::Background) -> Signs {
+        if raw.enabled && raw.signs.is_empty() {
+            let help = "name a sign, leave the key out for all, or write `enabled: false`".to_owned();
+            self.problems.error(&at.key("signs"), "without a sign no request would be recognised", Some(help));
+        }
+        if raw.enabled { raw.signs.iter().copied().collect() } else { Signs::NONE }
     }
 
     fn fault(&mut self, at: &At<'_>, error: &BuildError, numbers: &[usize]) {
@@ -108,12 +126,16 @@ impl Mean<'_> {
                 Some(fallback) => fallbacks.extend(self.fallback(&at, fallback, raw, &context)),
             }
         }
+        let large_output = self.large_output(&at.key("large_output"), raw, &context);
+        let background = raw.background.as_ref().and_then(|aside| {
+            self.aside(&at.key("background"), (&aside.upstream, aside.model.as_deref(), aside.dialect), raw, &context)
+        });
         let pattern = pattern?;
         let mut list = raw.list.clone();
         if pattern.is_exact() && !raw.hidden {
             list.insert(0, pattern.as_str().to_owned());
         }
-        Some(Draft { pattern, target: target?, fallbacks, list })
+        Some(Draft { pattern, target: target?, fallbacks, large_output, background, list })
     }
 
     fn target(
@@ -152,6 +174,35 @@ impl Mean<'_> {
         }
     }
 
+    fn large_output(&mut self, at: &At<'_>, rule: &raw::Rule, context: &Context<'_>) -> Option<LargeOutput<Target>> {
+        let raw = rule.large_output.as_ref()?;
+        let over = self.number(at, "over", raw.over.unwrap_or(LARGE_OUTPUT), (1, OUTPUT_MAX));
+        let to = self.aside(at, (&raw.upstream, raw.model.as_deref(), raw.dialect), rule, context)?;
+        Some(LargeOutput { over, to })
+    }
+
+    /// A place beside the rule's own; what it leaves out is the rule's.
+    fn aside(
+        &mut self,
+        at: &At<'_>,
+        (names, model, choice): (&OneOrMany<String>, Option<&str>, DialectChoice),
+        rule: &raw::Rule,
+        context: &Context<'_>,
+    ) -> Option<Target> {
+        if names.0.is_empty() && model.is_none() {
+            let help = "write `model`, `upstream`, or both; what is left out is the rule's".to_owned();
+            self.problems.error(at, "this says nothing: requests would go where they go without it", Some(help));
+            return None;
+        }
+        let model = model.or(rule.model.as_deref());
+        if !names.0.is_empty() {
+            return self.target(at, names, model, choice, context);
+        }
+        // The rule's upstreams are looked at where they stand.
+        let known = rule.upstream.0.iter().filter(|name| context.upstreams.has(name)).cloned().collect();
+        self.target(at, &OneOrMany(known), model, choice, context)
+    }
+
     fn fallback(
         &mut self,
         at: &At<'_>,
@@ -159,9 +210,28 @@ impl Mean<'_> {
         rule: &raw::Rule,
         context: &Context<'_>,
     ) -> Option<Fallback> {
+        let on = match &raw.on {
+            None => Causes::USUAL,
+            Some(causes) if causes.0.is_empty() => {
+                let help = "name a cause, or leave `on` out for limits and unavailable".to_owned();
+                self.problems.error(&at.key("on"), "without a cause this fallback would never be used", Some(help));
+                Causes::USUAL
+            }
+            Some(causes) => causes.0.iter().copied().collect(),
+        };
+        self.fallback_to(at, raw, rule, context).map(|to| Fallback { to, on })
+    }
+
+    fn fallback_to(
+        &mut self,
+        at: &At<'_>,
+        raw: &raw::Fallback,
+        rule: &raw::Rule,
+        context: &Context<'_>,
+    ) -> Option<FallbackTo> {
         if !raw.upstream.0.is_empty() {
             let model = raw.model.as_deref().or(rule.model.as_deref());
-            return self.target(at, &raw.upstream, model, raw.dialect, context).map(Fallback::To);
+            return self.target(at, &raw.upstream, model, raw.dialect, context).map(FallbackTo::Target);
         }
         let Some(model) = raw.model.as_deref() else {
             let help = "write `model` for a model of these rules, or `upstream` and `model`".to_owned();
@@ -169,7 +239,7 @@ impl Mean<'_> {
             return None;
         };
         match Template::parse(model, 0) {
-            Ok(template) if !template.has_captures() => Some(Fallback::Model(model.to_owned())),
+            Ok(template) if !template.has_captures() => Some(FallbackTo::Model(model.to_owned())),
             Ok(_) | Err(_) => {
                 let help = "write the name out, or add `upstream`".to_owned();
                 let message = "a fallback to another rule needs a plain model name, without `*` or `{1}`";

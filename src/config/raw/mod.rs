@@ -30,7 +30,7 @@ pub use self::resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resi
 pub use self::server::Server;
 pub use self::upstream::{PlatformName, Quirks, Spoken, Timeouts, Upstream};
 use super::units::{OneOrMany, SecretText};
-use crate::routing::DialectChoice;
+use crate::routing::{Cause, DialectChoice, Sign};
 
 /// The configuration of Interlingua.
 ///
@@ -56,6 +56,8 @@ pub struct Config {
     /// Which models go where.
     #[schemars(with = "Vec<Rule>")]
     pub models: Vec<Option<Rule>>,
+    /// Requests that agents make for themselves.
+    pub background: Background,
     /// What is known of models beside what the program knows. Later entries outrank earlier ones. Default: none.
     #[schemars(with = "Vec<Profile>")]
     pub profiles: Vec<Option<Profile>>,
@@ -88,6 +90,7 @@ impl Default for Config {
             tiers: ["ultra-business", "ultra", "pro", "free", "unknown"].map(str::to_owned).to_vec(),
             accounts: Vec::new(),
             models: Vec::new(),
+            background: Background::default(),
             profiles: Vec::new(),
             repair: Repair::default(),
             families: Vec::new(),
@@ -149,12 +152,46 @@ pub struct Rule {
     #[serde(default)]
     #[schemars(with = "Vec<Fallback>")]
     pub fallbacks: Vec<Option<Fallback>>,
+    /// Where requests go first that may have long answers; then the target. Default: none.
+    pub large_output: Option<LargeOutput>,
+    /// Where requests go first that an agent makes for itself (see `background`); then the target. Default: none.
+    pub background: Option<Aside>,
     /// Names to show in the list of models, for a pattern. Default: none.
     #[serde(default)]
     pub list: Vec<String>,
     /// Keep an exact name out of the list of models. Default: false.
     #[serde(default)]
     pub hidden: bool,
+}
+
+/// Where requests go whose cap of output tokens is large. At least one of `upstream` and `model` is written.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct LargeOutput {
+    /// More output tokens than this (`max_tokens` and its like). Default: 32000.
+    pub over: Option<u64>,
+    /// The upstream, or a list. Default: those of the rule.
+    #[serde(default)]
+    pub upstream: OneOrMany<String>,
+    /// The model in the provider's words, with `{1}` as in the rule. Default: the model of the rule.
+    pub model: Option<String>,
+    /// As in the rule. Default: prefer_own.
+    #[serde(default)]
+    pub dialect: DialectChoice,
+}
+
+/// Another place for some requests of a rule. At least one of `upstream` and `model` is written.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Aside {
+    /// The upstream, or a list. Default: those of the rule.
+    #[serde(default)]
+    pub upstream: OneOrMany<String>,
+    /// The model in the provider's words, with `{1}` as in the rule. Default: the model of the rule.
+    pub model: Option<String>,
+    /// As in the rule. Default: prefer_own.
+    #[serde(default)]
+    pub dialect: DialectChoice,
 }
 
 /// What is tried when a target fails.
@@ -169,4 +206,28 @@ pub struct Fallback {
     /// As in the rule. Default: prefer_own.
     #[serde(default)]
     pub dialect: DialectChoice,
+    /// For which causes, one or a list. limits: all accounts are at a limit or busy. unavailable: the provider is in trouble
+    /// or cannot be reached, or no account can be used. context_length: the request is too long for the model.
+    /// content_policy: the provider blocked the prompt or the whole answer. Default: limits and unavailable.
+    #[schemars(with = "Option<OneOrMany<Cause>>")]
+    pub on: Option<OneOrMany<Cause>>,
+}
+
+/// Which requests of agents are known as their own, for rules with a place for them.
+#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Background {
+    /// Switch.
+    pub enabled: bool,
+    /// What they ask for. title: a name for the conversation. topic: whether a message begins a new topic. summary: a line
+    /// or two that sum the conversation up, not its compaction. quota: a request of one token that reads the limits.
+    /// warm_up: a request that only warms a cache. suggestion: what the person might type next. next_speaker: whether the
+    /// model should go on by itself. Default: all.
+    pub signs: Vec<Sign>,
+}
+
+impl Default for Background {
+    fn default() -> Self {
+        Background { enabled: true, signs: Sign::ALL.to_vec() }
+    }
 }

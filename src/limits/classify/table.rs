@@ -125,6 +125,8 @@ pub(super) const TABLE: &[Row] = &[
             || case.code_is(&["context_length_exceeded"])
             || case.says(&["prompt is too long", "exceeds the maximum number of tokens", "maximum context length"])
     }),
+    // The provider's policy blocked the prompt, or held the whole answer back.
+    Row::new(Reason::ContentPolicy, Fault::Client, Scope::Request, Next::Stop, Lock::None, is_policy),
     // Body too large for the provider.
     Row::new(Reason::TooLarge, Fault::Client, Scope::Request, Next::Stop, Lock::None, |case| {
         // Groq says with 413 that one request is more than an account's minute.
@@ -308,6 +310,27 @@ fn is_seal(case: &Case<'_>) -> bool {
         || says_all(&["encrypted content", "could not be"])
         || says_all(&["reasoning", "was provided without its required"]);
     unknown_item || case.status == 400 && refused
+}
+
+/// A prompt or an answer that the provider's policy blocked, as each vendor words it. An account that was closed for its
+/// prompts is another matter: hence no words of policy alone.
+fn is_policy(case: &Case<'_>) -> bool {
+    case.code_is(&[
+        "content_filter",
+        "content_policy_violation",
+        "image_content_policy_violation",
+        "moderation_blocked",
+        "ResponsibleAIPolicyViolation",
+        "PROHIBITED_CONTENT",
+    ]) || matches!(case.status, 400 | 403)
+        && case.says(&[
+            "content filtering policy",
+            "content management policy",
+            "flagged as potentially violating",
+            "input was flagged",
+            "rejected as a result of our safety system",
+            "rejected by the safety system",
+        ])
 }
 
 /// What no more exact row has taken.

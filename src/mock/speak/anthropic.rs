@@ -114,7 +114,7 @@ fn stop(finish: &Finish) -> (&'static str, Option<&str>) {
         Finish::MaxTokens => ("max_tokens", None),
         Finish::StopSequence(sequence) => ("stop_sequence", Some(sequence)),
         Finish::Calls => ("tool_use", None),
-        Finish::Refused => ("refusal", None),
+        Finish::Refused | Finish::Blocked => ("refusal", None),
     }
 }
 

@@ -13,6 +13,16 @@ pub(crate) struct Speaker {
     told: [u64; 2],
 }
 
+/// A blocked prompt has no candidate.
+fn blocked(answer: &Value) -> Value {
+    let mut answer = answer.clone();
+    if let Some(members) = answer.as_object_mut() {
+        members.remove("candidates");
+        members.insert("promptFeedback".to_owned(), json!({"blockReason": "PROHIBITED_CONTENT"}));
+    }
+    answer
+}
+
 impl Speaker {
     pub(super) fn new(seal: Seal, number: u64) -> Self {
         Self { id: seal.letters("gemini", number, 0, 23), seal, number, told: [0, 0] }
@@ -23,6 +33,9 @@ impl Speaker {
             plan.pieces.iter().enumerate().filter_map(|(at, piece)| self.whole(plan, at, piece)).collect();
         if let (Some(signature), Some(last)) = (text_signature(plan), parts.last_mut()) {
             last["thoughtSignature"] = json!(signature);
+        }
+        if plan.finish == Finish::Blocked {
+            return blocked(&self.response(plan, None, None, 0, 0));
         }
         if plan.finish == Finish::Refused {
             return self.response(plan, None, Some("SAFETY"), plan.usage.output, plan.usage.reasoning);
@@ -57,6 +70,9 @@ impl Speaker {
                 }
                 _ => Vec::new(),
             },
+            Event::Finish if plan.finish == Finish::Blocked => {
+                vec![Frame::escaped(Role::Terminal, &blocked(&self.response(plan, None, None, 0, 0)))]
+            }
             Event::Finish => {
                 let (parts, reason) = match (&plan.finish, text_signature(plan)) {
                     (Finish::Refused, _) => (None, "SAFETY"),
@@ -134,7 +150,7 @@ fn reason(finish: &Finish) -> &'static str {
     match finish {
         Finish::Stop | Finish::StopSequence(_) | Finish::Calls => "STOP",
         Finish::MaxTokens => "MAX_TOKENS",
-        Finish::Refused => "SAFETY",
+        Finish::Refused | Finish::Blocked => "SAFETY",
     }
 }
 

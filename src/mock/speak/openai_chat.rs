@@ -120,6 +120,7 @@ fn reason(finish: &Finish) -> &'static str {
     match finish {
         // A refusal in words is an ordinary end; only the filter has a reason of its own.
         Finish::Stop | Finish::StopSequence(_) | Finish::Refused => "stop",
+        Finish::Blocked => "content_filter",
         Finish::MaxTokens => "length",
         Finish::Calls => "tool_calls",
     }

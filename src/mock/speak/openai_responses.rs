@@ -167,7 +167,8 @@ impl Speaker {
         });
         value["completed_at"] = if status == "completed" { json!(plan.created) } else { Value::Null };
         if status == "incomplete" {
-            value["incomplete_details"] = json!({"reason": "max_output_tokens"});
+            value["incomplete_details"] =
+                json!({"reason": if plan.finish == Finish::Blocked { "content_filter" } else { "max_output_tokens" }});
         }
         if ended && error.is_null() {
             value["usage"] = usage(plan);
@@ -180,7 +181,7 @@ impl Speaker {
 }
 
 fn status(finish: &Finish) -> &'static str {
-    if *finish == Finish::MaxTokens { "incomplete" } else { "completed" }
+    if matches!(finish, Finish::MaxTokens | Finish::Blocked) { "incomplete" } else { "completed" }
 }
 
 fn part(piece: &Piece, text: &str) -> Value {

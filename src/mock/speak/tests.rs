@@ -6,7 +6,7 @@ use crate::mock::frame::Role;
 use serde_json::json;
 
 const DIALECTS: [Dialect; 4] = [Dialect::Chat, Dialect::Responses, Dialect::Anthropic, Dialect::Gemini];
-const SCENARIOS: [Scenario; 16] = [
+const SCENARIOS: [Scenario; 17] = [
     Scenario::Echo,
     Scenario::Text,
     Scenario::Tool,
@@ -23,6 +23,7 @@ const SCENARIOS: [Scenario; 16] = [
     Scenario::Long(7),
     Scenario::Usage,
     Scenario::Empty,
+    Scenario::Blocked,
 ];
 
 fn plan(dialect: Dialect, scenario: Scenario) -> Plan {

@@ -7,6 +7,7 @@ use serde::de::{Deserialize, Deserializer, Error, IgnoredAny, MapAccess, Visitor
 use serde_json::value::RawValue;
 
 use super::{ObjectSpan, SkimError, StreamOptions, offset_in};
+use crate::Dialect;
 use crate::json::Str;
 
 /// Members that decide where a request goes or how it is answered: each may stand once.
@@ -93,28 +94,26 @@ impl<'a> Members<'a> {
         (!id.is_empty()).then_some(id)
     }
 
-    /// The cap of the answer's tokens, by whatever name the dialect has for it. What is no such number is the provider's
-    /// affair.
-    pub(super) fn output_cap(&self) -> Option<u64> {
-        #[derive(serde::Deserialize)]
-        struct Generation {
-            #[serde(rename = "maxOutputTokens", alias = "max_output_tokens")]
-            max: Option<u64>,
-        }
-        let number = |name: &str| serde_json::from_str::<u64>(self.get(name)?.get()).ok();
-        let nested = |name: &str| serde_json::from_str::<Generation>(self.get(name)?.get()).ok()?.max;
-        number("max_completion_tokens")
-            .or_else(|| number("max_tokens"))
-            .or_else(|| number("max_output_tokens"))
-            .or_else(|| nested("generationConfig"))
-            .or_else(|| nested("generation_config"))
-    }
-
     /// `metadata.user_id`.
     pub(super) fn metadata_user_id(&self) -> Option<Str<'a>> {
         let metadata: Nested<'a> = serde_json::from_str(self.get("metadata")?.get()).ok()?;
         let id: Str<'a> = serde_json::from_str(metadata.user_id?.get()).ok()?;
         (!id.is_empty()).then_some(id)
+    }
+
+    /// The cap of output tokens. What is no whole number is the provider's affair.
+    pub(super) fn output_cap(&self, client: Dialect) -> Option<u64> {
+        let number = |raw: &RawValue| serde_json::from_str::<u64>(raw.get()).ok();
+        let named = |name| self.get(name).and_then(number);
+        match client {
+            Dialect::OpenAiChat => named("max_completion_tokens").or_else(|| named("max_tokens")),
+            Dialect::OpenAiResponses => named("max_output_tokens"),
+            Dialect::Anthropic => named("max_tokens"),
+            Dialect::Gemini => {
+                let config = self.get("generationConfig").or_else(|| self.get("generation_config"))?;
+                serde_json::from_str::<Nested<'a>>(config.get()).ok()?.output_cap.and_then(number)
+            }
+        }
     }
 
     /// `stream_options`.
@@ -186,6 +185,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
 struct Nested<'a> {
     user_id: Option<&'a RawValue>,
     include_usage: Option<&'a RawValue>,
+    output_cap: Option<&'a RawValue>,
     is_empty: bool,
 }
 
@@ -204,6 +204,7 @@ impl<'de: 'a, 'a> Deserialize<'de> for Nested<'a> {
                     match key.as_str() {
                         "user_id" => nested.user_id = Some(map.next_value()?),
                         "include_usage" => nested.include_usage = Some(map.next_value()?),
+                        "maxOutputTokens" | "max_output_tokens" => nested.output_cap = Some(map.next_value()?),
                         _ => {
                             map.next_value::<IgnoredAny>()?;
                         }

@@ -38,6 +38,23 @@ fn session_ids_of_every_dialect_are_found() {
 }
 
 #[test]
+fn the_cap_of_the_output_is_found_in_every_dialects_words() {
+    let cap = |dialect, body: &str| skim(dialect, body.as_bytes()).unwrap().output_cap;
+    assert_eq!(cap(Dialect::OpenAiChat, r#"{"max_tokens":7}"#), Some(7));
+    assert_eq!(cap(Dialect::OpenAiChat, r#"{"max_tokens":7,"max_completion_tokens":64000}"#), Some(64_000));
+    assert_eq!(cap(Dialect::OpenAiResponses, r#"{"max_output_tokens":128000,"max_tokens":1}"#), Some(128_000));
+    assert_eq!(cap(Dialect::Anthropic, r#"{"max_tokens": 32001}"#), Some(32_001));
+    assert_eq!(cap(Dialect::Gemini, r#"{"generationConfig":{"topK":1,"maxOutputTokens":65536}}"#), Some(65_536));
+    assert_eq!(cap(Dialect::Gemini, r#"{"generation_config":{"max_output_tokens":9}}"#), Some(9));
+    for odd in
+        [r#"{"max_tokens":null}"#, r#"{"max_tokens":-1}"#, r#"{"max_tokens":"9"}"#, r#"{"max_tokens":1.5}"#, "{}"]
+    {
+        assert_eq!(cap(Dialect::Anthropic, odd), None, "{odd}");
+    }
+    assert_eq!(cap(Dialect::Gemini, r#"{"generationConfig":[1]}"#), None);
+}
+
+#[test]
 fn a_repeated_model_is_refused_even_when_spelt_with_an_escape() {
     assert_eq!(chat(r#"{"model":"a","model":"b"}"#).unwrap_err(), SkimError::Duplicate("model"));
     assert_eq!(chat(r#"{"model":"a","mod\u0065l":"b"}"#).unwrap_err(), SkimError::Duplicate("model"));
