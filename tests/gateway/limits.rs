@@ -48,7 +48,7 @@ async fn at_ninety_percent_of_the_limits_no_provider_refuses() {
     for (protocol, limits) in [(Protocol::Anthropic, ""), (Protocol::Gemini, "limits: { requests_per_minute: 60 }")] {
         let mock = Mock::start("keys: { 'key-*': { rpm: 60 } }").await;
         let gateway = Gateway::start(&stage(mock.port, limits)).await;
-        load(&gateway, protocol, 122, Duration::from_secs(1)).await;
+        load(&gateway, protocol, requests, Duration::from_secs(1)).await;
         assert_eq!(refused(&gateway).await, 0, "{protocol:?}");
         gateway.comes_to_rest().await;
     }
