@@ -18,7 +18,7 @@ Endpoints
 Scenarios, by model name (`mock-tool`, `gpt-5+tool`), in the text (`[[tool]]`),
 or by header `x-mock-scenario`
   echo text tool text-tool parallel think think-tool redacted image refusal
-  max_tokens stop_sequence json long:<n> usage empty
+  max_tokens stop_sequence json long:<n> usage empty blocked
   [[tool:NAME {\"argument\": 1}]] spells a call out
 
 Faults, by model name (`gpt-5+fault=429:2,split`), in the text (`[[fault=…]]`),
@@ -26,7 +26,7 @@ by header `x-mock-fault`, or in the script. Times are milliseconds, the wait of 
 <n> counts content events from 0
   400 401 402 403 404 413 500 502 503 504 529     that status, with the provider's own body
   429[:<s>] 429-quota[:<s>] 429-bare              limited; quota used up; limited without a hint
-  context                                         the prompt is too long
+  context policy                                  the prompt is too long; is against a policy
   delay-head:<ms> delay-first:<ms> delay-chunk:<ms>
   hang hang-after:<n>                             no answer at all; silence after n events
   close reset close-after:<bytes> reset-after:<bytes> close-mid-event[:<n>]

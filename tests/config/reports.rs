@@ -215,9 +215,8 @@ fn faults_of_causes_and_places_have_their_place() {
         let told = told(rule);
         assert!(told.contains(part), "{part} in {told}");
     }
-    let wrong =
-        load(&GOOD.replace("upstream: u }", "upstream: u, fallbacks: [{ model: x, on: limit }] }")).unwrap_err();
-    assert!(wrong.short().contains("context_length"), "the causes are named: {}", wrong.short());
+    let wrong = told("fallbacks: [{ model: x, upstream: u, on: limit }]");
+    assert!(wrong.contains("`limit` is not a value of this key; did you mean `limits`?"), "{wrong}");
     let none = load(&format!("{GOOD}background: {{ signs: [] }}\n")).unwrap_err();
     assert!(none.short().contains("without a sign"), "{}", none.short());
     let off = load(&format!("{GOOD}background: {{ enabled: false }}\n")).unwrap();

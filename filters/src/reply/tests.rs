@@ -51,6 +51,37 @@ fn terminals(out: &str) -> usize {
 }
 
 #[test]
+fn wire_088_an_answer_held_back_is_known_before_it_commits_at_every_split() {
+    let filtered = CHAT.replace("\"stop\"", "\"content_filter\"");
+    let words = filtered.clone();
+    let nothing = filtered.replace("h\u{e9}", "").replace("llo", "");
+    let prompt = "data: {\"promptFeedback\":{\"blockReason\":\"PROHIBITED_CONTENT\"},\"modelVersion\":\"m\"}\n\n";
+    let safety = "data: {\"candidates\":[{\"finishReason\":\"SAFETY\",\"index\":0}],\"modelVersion\":\"m\"}\n\n";
+    let refused = CHAT.replace("\"content\":\"h", "\"refusal\":\"h");
+    for (upstream, text, blocked) in [
+        (Dialect::OpenAiChat, words.as_str(), false),
+        (Dialect::OpenAiChat, &nothing, true),
+        (Dialect::OpenAiChat, &refused, false),
+        (Dialect::OpenAiChat, CHAT, false),
+        (Dialect::Gemini, prompt, true),
+        (Dialect::Gemini, safety, true),
+    ] {
+        for (lane, streams) in [(Lane::Splice, true), (Lane::Convert, true), (Lane::Convert, false)] {
+            let plan = ReplyPlan { client: upstream, upstream, ..plan(lane, streams, true) };
+            for at in 0..=text.len() {
+                let (mut reply, mut out) = (Reply::new(plan.clone()), Vec::new());
+                for piece in [&text.as_bytes()[..at], &text.as_bytes()[at..]] {
+                    reply.push(piece, &mut out).unwrap();
+                    assert!(!blocked || !reply.committed() || reply.is_blocked(), "{upstream:?} {lane:?} at {at}");
+                }
+                reply.finish(&mut out);
+                assert_eq!(reply.is_blocked(), blocked, "{upstream:?} {lane:?} {streams} at {at}: {text}");
+            }
+        }
+    }
+}
+
+#[test]
 fn wire_125_a_spliced_stream_passes_untouched_at_every_split() {
     let plan = plan(Lane::Splice, true, true);
     for text in [CHAT.to_owned(), CHAT.replace('\n', "\r\n"), CHAT.replace('\n', "\r"), CHAT.trim_end().to_owned()] {
