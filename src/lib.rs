@@ -11,5 +11,6 @@ pub mod limits;
 pub mod mock;
 pub mod pool;
 pub mod proxy;
+pub mod quota;
 pub mod routing;
 pub mod telemetry;

@@ -50,6 +50,8 @@ mod operations;
 mod passing;
 #[path = "gateway/platforms.rs"]
 mod platforms;
+#[path = "gateway/quota.rs"]
+mod quota;
 #[path = "gateway/reload.rs"]
 mod reload;
 #[path = "gateway/shutdown.rs"]

@@ -102,6 +102,10 @@ impl Gateway {
         let (account, reason) = (attempt.account.id.as_str(), failure.reason.name());
         self.metrics.attempts.with_label_values(&[attempt.upstream.id.as_str(), account, reason]).inc();
         let cooldown = attempt.lease.failed(&failure, now, ctx.id ^ u64::from(ctx.walk.attempts));
+        if failure.reason == Reason::QuotaExhausted {
+            let reset = wait.filter(|_| failure.hinted).map(|wait| now.plus(wait.wait_ms));
+            self.quota_refused(account, &attempt.model, reset);
+        }
         if let Some(session) = ctx.inbound.as_ref().and_then(|inbound| inbound.session)
             && (failure.fault == Fault::Account || cooldown.is_some())
         {

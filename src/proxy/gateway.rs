@@ -23,7 +23,8 @@ use crate::config::Store;
 use crate::credentials::Tokens;
 use crate::credentials::http::Http;
 use crate::custody::Keeper;
-use crate::pool::{Affinity, Registry};
+use crate::pool::{Affinity, Millis, Registry};
+use crate::quota::{QuotaStatus, Quotas, Reading, Rules, Source};
 use crate::telemetry::metrics::Metrics;
 
 /// Everything the hooks share.
@@ -46,6 +47,10 @@ pub struct Gateway {
     pub holders: Affinity,
     /// What is known of numbers of tokens.
     pub(super) counts: Counts,
+    /// What is left of the accounts' quotas.
+    pub quotas: Quotas,
+    /// Sends the gateway's own small requests.
+    pub(crate) http: Arc<Http>,
     /// Access tokens of accounts with refresh tokens.
     pub(super) tokens: Tokens,
     /// Projects of accounts at Code Assist.
@@ -64,7 +69,7 @@ impl Gateway {
         let keeper = Keeper::new(settings::custody(&store.load().config.custody));
         let (holders, counts) = (passthrough::holders(), Counts::default());
         let http = Arc::new(Http::new());
-        let (tokens, projects) = (Tokens::new(Arc::clone(&http)), Projects::new(http));
+        let (tokens, projects) = (Tokens::new(Arc::clone(&http)), Projects::new(Arc::clone(&http)));
         Gateway {
             store,
             registry,
@@ -75,6 +80,8 @@ impl Gateway {
             endpoints,
             holders,
             counts,
+            quotas: Quotas::default(),
+            http,
             tokens,
             projects,
             ids,
@@ -85,6 +92,30 @@ impl Gateway {
     pub fn render_metrics(&self) -> String {
         self.metrics.observe(&self.registry.accounts(), &self.store.load().config.tiers, now());
         self.metrics.render()
+    }
+
+    /// What is left of the accounts' quotas, for the operator.
+    pub fn quota_status(&self) -> QuotaStatus {
+        self.quotas.status(&self.registry, &self.store.load().config, now())
+    }
+
+    /// A header of an answer told what is left of an account's quota for a model, 0 to 1, and when it is whole again.
+    /// `asked` is when the request was sent: what was learned since counts more.
+    pub fn quota_told(&self, account: &str, model: &str, left: f64, reset: Option<Millis>, asked: Millis) {
+        let (snapshot, left) = (self.store.load(), left.clamp(0.0, 1.0));
+        let reading = Reading { left, reset, source: Source::Header, read: asked };
+        let rules = Rules::new(&snapshot.config);
+        self.quotas.told(&self.registry, &rules, account, &[(model, reading)], now());
+    }
+
+    /// A provider refused a request because the account's quota for a model is used up, until `reset` if it said so.
+    pub fn quota_refused(&self, account: &str, model: &str, reset: Option<Millis>) {
+        let snapshot = self.store.load();
+        let quota = &snapshot.config.resilience.quota;
+        if quota.enabled {
+            let rules = Rules::new(&snapshot.config);
+            self.quotas.refused(&self.registry, &rules, account, model, reset, now());
+        }
     }
 }
 

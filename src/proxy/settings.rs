@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::access;
+use super::clock::now;
 use super::gateway::Gateway;
 use crate::config::{Custody, Resilience, Snapshot, specs};
 use crate::custody;
@@ -15,6 +16,7 @@ impl Gateway {
         let resilience = &snapshot.config.resilience;
         self.registry.reconcile(&specs(&snapshot.config), pool(resilience));
         access::follow(self, snapshot);
+        self.quotas.follow(&self.registry, snapshot, now());
         self.affinity.configure(affinity(resilience));
         self.keeper.configure(custody(&snapshot.config.custody));
         self.metrics.config_generation.set(i64::try_from(snapshot.generation).unwrap_or(i64::MAX));

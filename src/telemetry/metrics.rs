@@ -51,6 +51,12 @@ pub struct Metrics {
     /// Seals of reasoning, by `event`: calls whose seals were `kept` and `restored`, requests that were `repaired` (sent
     /// again without seals) and that were answered then (`repair_worked`).
     pub custody: IntCounterVec,
+    /// Questions for quotas, by `account` and `result` (`ok`, `failed`).
+    pub quota_reads: IntCounterVec,
+    /// Warm-up requests, by `account` and `result` (`ok`, or the reason of the failure).
+    pub warm_ups: IntCounterVec,
+    /// Looks whether an upstream can be reached, by `upstream` and `result` (`reached`, `failed`).
+    pub health_checks: IntCounterVec,
     /// Number of the configuration in force.
     pub config_generation: IntGauge,
     /// Attempts to load a configuration, by `result` (`applied`, `refused`).
@@ -96,6 +102,9 @@ impl Metrics {
             losses: counter(with, "losses_total", "Fields a target could not say", &["upstream", "field", "kind"])?,
             affinity: counter(with, "affinity_total", "Choices of an account by affinity", &["result"])?,
             custody: counter(with, "custody_total", "Seals kept, restored and repaired", &["event"])?,
+            quota_reads: counter(with, "quota_reads_total", "Questions for quotas", &["account", "result"])?,
+            warm_ups: counter(with, "warm_ups_total", "Warm-up requests", &["account", "result"])?,
+            health_checks: counter(with, "health_checks_total", "Looks at upstreams", &["upstream", "result"])?,
             config_generation: add(
                 with,
                 IntGauge::new("interlingua_config_generation", "Number of the configuration in force")?,
