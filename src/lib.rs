@@ -15,3 +15,4 @@ pub mod proxy;
 pub mod quota;
 pub mod routing;
 pub mod telemetry;
+pub mod warm_up;

@@ -58,3 +58,5 @@ mod reload;
 mod shutdown;
 #[path = "gateway/tools.rs"]
 mod tools;
+#[path = "gateway/warm_up.rs"]
+mod warm_up;

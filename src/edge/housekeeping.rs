@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Reloader;
 use crate::proxy::Gateway;
-use crate::quota;
+use crate::{quota, warm_up};
 
 /// What is to be kept in order while requests are served.
 pub(crate) struct Housekeeping {
@@ -58,6 +58,7 @@ impl BackgroundService for Housekeeping {
             _ = shutdown.changed() => {}
             () = self.hear_hangups() => {}
             () = quota::refresh::run(shared()) => {}
+            () = warm_up::run(shared()) => {}
         }
     }
 }

@@ -177,7 +177,7 @@ impl Attempt {
     }
 
     /// What the provider or the transport told, as an error.
-    fn told(&self, transport: Option<Transport>) -> ApiError {
+    pub(super) fn told(&self, transport: Option<Transport>) -> ApiError {
         if let Some(failure) = &self.failure {
             return failure.clone();
         }
@@ -247,7 +247,7 @@ fn public(told: &ApiError, failure: &Failure) -> ApiError {
 
 /// What broke on the way. A connection that its provider gives up (HTTP/2 GOAWAY and RST_STREAM among the ways) is no
 /// fault of the account.
-fn transport(error: &Error, status: u16) -> Transport {
+pub(super) fn transport(error: &Error, status: u16) -> Transport {
     match error.etype() {
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => Transport::Timeout,
         ErrorType::TLSHandshakeFailure

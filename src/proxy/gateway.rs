@@ -26,6 +26,7 @@ use crate::custody::Keeper;
 use crate::pool::{Affinity, Millis, Registry};
 use crate::quota::{QuotaStatus, Quotas, Reading, Rules, Source};
 use crate::telemetry::metrics::Metrics;
+use crate::warm_up::WarmUps;
 
 /// Everything the hooks share.
 pub struct Gateway {
@@ -49,6 +50,8 @@ pub struct Gateway {
     pub(super) counts: Counts,
     /// What is left of the accounts' quotas.
     pub quotas: Quotas,
+    /// Warm-ups that were sent.
+    pub warm_ups: WarmUps,
     /// Sends the gateway's own small requests.
     pub(crate) http: Arc<Http>,
     /// Access tokens of accounts with refresh tokens.
@@ -81,6 +84,7 @@ impl Gateway {
             holders,
             counts,
             quotas: Quotas::default(),
+            warm_ups: WarmUps::default(),
             http,
             tokens,
             projects,
@@ -92,6 +96,12 @@ impl Gateway {
     pub fn render_metrics(&self) -> String {
         self.metrics.observe(&self.registry.accounts(), &self.store.load().config.tiers, now());
         self.metrics.render()
+    }
+
+    /// The id of a new request.
+    pub(super) fn next_id(&self) -> u64 {
+        // An odd stride visits every number before one returns, and neighbours look unlike.
+        self.ids.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed)
     }
 
     /// What is left of the accounts' quotas, for the operator.
@@ -135,9 +145,7 @@ impl ProxyHttp for Hooks {
 
     fn new_ctx(&self) -> Ctx {
         self.0.metrics.in_flight.inc();
-        // An odd stride visits every number before one returns, and neighbours look unlike.
-        let id = self.0.ids.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
-        Ctx::new(self.0.store.load_full(), id)
+        Ctx::new(self.0.store.load_full(), self.0.next_id())
     }
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {

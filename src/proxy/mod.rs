@@ -29,6 +29,7 @@ mod settings;
 mod upstream_line;
 mod upstream_peer;
 mod upstream_request;
+mod warm_up;
 
 pub(crate) use clock::now;
 pub use gateway::{Gateway, Hooks};

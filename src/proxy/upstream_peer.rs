@@ -84,7 +84,7 @@ fn content_until(ctx: &Ctx, started: Instant) -> Option<Instant> {
 }
 
 /// Why an account does not get the request.
-enum Refused {
+pub(super) enum Refused {
     /// Nobody can: the request is wrong.
     Everywhere(ApiError),
     /// It cannot be said to this upstream; another one may speak a dialect that can.
@@ -208,7 +208,13 @@ async fn wait_for(gateway: &Gateway, ask: &Ask<'_>, patience: Duration) -> Resul
 }
 
 /// Encodes the request for the account's provider.
-fn encode(gateway: &Gateway, ctx: &Ctx, lease: Lease, step: &Step, access: Access) -> Result<Attempt, Refused> {
+pub(super) fn encode(
+    gateway: &Gateway,
+    ctx: &Ctx,
+    lease: Lease,
+    step: &Step,
+    access: Access,
+) -> Result<Attempt, Refused> {
     let lost = || Refused::Everywhere(unplanned());
     let inbound = ctx.inbound.as_ref().ok_or_else(lost)?;
     let config = &ctx.snapshot.config;

@@ -81,7 +81,8 @@ impl Known {
 
     /// Whether a reading tells anything else than the one before it.
     fn is_new(&self, reading: &Reading) -> bool {
-        reading.source == Source::Refusal || reading.left != self.reading.left || reading.reset != self.reading.reset
+        let same = reading.left.total_cmp(&self.reading.left).is_eq() && reading.reset == self.reading.reset;
+        !same || reading.source == Source::Refusal
     }
 
     fn name(&mut self, models: &[&str]) {
@@ -181,8 +182,9 @@ pub(super) fn fold<'m>(
     let mut families = std::collections::BTreeMap::<&str, (Reading, Vec<&str>)>::new();
     for (model, reading) in told {
         let entry = families.entry(rules.family(model)).or_insert_with(|| (*reading, Vec::new()));
-        let later = reading.left == entry.0.left && reading.reset > entry.0.reset;
-        if reading.left < entry.0.left || later {
+        // Of two that tell the same, the one that is renewed later.
+        let order = reading.left.total_cmp(&entry.0.left).then(entry.0.reset.cmp(&reading.reset));
+        if order.is_lt() {
             entry.0 = *reading;
         }
         entry.1.push(model);

@@ -26,10 +26,11 @@ fn world(protected: &[&str]) -> World {
         tier: 0,
         concurrency: 3,
         enabled: true,
+        limits: crate::limits::pace::Known::default(),
+        project: None,
     };
-    let mut cooldown = crate::limits::cooldown::Settings::default();
-    cooldown.jitter_permille = 0;
-    cooldown.lock_ms_max = 5 * HOUR;
+    let usual = crate::limits::cooldown::Settings::default();
+    let cooldown = crate::limits::cooldown::Settings { jitter_permille: 0, lock_ms_max: 5 * HOUR, ..usual };
     let settings = Settings { cooldown, ..Settings::default() };
     let registry = Registry::new(settings);
     registry.reconcile(&["a", "b", "c"].iter().map(spec).collect::<Vec<_>>(), settings);
