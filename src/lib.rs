@@ -8,6 +8,7 @@ pub mod config;
 pub mod credentials;
 pub mod custody;
 mod edge;
+pub mod health;
 pub mod limits;
 pub mod mock;
 pub mod pool;

@@ -34,6 +34,8 @@ mod exhausted;
 mod failover;
 #[path = "gateway/heads.rs"]
 mod heads;
+#[path = "gateway/health.rs"]
+mod health;
 #[path = "gateway/keepalive.rs"]
 mod keepalive;
 #[path = "gateway/leaks.rs"]

@@ -10,7 +10,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Reloader;
 use crate::proxy::Gateway;
-use crate::{quota, warm_up};
+use crate::{health, quota, warm_up};
 
 /// What is to be kept in order while requests are served.
 pub(crate) struct Housekeeping {
@@ -59,6 +59,7 @@ impl BackgroundService for Housekeeping {
             () = self.hear_hangups() => {}
             () = quota::refresh::run(shared()) => {}
             () = warm_up::run(shared()) => {}
+            () = health::run(shared()) => {}
         }
     }
 }

@@ -19,6 +19,7 @@ use super::redact::redact;
 use super::response::REFUSAL_BYTES_MAX;
 use super::settings::limits;
 use crate::config::Upstream;
+use crate::health::Health;
 use crate::limits::{Failure, Fault, Reason, Retry, Transport, classify, hint};
 use crate::pool::Millis;
 use crate::routing::Step;
@@ -98,6 +99,11 @@ impl Gateway {
             Some(Errand::Pass(passage)) => passthrough::amend(passage, attempt.status, transport, &mut failure),
             Some(errand) if errand.counts() => self.amend_count(ctx, attempt, told, &mut failure),
             _ => {}
+        }
+        if transport.is_some_and(Health::is_unreachable) {
+            self.health.failed(&attempt.upstream.id, false, now);
+        } else if attempt.status != 0 {
+            self.health.reached(&attempt.upstream.id);
         }
         let (account, reason) = (attempt.account.id.as_str(), failure.reason.name());
         self.metrics.attempts.with_label_values(&[attempt.upstream.id.as_str(), account, reason]).inc();

@@ -23,6 +23,7 @@ use crate::config::Store;
 use crate::credentials::Tokens;
 use crate::credentials::http::Http;
 use crate::custody::Keeper;
+use crate::health::Health;
 use crate::pool::{Affinity, Millis, Registry};
 use crate::quota::{QuotaStatus, Quotas, Reading, Rules, Source};
 use crate::telemetry::metrics::Metrics;
@@ -50,6 +51,8 @@ pub struct Gateway {
     pub(super) counts: Counts,
     /// What is left of the accounts' quotas.
     pub quotas: Quotas,
+    /// Which upstreams cannot be reached.
+    pub health: Health,
     /// Warm-ups that were sent.
     pub warm_ups: WarmUps,
     /// Sends the gateway's own small requests.
@@ -84,6 +87,7 @@ impl Gateway {
             holders,
             counts,
             quotas: Quotas::default(),
+            health: Health::default(),
             warm_ups: WarmUps::default(),
             http,
             tokens,

@@ -45,6 +45,7 @@ pub(super) fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean:
         ctx.outcome.error.get_or_insert_with(|| told.message.clone());
     } else if clean && attempt.reply.ended() {
         attempt.lease.succeeded(now);
+        gateway.reached(&attempt.upstream.id);
         if let Some(session) = ctx.inbound.as_ref().and_then(|inbound| inbound.session) {
             gateway.affinity.served(session, &attempt.account.id, now);
         }

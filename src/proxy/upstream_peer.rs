@@ -387,6 +387,17 @@ pub(super) fn reply_context(ctx: &Ctx, inbound: &Inbound, model: &str, include_u
     }
 }
 
+impl Gateway {
+    /// How an upstream is reached, for one look at it.
+    ///
+    /// # Errors
+    /// When its name has no address.
+    pub(crate) async fn peer_of(&self, upstream: &Upstream) -> Result<HttpPeer> {
+        let address = self.endpoints.address(&upstream.base_url.host, upstream.base_url.port).await?;
+        Ok(peer(upstream, address, true))
+    }
+}
+
 fn peer(upstream: &Upstream, address: SocketAddr, streams: bool) -> HttpPeer {
     let base = &upstream.base_url;
     let sni = base.host.trim_start_matches('[').trim_end_matches(']').to_owned();

@@ -12,6 +12,9 @@ use super::{Reading, Rules, Source, group};
 use crate::config::Platform;
 use crate::proxy::{Gateway, now};
 
+#[cfg(test)]
+mod tests;
+
 /// How often it is looked who is due.
 const LOOK: Duration = Duration::from_secs(1);
 /// Accounts that are asked at once.
