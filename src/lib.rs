@@ -9,6 +9,7 @@ pub mod credentials;
 pub mod custody;
 mod edge;
 pub mod health;
+pub mod hedging;
 pub mod limits;
 pub mod mock;
 pub mod pool;

@@ -36,6 +36,8 @@ mod failover;
 mod heads;
 #[path = "gateway/health.rs"]
 mod health;
+#[path = "gateway/hedging.rs"]
+mod hedging;
 #[path = "gateway/keepalive.rs"]
 mod keepalive;
 #[path = "gateway/leaks.rs"]

@@ -8,6 +8,7 @@ use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 use pingora::connectors::http::Connector;
 use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::{ALPN, HttpPeer};
 
 use crate::config::BaseUrl;
@@ -100,12 +101,30 @@ impl Http {
         Ok(told.map(|(head, body)| Told { status: head.status.as_u16(), body: body.into() }))
     }
 
-    /// Sends a request as it is, on a connection of its own, and reads the answer whole; `total` bounds each read and
+    /// Sends a request as it is, on a connection of its own. The answer is to be read.
+    pub(crate) async fn send(
+        &self,
+        peer: &HttpPeer,
+        mut head: RequestHeader,
+        body: Bytes,
+    ) -> pingora::Result<HttpSession<()>> {
+        let (mut session, _) = self.0.get_http_session(peer).await?;
+        head.insert_header(header::CONNECTION, HeaderValue::from_static("close"))?;
+        let has_body = head.method != "GET";
+        session.write_request_header(Box::new(head)).await?;
+        if has_body {
+            session.write_request_body(body, true).await?;
+        }
+        session.finish_request_body().await?;
+        Ok(session)
+    }
+
+    /// As [`Self::send`], and reads the answer whole; `total` bounds each read and
     /// write. `None`: the answer is too long.
     pub(crate) async fn carry(
         &self,
         base: &BaseUrl,
-        mut head: RequestHeader,
+        head: RequestHeader,
         body: Bytes,
         total: Duration,
     ) -> pingora::Result<Option<(ResponseHeader, Bytes)>> {
@@ -118,14 +137,7 @@ impl Http {
         peer.options.read_timeout = Some(total);
         peer.options.write_timeout = Some(total);
         peer.options.alpn = ALPN::H1;
-        let (mut session, _) = self.0.get_http_session(&peer).await?;
-        head.insert_header(header::CONNECTION, HeaderValue::from_static("close"))?;
-        let has_body = head.method != "GET";
-        session.write_request_header(Box::new(head)).await?;
-        if has_body {
-            session.write_request_body(body, true).await?;
-        }
-        session.finish_request_body().await?;
+        let mut session = self.send(&peer, head, body).await?;
         session.read_response_header().await?;
         let broken = || pingora::Error::new(pingora::ErrorType::ConnectionClosed);
         let head = session.response_header().cloned().ok_or_else(broken)?;

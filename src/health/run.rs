@@ -58,17 +58,17 @@ impl Gateway {
 
     async fn look_at(&self, connector: &TransportConnector, upstream: &Upstream) {
         let connecting = async {
-            let peer = self.peer_of(upstream).await?;
+            let peer = self.peer_of(upstream, true).await?;
             connector.new_stream(&peer).await
         };
         // The connection is closed at once: its provider is told nothing.
         let reached = matches!(tokio::time::timeout(TOTAL, connecting).await, Ok(Ok(_)));
         let result = if reached { "reached" } else { "failed" };
         self.metrics.health_checks.with_label_values(&[upstream.id.as_str(), result]).inc();
-        if !reached {
-            self.health.failed(&upstream.id, true, now());
-        } else {
+        if reached {
             self.reached(&upstream.id);
+        } else {
+            self.health.failed(&upstream.id, true, now());
         }
     }
 

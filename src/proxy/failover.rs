@@ -13,6 +13,7 @@ use super::clock::now;
 use super::ctx::{Again, Attempt, Ctx, Walk};
 use super::errand::{Errand, Passage};
 use super::gateway::Gateway;
+use super::logging;
 use super::passthrough;
 use super::platform;
 use super::redact::redact;
@@ -27,6 +28,14 @@ use crate::routing::Step;
 impl Gateway {
     /// Judges a failed attempt. The error that is returned says whether Pingora asks `upstream_peer` again.
     pub fn judge(&self, ctx: &mut Ctx, mut error: Box<Error>, reused: bool) -> Box<Error> {
+        if ctx.outbox.lost_race() {
+            // Another account was faster. This one is not to blame, and what it has told of its tokens is in the books.
+            if let Some(attempt) = ctx.attempt.take() {
+                logging::settle(self, ctx, &attempt, false);
+            }
+            error.set_retry(false);
+            return error;
+        }
         let impatient = ctx.outbox.take_patience_over();
         if error.esource() == &ErrorSource::Downstream && !impatient {
             // The client left. Nobody is to blame and nobody else is asked.
@@ -108,6 +117,9 @@ impl Gateway {
         let (account, reason) = (attempt.account.id.as_str(), failure.reason.name());
         self.metrics.attempts.with_label_values(&[attempt.upstream.id.as_str(), account, reason]).inc();
         let cooldown = attempt.lease.failed(&failure, now, ctx.id ^ u64::from(ctx.walk.attempts));
+        if is_limit(failure.reason) || matches!(failure.reason, Reason::Overloaded | Reason::Capacity) {
+            self.hedges.refused(now);
+        }
         if failure.reason == Reason::QuotaExhausted {
             let reset = wait.filter(|_| failure.hinted).map(|wait| now.plus(wait.wait_ms));
             self.quota_refused(account, &attempt.model, reset);

@@ -17,13 +17,16 @@ use super::clock::now;
 use super::count::Counts;
 use super::ctx::{Ctx, Inbound};
 use super::endpoints::Endpoints;
-use super::{fail_to_proxy, logging, passthrough, request_filter, response, settings, upstream_peer, upstream_request};
+use super::{
+    fail_to_proxy, hedge, logging, passthrough, request_filter, response, settings, upstream_peer, upstream_request,
+};
 use crate::code_assist::Projects;
 use crate::config::Store;
 use crate::credentials::Tokens;
 use crate::credentials::http::Http;
 use crate::custody::Keeper;
 use crate::health::Health;
+use crate::hedging::Hedges;
 use crate::pool::{Affinity, Millis, Registry};
 use crate::quota::{QuotaStatus, Quotas, Reading, Rules, Source};
 use crate::telemetry::metrics::Metrics;
@@ -51,6 +54,8 @@ pub struct Gateway {
     pub(super) counts: Counts,
     /// What is left of the accounts' quotas.
     pub quotas: Quotas,
+    /// Which requests may be hedged.
+    pub hedges: Hedges,
     /// Which upstreams cannot be reached.
     pub health: Health,
     /// Warm-ups that were sent.
@@ -87,6 +92,7 @@ impl Gateway {
             holders,
             counts,
             quotas: Quotas::default(),
+            hedges: Hedges::default(),
             health: Health::default(),
             warm_ups: WarmUps::default(),
             http,
@@ -162,7 +168,9 @@ impl ProxyHttp for Hooks {
     }
 
     async fn upstream_peer(&self, session: &mut Session, ctx: &mut Ctx) -> Result<Box<HttpPeer>> {
-        upstream_peer::upstream_peer(&self.0, session, ctx).await
+        let peer = upstream_peer::upstream_peer(&self.0, session, ctx).await?;
+        hedge::arm(&self.0, ctx);
+        Ok(peer)
     }
 
     async fn upstream_request_filter(

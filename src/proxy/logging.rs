@@ -18,8 +18,10 @@ pub(super) async fn logging(gateway: &Gateway, session: &mut Session, error: Opt
     if let Some(berth) = ctx.berth.take() {
         replay::restore(session, &berth).await;
     }
+    // A second request that is still under way is not waited for.
+    ctx.hedge = None;
     if let Some(attempt) = ctx.attempt.take() {
-        settle(gateway, ctx, &attempt, error.is_none());
+        settle(gateway, ctx, &attempt, error.is_none() || ctx.walk.hedged);
     }
     let (protocol, mode) = (ctx.protocol(), ctx.mode());
     let metrics = &gateway.metrics;

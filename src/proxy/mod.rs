@@ -13,6 +13,7 @@ mod errand;
 mod fail_to_proxy;
 mod failover;
 mod gateway;
+mod hedge;
 mod local;
 mod logging;
 mod mcp;

@@ -388,13 +388,13 @@ pub(super) fn reply_context(ctx: &Ctx, inbound: &Inbound, model: &str, include_u
 }
 
 impl Gateway {
-    /// How an upstream is reached, for one look at it.
+    /// How an upstream is reached, by what is no client's own request.
     ///
     /// # Errors
     /// When its name has no address.
-    pub(crate) async fn peer_of(&self, upstream: &Upstream) -> Result<HttpPeer> {
+    pub(crate) async fn peer_of(&self, upstream: &Upstream, streams: bool) -> Result<HttpPeer> {
         let address = self.endpoints.address(&upstream.base_url.host, upstream.base_url.port).await?;
-        Ok(peer(upstream, address, true))
+        Ok(peer(upstream, address, streams))
     }
 }
 

@@ -27,7 +27,7 @@ use crate::routing::{Route, Step};
 use crate::warm_up::OK;
 
 /// Longest time of one request.
-const TOTAL: Duration = Duration::from_secs(60);
+const TOTAL: Duration = Duration::from_mins(1);
 /// What is said. The provider may know what it is for.
 const TEXT: &str = "This is an automatic check of this account by its owner's gateway. Answer with: ok";
 /// Tokens that the request takes about.

@@ -55,6 +55,8 @@ pub struct Metrics {
     pub quota_reads: IntCounterVec,
     /// Warm-up requests, by `account` and `result` (`ok`, or the reason of the failure).
     pub warm_ups: IntCounterVec,
+    /// Second requests, by `result` (`won`, `lost`, `failed`, `not_sent`).
+    pub hedges: IntCounterVec,
     /// Looks whether an upstream can be reached, by `upstream` and `result` (`reached`, `failed`).
     pub health_checks: IntCounterVec,
     /// Number of the configuration in force.
@@ -104,6 +106,7 @@ impl Metrics {
             custody: counter(with, "custody_total", "Seals kept, restored and repaired", &["event"])?,
             quota_reads: counter(with, "quota_reads_total", "Questions for quotas", &["account", "result"])?,
             warm_ups: counter(with, "warm_ups_total", "Warm-up requests", &["account", "result"])?,
+            hedges: counter(with, "hedges_total", "Second requests of hedged ones", &["result"])?,
             health_checks: counter(with, "health_checks_total", "Looks at upstreams", &["upstream", "result"])?,
             config_generation: add(
                 with,
