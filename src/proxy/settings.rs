@@ -5,9 +5,10 @@ use std::time::Duration;
 use super::access;
 use super::clock::now;
 use super::gateway::Gateway;
+use crate::breaker::circuit;
 use crate::config::{Custody, Resilience, Snapshot, specs};
 use crate::custody;
-use crate::limits::{Defaults, cooldown};
+use crate::limits::{Defaults, cooldown, overload, pace};
 use crate::pool::{self, affinity};
 
 impl Gateway {
@@ -32,7 +33,28 @@ pub(super) fn pool(resilience: &Resilience) -> pool::Settings {
         jitter_permille: u32::from(configured.jitter_percent) * 10,
         ..cooldown::Settings::default()
     };
-    pool::Settings { cooldown, ..pool::Settings::default() }
+    let (pace, breaker, overload) = (&resilience.pace, &resilience.breaker, &resilience.overload);
+    pool::Settings {
+        slots: true,
+        pace: pace::Settings {
+            enabled: pace.enabled,
+            slow_at_percent: pace.slow_at_percent.into(),
+            pause_ms_max: ms(pace.pause_max),
+            skip_at_percent: pace.skip_at_percent.into(),
+            decrease_percent: pace.decrease_percent.into(),
+            increase_percent: pace.increase_percent.into(),
+        },
+        breaker: circuit::Settings {
+            enabled: breaker.enabled,
+            failures: breaker.failures,
+            open_ms: ms(breaker.open),
+            open_ms_max: ms(breaker.open_max),
+            last_resort_ms: ms(breaker.last_resort),
+        },
+        overload: overload::Settings { enabled: overload.enabled, floor: overload.floor, calm_ms: ms(overload.calm) },
+        shared_projects: resilience.quota.shared_projects,
+        cooldown,
+    }
 }
 
 /// Settings of affinity.
