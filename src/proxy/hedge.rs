@@ -216,15 +216,27 @@ async fn pump(gateway: &Gateway, ctx: &mut Ctx, parcels: &mpsc::Sender<Parcel>) 
 pub(super) async fn serve(session: &mut Session, ctx: &mut Ctx) -> Option<FailToProxy> {
     let mut hedge = ctx.hedge.take()?;
     hedge.race.first_failed();
+    // A client may send its next request early. That is not to leave.
+    let mut early = false;
     loop {
         let parcel = tokio::select! {
             biased;
             parcel = hedge.parcels.recv() => parcel,
-            _ = session.downstream_session.read_body_or_idle(true) => return Some(left(ctx)),
+            read = session.downstream_session.read_body_or_idle(true), if !early => match read {
+                Ok(_) => {
+                    early = true;
+                    continue;
+                }
+                Err(_) => return Some(left(ctx)),
+            },
         };
         let Some(parcel) = parcel else { break };
+        let end = parcel.end;
         if write(session, parcel).await.is_err() {
             return Some(left(ctx));
+        }
+        if end {
+            break;
         }
     }
     let second = (&mut hedge.second).await.ok()?;
