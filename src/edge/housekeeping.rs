@@ -46,7 +46,7 @@ impl Housekeeping {
                 None => tracing::warn!("SIGHUP: there is no configuration file to read again"),
             }
         }
-        std::future::pending().await
+        std::future::pending::<()>().await;
     }
 }
 

@@ -216,6 +216,8 @@ async fn pump(gateway: &Gateway, ctx: &mut Ctx, parcels: &mpsc::Sender<Parcel>) 
 pub(super) async fn serve(session: &mut Session, ctx: &mut Ctx) -> Option<FailToProxy> {
     let mut hedge = ctx.hedge.take()?;
     hedge.race.first_failed();
+    // Pingora gives the connection up after an attempt that it takes to have failed. The answer says so.
+    session.set_keepalive(None);
     // A client may send its next request early. That is not to leave.
     let mut early = false;
     loop {
@@ -249,7 +251,7 @@ pub(super) async fn serve(session: &mut Session, ctx: &mut Ctx) -> Option<FailTo
     ctx.walk.error = second.walk.error;
     ctx.walk.attempts += second.walk.attempts;
     ctx.walk.hedged = whole;
-    whole.then_some(FailToProxy { error_code: 200, can_reuse_downstream: true })
+    whole.then_some(FailToProxy { error_code: 200, can_reuse_downstream: false })
 }
 
 async fn write(session: &mut Session, parcel: Parcel) -> Result<()> {

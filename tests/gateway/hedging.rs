@@ -26,15 +26,13 @@ async fn counted(gateway: &Gateway, result: &str) -> i64 {
 #[tokio::test]
 async fn the_second_is_heard_when_the_first_does_not_begin() {
     let (mock, gateway) = rig("rules: [{match: {key: key-slow}, faults: ['delay-head:20000']}]", ON).await;
-    let mut wire = Wire::connect(gateway.port).await;
     let mut number = 0;
     for protocol in ALL {
         for stream in [false, true] {
             number += 1;
             let (text, begun) = (format!("hello {number}"), Instant::now());
-            // All on one connection: it lives on.
-            wire.send(&protocol.call("m", &text, stream).sized()).await;
-            let answer = wire.answer().await.unwrap_or_else(|error| panic!("{protocol:?} {stream}: {error}"));
+            let answer = gateway.send(&protocol.call("m", &text, stream)).await;
+            assert_eq!(answer.header("connection"), Some("close"), "it says what becomes of the connection");
             assert_eq!(protocol.said(&answer, stream), Ok(format!("You said: {text}")), "{protocol:?} {stream}");
             assert!(begun.elapsed() < Duration::from_secs(5), "{protocol:?} {stream}: {:?}", begun.elapsed());
         }
@@ -120,7 +118,9 @@ async fn who_has_a_warm_cache_waits_and_so_does_everybody_when_providers_refuse(
     tokio::time::sleep(Duration::from_millis(1300)).await;
     mock.script(slow).await;
     assert_eq!(gateway.send(&Protocol::Chat.call("m", "a third", false)).await.status, 200);
-    assert_eq!(gateway.metrics().await.sum(HEDGES, &[]), 0, "a limit was met a moment ago");
+    for result in ["won", "lost", "failed"] {
+        assert_eq!(counted(&gateway, result).await, 0, "a limit was met a moment ago: {result}");
+    }
 }
 
 #[tokio::test]
