@@ -36,6 +36,10 @@ mod failover;
 mod fallbacks;
 #[path = "gateway/heads.rs"]
 mod heads;
+#[path = "gateway/health.rs"]
+mod health;
+#[path = "gateway/hedging.rs"]
+mod hedging;
 #[path = "gateway/keepalive.rs"]
 mod keepalive;
 #[path = "gateway/leaks.rs"]
@@ -54,6 +58,8 @@ mod operations;
 mod passing;
 #[path = "gateway/platforms.rs"]
 mod platforms;
+#[path = "gateway/quota.rs"]
+mod quota;
 #[path = "gateway/reload.rs"]
 mod reload;
 #[path = "gateway/shutdown.rs"]
@@ -62,3 +68,5 @@ mod shutdown;
 mod tools;
 #[path = "gateway/waiting.rs"]
 mod waiting;
+#[path = "gateway/warm_up.rs"]
+mod warm_up;

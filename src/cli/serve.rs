@@ -72,7 +72,7 @@ pub(super) fn start(config: Config, file: Option<PathBuf>) -> Result<(), Failure
         tracing::warn!(%error, "the configuration file is not watched; SIGHUP reloads it");
     }
     let admin = admin::router(Arc::clone(&gateway), reloader.clone());
-    edge::serve(gateway, admin, Housekeeping { reloader })?;
+    edge::serve(Arc::clone(&gateway), admin, Housekeeping { reloader, gateway })?;
     drop(watch);
     Ok(())
 }

@@ -155,6 +155,8 @@ pub enum Reason {
     Unexpected,
     /// Set by the operator.
     Manual,
+    /// Little is left of the quota of a protected model. Not a refusal: nothing is to be found out by a probe.
+    QuotaProtected,
 }
 
 impl Reason {
@@ -197,6 +199,7 @@ impl Reason {
         (Reason::BadRequest, "bad_request"),
         (Reason::Unexpected, "unexpected"),
         (Reason::Manual, "manual"),
+        (Reason::QuotaProtected, "quota_protected"),
     ];
 
     /// The name in metrics, logs and stored cooldowns.

@@ -14,6 +14,7 @@ use interlingua_filters::json::skim::Skim;
 use super::access::Access;
 use super::answer::Answer;
 use super::errand::Errand;
+use super::hedge::Hedge;
 use super::outbox::Outbox;
 use super::replay::Berth;
 use crate::breaker::safe_mode::Trial;
@@ -42,6 +43,8 @@ pub struct Ctx {
     pub walk: Walk,
     /// The attempt under way.
     pub attempt: Option<Attempt>,
+    /// The second request, if this one is hedged.
+    pub hedge: Option<Hedge>,
     /// What goes down to the client.
     pub outbox: Arc<Outbox>,
     /// Where the real downstream session is while the request is proxied.
@@ -63,6 +66,7 @@ pub enum Voice {
 }
 
 /// A request that was read, understood and routed.
+#[derive(Clone)]
 pub struct Inbound {
     /// What is wanted.
     pub errand: Errand,
@@ -157,6 +161,8 @@ pub struct Walk {
     pub renewed: bool,
     /// Soonest moment at which an account becomes free.
     pub soonest: Option<Millis>,
+    /// Whether the second of two hedged requests has served, whole.
+    pub hedged: bool,
     /// Whether the client left before its answer was whole.
     pub client_left: bool,
 }
@@ -279,6 +285,7 @@ impl Ctx {
             inbound: None,
             walk: Walk::default(),
             attempt: None,
+            hedge: None,
             outbox: Arc::default(),
             berth: None,
             outcome: Outcome::default(),

@@ -7,7 +7,7 @@ use pingora_proxy::{FailToProxy, Session};
 
 use super::ctx::Ctx;
 use super::gateway::Gateway;
-use super::{replay, respond};
+use super::{hedge, replay, respond};
 
 /// Says the error in the caller's dialect: as an HTTP status before the commit point, as an event after it.
 pub(super) async fn fail_to_proxy(
@@ -18,6 +18,12 @@ pub(super) async fn fail_to_proxy(
 ) -> FailToProxy {
     if let Some(berth) = ctx.berth.take() {
         replay::restore(session, &berth).await;
+    }
+    if !ctx.walk.client_left
+        && !ctx.outbox.committed()
+        && let Some(served) = hedge::serve(session, ctx).await
+    {
+        return served;
     }
     let client_left = ctx.walk.client_left || (error.esource() == &ErrorSource::Downstream && ctx.walk.error.is_none());
     if client_left {

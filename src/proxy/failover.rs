@@ -13,12 +13,14 @@ use super::clock::now;
 use super::ctx::{Again, Attempt, Booked, Ctx, Walk};
 use super::errand::{Errand, Passage};
 use super::gateway::Gateway;
+use super::logging;
 use super::passthrough;
 use super::platform;
 use super::redact::redact;
 use super::response::REFUSAL_BYTES_MAX;
 use super::settings::limits;
 use crate::config::Upstream;
+use crate::health::Health;
 use crate::limits::{Failure, Fault, Reason, Retry, Transport, allowance, classify, hint};
 use crate::pool::Millis;
 use crate::pool::ask::ATTEMPTS_MAX;
@@ -27,6 +29,14 @@ use crate::routing::{Cause, Step};
 impl Gateway {
     /// Judges a failed attempt. The error that is returned says whether Pingora asks `upstream_peer` again.
     pub fn judge(&self, ctx: &mut Ctx, mut error: Box<Error>, reused: bool) -> Box<Error> {
+        if ctx.outbox.lost_race() {
+            // Another account was faster. This one is not to blame, and what it has told of its tokens is in the books.
+            if let Some(attempt) = ctx.attempt.take() {
+                logging::settle(self, ctx, &attempt, false);
+            }
+            error.set_retry(false);
+            return error;
+        }
         let impatient = ctx.outbox.take_patience_over();
         if error.esource() == &ErrorSource::Downstream && !impatient {
             // The client left. Nobody is to blame and nobody else is asked.
@@ -100,6 +110,11 @@ impl Gateway {
             Some(errand) if errand.counts() => self.amend_count(ctx, attempt, told, &mut failure),
             _ => {}
         }
+        if transport.is_some_and(Health::is_unreachable) {
+            self.health.failed(&attempt.upstream.id, false, now);
+        } else if attempt.status != 0 {
+            self.health.reached(&attempt.upstream.id);
+        }
         let (account, reason) = (attempt.account.id.as_str(), failure.reason.name());
         self.metrics.attempts.with_label_values(&[attempt.upstream.id.as_str(), account, reason]).inc();
         if !attempt.accepted() && !attempt.lease.surprised(&failure) {
@@ -110,6 +125,13 @@ impl Gateway {
         if !attempt.accepted() {
             // Refused, or never seen: it took nothing.
             attempt.lease.settle(0, now);
+        }
+        if is_limit(failure.reason) || matches!(failure.reason, Reason::Overloaded | Reason::Capacity) {
+            self.hedges.refused(now);
+        }
+        if failure.reason == Reason::QuotaExhausted {
+            let reset = wait.filter(|_| failure.hinted).map(|wait| now.plus(wait.wait_ms));
+            self.quota_refused(account, &attempt.model, reset);
         }
         if let Some(session) = ctx.inbound.as_ref().and_then(|inbound| inbound.session)
             && (failure.fault == Fault::Account || cooldown.is_some())
@@ -226,7 +248,7 @@ impl Attempt {
     }
 
     /// What the provider or the transport told, as an error.
-    fn told(&self, transport: Option<Transport>) -> ApiError {
+    pub(super) fn told(&self, transport: Option<Transport>) -> ApiError {
         if let Some(failure) = &self.failure {
             return failure.clone();
         }
@@ -299,7 +321,7 @@ fn public(told: &ApiError, failure: &Failure) -> ApiError {
 
 /// What broke on the way. A connection that its provider gives up (HTTP/2 GOAWAY and RST_STREAM among the ways) is no
 /// fault of the account.
-fn transport(error: &Error, status: u16) -> Transport {
+pub(super) fn transport(error: &Error, status: u16) -> Transport {
     match error.etype() {
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => Transport::Timeout,
         ErrorType::TLSHandshakeFailure

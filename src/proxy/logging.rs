@@ -19,8 +19,10 @@ pub(super) async fn logging(gateway: &Gateway, session: &mut Session, error: Opt
     if let Some(berth) = ctx.berth.take() {
         replay::restore(session, &berth).await;
     }
+    // A second request that is still under way is not waited for.
+    ctx.hedge = None;
     if let Some(attempt) = ctx.attempt.take() {
-        settle(gateway, ctx, &attempt, error.is_none());
+        settle(gateway, ctx, &attempt, error.is_none() || ctx.walk.hedged);
     }
     safe_mode::ended(gateway, ctx);
     let (protocol, mode) = (ctx.protocol(), ctx.mode());
@@ -38,7 +40,7 @@ pub(super) async fn logging(gateway: &Gateway, session: &mut Session, error: Opt
     line(session, ctx);
 }
 
-fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
+pub(super) fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
     let labels = [attempt.upstream.id.as_str(), attempt.account.id.as_str()];
     let now = now();
     if let Some(told) = &attempt.failure {
@@ -48,6 +50,7 @@ fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
     } else if clean && attempt.reply.ended() {
         attempt.lease.succeeded(now);
         safe_mode::served(gateway, ctx, &attempt.upstream.id);
+        gateway.reached(&attempt.upstream.id);
         if let Some(session) = ctx.inbound.as_ref().and_then(|inbound| inbound.bindable(ctx.walk.step)) {
             gateway.affinity.served(session, &attempt.account.id, now);
         }

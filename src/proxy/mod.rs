@@ -17,6 +17,7 @@ mod fail_to_proxy;
 mod failover;
 mod gateway;
 mod line;
+mod hedge;
 mod local;
 mod logging;
 mod mcp;
@@ -37,6 +38,8 @@ mod upstream_line;
 mod upstream_peer;
 mod upstream_request;
 mod wait;
+mod warm_up;
 
+pub(crate) use clock::now;
 pub use gateway::{Gateway, Hooks};
 pub use settings::affinity as affinity_settings;

@@ -4,14 +4,17 @@
 //! of a provider's header or body reaches the client by itself, output survives a failed attempt in the same batch of
 //! chunks, and header and first bytes leave in one write.
 
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use parking_lot::Mutex;
 use pingora::http::ResponseHeader;
 
+use crate::hedging::{Race, Side};
+
 /// Shared between the request's context and its downstream session.
 #[derive(Debug, Default)]
-pub struct Outbox(Mutex<State>);
+pub struct Outbox(Mutex<State>, OnceLock<(Arc<Race>, Side)>);
 
 #[derive(Debug, Default)]
 struct State {
@@ -35,6 +38,29 @@ pub struct Parcel {
 }
 
 impl Outbox {
+    /// From now on it races with another one for the commit point. Once.
+    pub fn enter(&self, race: &Arc<Race>, side: Side) {
+        let _ = self.1.set((Arc::clone(race), side));
+    }
+
+    /// Whether it may be committed: there is no race, or it has won.
+    pub fn may_commit(&self) -> bool {
+        self.1.get().is_none_or(|(race, side)| race.wins(*side))
+    }
+
+    /// Whether the other one has won.
+    pub fn lost_race(&self) -> bool {
+        self.1.get().is_some_and(|(race, side)| race.is_lost(*side))
+    }
+
+    /// Waits until the other one has won; for ever without a race.
+    pub async fn overtaken(&self) {
+        match self.1.get() {
+            Some((race, side)) => race.lost(*side).await,
+            None => std::future::pending().await,
+        }
+    }
+
     /// The commit point: from now on `header` is the client's, and no other attempt may begin anew.
     pub fn commit(&self, header: Box<ResponseHeader>) {
         let mut state = self.0.lock();

@@ -201,16 +201,18 @@ impl CustomSession for Replay {
         self.body.is_empty()
     }
 
-    /// Waits for the client to leave, or for its patience to end.
+    /// Waits for the client to leave, for its patience to end, or for a hedge to be faster.
     async fn read_body_or_idle(&mut self, _no_body_expected: bool) -> Result<Option<Bytes>> {
         let patience = self.outbox.patience();
         let outbox = Arc::clone(&self.outbox);
         let left = self.get_mut()?.read_body_or_idle(true);
-        let Some(until) = patience else { return left.await };
         tokio::select! {
             biased;
             result = left => result,
-            () = sleep_until(until) => {
+            () = outbox.overtaken() => {
+                Err(Error::explain(ErrorType::ReadTimedout, "another account was faster"))
+            }
+            () = sleep_until(patience) => {
                 outbox.give_up_patience();
                 Err(Error::explain(ErrorType::ReadTimedout, "no content from the provider in time"))
             }
@@ -283,6 +285,10 @@ impl CustomSession for Replay {
     }
 }
 
-async fn sleep_until(at: Instant) {
-    tokio::time::sleep_until(at.into()).await;
+/// `None`: for ever.
+async fn sleep_until(at: Option<Instant>) {
+    match at {
+        Some(at) => tokio::time::sleep_until(at.into()).await,
+        None => std::future::pending().await,
+    }
 }

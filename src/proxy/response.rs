@@ -157,6 +157,9 @@ fn hold(attempt: &mut Attempt, out: Vec<u8>, peek: &Peek) -> Result<()> {
 
 /// The commit point: the client gets its header.
 fn commit(ctx: &mut Ctx, out: &[u8]) -> Result<()> {
+    if !ctx.outbox.may_commit() {
+        return Err(told());
+    }
     let mut response = ResponseHeader::build(200, Some(8))?;
     let inbound = ctx.inbound()?;
     let reply = ctx.attempt.as_ref().map(|attempt| &attempt.reply);

@@ -43,6 +43,7 @@ impl Cause {
         match reason {
             Reason::RateLimit
             | Reason::QuotaExhausted
+            | Reason::QuotaProtected
             | Reason::SpendLimit
             | Reason::OverOwnLimit
             | Reason::NotEntitled => Some(Cause::Limits),

@@ -23,7 +23,12 @@ impl Provider {
     /// Plays `beats` to the first request of each connection. The next request on it is read and dropped without an
     /// answer, which is the worst moment to close.
     pub(crate) async fn start(beats: Vec<Beat>) -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        Self::start_at(0, beats).await
+    }
+
+    /// As [`Self::start`], at a port; 0 is any.
+    pub(crate) async fn start_at(port: u16, beats: Vec<Beat>) -> Self {
+        let listener = TcpListener::bind(("127.0.0.1", port)).await.expect("a port");
         let port = listener.local_addr().expect("an address").port();
         let provider = Provider { port, ..Provider::default() };
         let shared = provider.clone();
