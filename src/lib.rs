@@ -12,4 +12,5 @@ pub mod mock;
 pub mod pool;
 pub mod proxy;
 pub mod routing;
+pub mod store;
 pub mod telemetry;

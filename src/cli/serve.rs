@@ -10,7 +10,8 @@ use super::Failure;
 use crate::config::{self, Config, Reloader, Snapshot, Store, Watch};
 use crate::edge::{self, Housekeeping};
 use crate::pool::{Affinity, Registry};
-use crate::proxy::{Gateway, affinity_settings};
+use crate::proxy::{Gateway, affinity_settings, now};
+use crate::store::{Accounts, Bindings, Durable, Kind, Source, Writer};
 use crate::telemetry::metrics::Metrics;
 use crate::{admin, pool};
 
@@ -72,7 +73,10 @@ pub(super) fn start(config: Config, file: Option<PathBuf>) -> Result<(), Failure
         tracing::warn!(%error, "the configuration file is not watched; SIGHUP reloads it");
     }
     let admin = admin::router(Arc::clone(&gateway), reloader.clone());
-    edge::serve(gateway, admin, Housekeeping { reloader })?;
+    let writer = Arc::new(remember(&gateway)?);
+    let last = Arc::clone(&writer);
+    edge::serve(gateway, admin, Housekeeping { reloader }, Box::new(move || last.finish()))?;
+    writer.finish();
     drop(watch);
     Ok(())
 }
@@ -83,11 +87,23 @@ fn gateway(store: &Arc<Store>) -> Result<Arc<Gateway>, Failure> {
     let registry = Registry::new(pool::Settings::default());
     let affinity = Affinity::new(affinity_settings(&snapshot.config.resilience));
     let metrics = Metrics::new()?;
-    let gateway = Arc::new(Gateway::new(Arc::clone(store), registry, affinity, metrics, seed()));
+    let durable = Durable::open(snapshot.config.state.file.as_deref());
+    let gateway = Arc::new(Gateway::new(Arc::clone(store), registry, affinity, metrics, durable, seed()));
     gateway.follow(&snapshot);
     let follower = Arc::clone(&gateway);
     store.on_publish(Box::new(move |snapshot: &Snapshot| follower.follow(snapshot)));
     Ok(gateway)
+}
+
+/// Puts back what was learned before the restart, and keeps what is learned from now on.
+fn remember(gateway: &Gateway) -> Result<Writer, Failure> {
+    let (durable, now) = (&gateway.durable, now());
+    let sources: Vec<Box<dyn Source>> = vec![
+        Box::new(Accounts::restored(durable, &gateway.registry, now)),
+        Box::new(Bindings::restored(Kind::Affinity, durable, &gateway.affinity, now)),
+        Box::new(Bindings::restored(Kind::Holder, durable, &gateway.holders, now)),
+    ];
+    Ok(Writer::start(durable.clone(), sources)?)
 }
 
 /// A number that differs from one start to the next: request ids begin there.

@@ -24,6 +24,7 @@ use crate::credentials::Tokens;
 use crate::credentials::http::Http;
 use crate::custody::Keeper;
 use crate::pool::{Affinity, Registry};
+use crate::store::Durable;
 use crate::telemetry::metrics::Metrics;
 
 /// Everything the hooks share.
@@ -42,6 +43,8 @@ pub struct Gateway {
     pub metrics: Metrics,
     /// Addresses of the upstreams.
     pub(super) endpoints: Endpoints,
+    /// What outlives the process.
+    pub durable: Durable,
     /// Which account holds an object that was made through it.
     pub holders: Affinity,
     /// What is known of numbers of tokens.
@@ -55,8 +58,15 @@ pub struct Gateway {
 }
 
 impl Gateway {
-    /// A gateway over shared state. `seed` makes its request ids differ from those of another process.
-    pub fn new(store: Arc<Store>, registry: Registry, affinity: Affinity, metrics: Metrics, seed: u64) -> Self {
+    /// A gateway over shared state, which begins as `durable` has it. `seed` makes its request ids differ from those of another process.
+    pub fn new(
+        store: Arc<Store>,
+        registry: Registry,
+        affinity: Affinity,
+        metrics: Metrics,
+        durable: Durable,
+        seed: u64,
+    ) -> Self {
         let released = Arc::new(Notify::new());
         let hook = Arc::clone(&released);
         registry.on_release(move || hook.notify_waiters());
@@ -73,6 +83,7 @@ impl Gateway {
             keeper,
             metrics,
             endpoints,
+            durable,
             holders,
             counts,
             tokens,

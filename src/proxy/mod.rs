@@ -30,5 +30,6 @@ mod upstream_line;
 mod upstream_peer;
 mod upstream_request;
 
+pub(crate) use clock::now;
 pub use gateway::{Gateway, Hooks};
 pub use settings::affinity as affinity_settings;
