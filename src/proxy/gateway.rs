@@ -17,7 +17,10 @@ use super::clock::now;
 use super::count::Counts;
 use super::ctx::{Ctx, Inbound};
 use super::endpoints::Endpoints;
-use super::{fail_to_proxy, logging, passthrough, request_filter, response, settings, upstream_peer, upstream_request};
+use super::{
+    fail_to_proxy, logging, passthrough, request_filter, response, safe_mode, settings, upstream_peer, upstream_request,
+};
+use crate::breaker::safe_mode::SafeMode;
 use crate::code_assist::Projects;
 use crate::config::Store;
 use crate::credentials::Tokens;
@@ -51,6 +54,8 @@ pub struct Gateway {
     pub(super) counts: Counts,
     /// Access tokens of accounts with refresh tokens.
     pub(super) tokens: Tokens,
+    /// Which upstreams are passed over for the one of last resort.
+    pub safe_mode: SafeMode,
     /// Projects of accounts at Code Assist.
     pub(super) projects: Projects,
     /// Source of request ids.
@@ -74,6 +79,7 @@ impl Gateway {
         let keeper = Keeper::new(settings::custody(&store.load().config.custody));
         let (holders, counts) = (passthrough::holders(), Counts::default());
         let http = Arc::new(Http::new());
+        let safe_mode = safe_mode::new(&store.load().config);
         let (tokens, projects) = (Tokens::new(Arc::clone(&http)), Projects::new(http));
         Gateway {
             store,
@@ -87,6 +93,7 @@ impl Gateway {
             holders,
             counts,
             tokens,
+            safe_mode,
             projects,
             ids,
         }
@@ -95,6 +102,7 @@ impl Gateway {
     /// The metrics, with the gauges that are read off the registry.
     pub fn render_metrics(&self) -> String {
         self.metrics.observe(&self.registry.accounts(), &self.store.load().config.tiers, now());
+        self.metrics.observe_safe_mode(&self.safe_mode.status(now()));
         self.metrics.render()
     }
 }

@@ -25,6 +25,7 @@ mod replay;
 mod request_filter;
 mod respond;
 mod response;
+mod safe_mode;
 mod settings;
 mod upstream_line;
 mod upstream_peer;

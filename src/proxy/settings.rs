@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use super::access;
 use super::gateway::Gateway;
+use super::safe_mode;
 use crate::config::{Custody, Resilience, Snapshot, specs};
 use crate::custody;
 use crate::limits::{Defaults, cooldown};
@@ -17,6 +18,7 @@ impl Gateway {
         access::follow(self, snapshot);
         self.affinity.configure(affinity(resilience));
         self.keeper.configure(custody(&snapshot.config.custody));
+        self.safe_mode.configure(safe_mode::settings(&snapshot.config));
         self.metrics.config_generation.set(i64::try_from(snapshot.generation).unwrap_or(i64::MAX));
     }
 }
@@ -68,6 +70,7 @@ pub(super) fn limits(resilience: &Resilience) -> Defaults {
     }
 }
 
-fn ms(span: Duration) -> u64 {
+/// A span in the words of the pure parts.
+pub(super) fn ms(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }

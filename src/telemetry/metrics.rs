@@ -11,6 +11,7 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::breaker::safe_mode;
 use crate::pool::{AccountState, Millis};
 
 /// Upper bounds in seconds for times to first byte and in all: 1 ms (a local answer) to 10 min (a long stream).
@@ -51,6 +52,9 @@ pub struct Metrics {
     /// Seals of reasoning, by `event`: calls whose seals were `kept` and `restored`, requests that were `repaired` (sent
     /// again without seals) and that were answered then (`repair_worked`).
     pub custody: IntCounterVec,
+    /// Whether requests go to the upstream of last resort (1) or not (0), by `scope` (`*` for all upstreams together, else
+    /// one's id); set when the metrics are read.
+    pub safe_mode: IntGaugeVec,
     /// Number of the configuration in force.
     pub config_generation: IntGauge,
     /// Attempts to load a configuration, by `result` (`applied`, `refused`).
@@ -96,6 +100,7 @@ impl Metrics {
             losses: counter(with, "losses_total", "Fields a target could not say", &["upstream", "field", "kind"])?,
             affinity: counter(with, "affinity_total", "Choices of an account by affinity", &["result"])?,
             custody: counter(with, "custody_total", "Seals kept, restored and repaired", &["event"])?,
+            safe_mode: gauge(with, "safe_mode", "Whether requests go to the upstream of last resort", &["scope"])?,
             config_generation: add(
                 with,
                 IntGauge::new("interlingua_config_generation", "Number of the configuration in force")?,
@@ -117,6 +122,15 @@ impl Metrics {
             self.account_cooldown
                 .with_label_values(&labels)
                 .set(i64::try_from(longest.unwrap_or(0).div_ceil(1000)).unwrap_or(i64::MAX));
+        }
+    }
+
+    /// Sets the gauges of safe mode.
+    pub fn observe_safe_mode(&self, status: &safe_mode::Status) {
+        // Of upstreams that are gone nothing is said.
+        self.safe_mode.reset();
+        for scope in &status.scopes {
+            self.safe_mode.with_label_values(&[&scope.scope]).set(i64::from(scope.active));
         }
     }
 
