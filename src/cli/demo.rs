@@ -46,6 +46,7 @@ fn configuration(listen: SocketAddr, providers: SocketAddr) -> String {
 server:
   listen: ['{listen}']
   show_losses: true
+state: {{enabled: false}}
 upstreams:
   - {{id: openai, dialect: openai_responses, base_url: 'http://{providers}/v1'}}
   - {{id: openai-chat, dialect: openai_chat, base_url: 'http://{providers}/v1'}}

@@ -5,19 +5,22 @@ use std::collections::{HashMap, HashSet};
 use super::{Change, Kind};
 use crate::pool::Millis;
 
+/// How long a value without an end is kept when it does not change, in milliseconds: the account may be gone.
+const KEEP_MS: u64 = 90 * 24 * 60 * 60 * 1000;
+
 /// One value that is alive.
 #[derive(Clone, Debug)]
 pub(super) struct Live {
     pub(super) kind: Kind,
     pub(super) key: String,
     pub(super) value: String,
-    /// When it ends by itself.
-    pub(super) until: Millis,
+    /// When it ends by itself; `None`: it does not.
+    pub(super) until: Option<Millis>,
 }
 
 /// What was written last.
 #[derive(Debug, Default)]
-pub(super) struct Written(HashMap<(Kind, String), (String, Millis)>);
+pub(super) struct Written(HashMap<(Kind, String), (String, Option<Millis>)>);
 
 impl Written {
     /// The changes that make the file say what is alive. What has ended by itself is not removed: it ends in the file
@@ -27,7 +30,7 @@ impl Written {
         let alive: HashSet<(Kind, &str)> = live.iter().map(|one| (one.kind, one.key.as_str())).collect();
         self.0.retain(|(kind, key), (_, until)| {
             let stays = alive.contains(&(*kind, key.as_str()));
-            if !stays && *until > now {
+            if !stays && until.is_none_or(|until| until > now) {
                 changes.push(Change { kind: *kind, key: key.clone(), value: None, keep_ms: 0 });
             }
             stays
@@ -37,7 +40,7 @@ impl Written {
             if self.0.get(&entry).is_some_and(|(old, end)| *old == value && *end == until) {
                 continue;
             }
-            let keep_ms = until.since(now);
+            let keep_ms = until.map_or(KEEP_MS, |until| until.since(now));
             changes.push(Change { kind, key: entry.1.clone(), value: Some(value.clone()), keep_ms });
             self.0.insert(entry, (value, until));
         }
@@ -55,7 +58,7 @@ mod tests {
     use super::*;
 
     fn live(key: &str, value: &str, until: u64) -> Live {
-        Live { kind: Kind::Cooldown, key: key.to_owned(), value: value.to_owned(), until: Millis(until) }
+        Live { kind: Kind::Cooldown, key: key.to_owned(), value: value.to_owned(), until: Some(Millis(until)) }
     }
 
     fn told(changes: Vec<Change>) -> Vec<(String, Option<String>, u64)> {

@@ -18,6 +18,7 @@ mod bindings;
 mod diff;
 mod durable;
 mod file;
+mod safe_mode;
 mod writer;
 
 #[cfg(test)]
@@ -26,6 +27,7 @@ mod tests;
 pub use accounts::Accounts;
 pub use bindings::Bindings;
 pub use durable::Durable;
+pub use safe_mode::SafeModes;
 pub use writer::{Source, Writer};
 
 /// What a record is about.
@@ -33,10 +35,8 @@ pub use writer::{Source, Writer};
 pub enum Kind {
     /// A lock of an account.
     Cooldown,
-    /// What is known of an account's requests and tokens a minute.
-    Pace,
-    /// A breaker of an account.
-    Breaker,
+    /// What else is learned of an account: paces, its breaker.
+    Account,
     /// A conversation and its account.
     Affinity,
     /// An object at a provider and its account.
@@ -51,10 +51,9 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds with their names in the file.
-    const NAMES: [(Kind, &str); 8] = [
+    const NAMES: [(Kind, &str); 7] = [
         (Kind::Cooldown, "cooldown"),
-        (Kind::Pace, "pace"),
-        (Kind::Breaker, "breaker"),
+        (Kind::Account, "account"),
         (Kind::Affinity, "affinity"),
         (Kind::Holder, "holder"),
         (Kind::SafeMode, "safe_mode"),

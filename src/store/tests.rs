@@ -9,6 +9,7 @@ use rusqlite::Connection;
 
 use super::{Accounts, Bindings, Durable, Kind, Source, Writer};
 use crate::limits::classify::Reason;
+use crate::limits::pace::Known;
 use crate::pool::{self, AccountSpec, Affinity, Millis, Registry, affinity};
 use crate::proxy::now;
 
@@ -264,6 +265,8 @@ fn accounts(count: usize) -> Registry {
         tier: 0,
         concurrency: 3,
         enabled: true,
+        limits: Known::default(),
+        project: None,
     };
     let registry = Registry::new(pool::Settings::default());
     registry.reconcile(&(0..count).map(spec).collect::<Vec<_>>(), pool::Settings::default());
