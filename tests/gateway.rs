@@ -52,6 +52,8 @@ mod passing;
 mod platforms;
 #[path = "gateway/reload.rs"]
 mod reload;
+#[path = "gateway/restart.rs"]
+mod restart;
 #[path = "gateway/shutdown.rs"]
 mod shutdown;
 #[path = "gateway/tools.rs"]
