@@ -12,6 +12,8 @@ pub mod limits;
 pub mod mock;
 pub mod pool;
 pub mod proxy;
+pub mod quota;
 pub mod routing;
 pub mod store;
 pub mod telemetry;
+pub mod warm_up;

@@ -50,6 +50,8 @@ mod operations;
 mod passing;
 #[path = "gateway/platforms.rs"]
 mod platforms;
+#[path = "gateway/quota.rs"]
+mod quota;
 #[path = "gateway/reload.rs"]
 mod reload;
 #[path = "gateway/restart.rs"]
@@ -58,3 +60,5 @@ mod restart;
 mod shutdown;
 #[path = "gateway/tools.rs"]
 mod tools;
+#[path = "gateway/warm_up.rs"]
+mod warm_up;

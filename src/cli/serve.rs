@@ -75,7 +75,7 @@ pub(super) fn start(config: Config, file: Option<PathBuf>) -> Result<(), Failure
     let admin = admin::router(Arc::clone(&gateway), reloader.clone());
     let writer = Arc::new(remember(&gateway)?);
     let last = Arc::clone(&writer);
-    edge::serve(gateway, admin, Housekeeping { reloader }, Box::new(move || last.finish()))?;
+    edge::serve(Arc::clone(&gateway), admin, Housekeeping { reloader, gateway }, Box::new(move || last.finish()))?;
     writer.finish();
     drop(watch);
     Ok(())

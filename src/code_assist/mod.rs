@@ -12,6 +12,7 @@ use http::{HeaderName, header};
 use serde_json::Value;
 
 pub use project::{ProjectError, Projects};
+pub(crate) use quota::ask as ask_quota;
 pub use quota::{Bucket, buckets, user_quota};
 
 use crate::config::BaseUrl;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
 use pingora::connectors::http::Connector;
-use pingora::http::RequestHeader;
+use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::upstreams::peer::{ALPN, HttpPeer};
 
 use crate::config::BaseUrl;
@@ -83,38 +83,52 @@ impl Http {
     /// `None`: the answer is too long.
     async fn exchange(&self, question: &Question<'_>) -> pingora::Result<Option<Told>> {
         let base = question.base;
-        let lost = || pingora::Error::new(pingora::ErrorType::ConnectNoRoute);
-        let mut found = tokio::net::lookup_host((base.host.as_str(), base.port)).await.map_err(|_| lost())?;
-        let address = found.next().ok_or_else(lost)?;
-        let mut peer = HttpPeer::new(address, base.tls, base.host.clone());
-        peer.options.connection_timeout = Some(CONNECT);
-        peer.options.total_connection_timeout = Some(CONNECT + CONNECT);
-        peer.options.read_timeout = Some(TOTAL);
-        peer.options.write_timeout = Some(TOTAL);
-        peer.options.alpn = ALPN::H1;
-        let (mut session, _) = self.0.get_http_session(&peer).await?;
         let path = format!("{}{}", base.path, question.suffix);
         let mut head = RequestHeader::build(question.method, path.as_bytes(), Some(8))?;
         head.insert_header(header::HOST, base.authority())?;
         head.insert_header(header::USER_AGENT, HeaderValue::from_static(USER_AGENT))?;
         head.insert_header(header::ACCEPT, HeaderValue::from_static("application/json"))?;
         head.insert_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))?;
-        head.insert_header(header::CONNECTION, HeaderValue::from_static("close"))?;
         for (name, value) in &question.headers {
             head.insert_header(name.clone(), value.clone())?;
         }
-        let has_body = question.method != "GET";
-        if has_body {
+        if question.method != "GET" {
             head.insert_header(header::CONTENT_TYPE, HeaderValue::from_static(question.kind))?;
             head.insert_header(header::CONTENT_LENGTH, question.body.len())?;
         }
+        let told = self.carry(base, head, Bytes::from(question.body.clone()), TOTAL).await?;
+        Ok(told.map(|(head, body)| Told { status: head.status.as_u16(), body: body.into() }))
+    }
+
+    /// Sends a request as it is, on a connection of its own, and reads the answer whole; `total` bounds each read and
+    /// write. `None`: the answer is too long.
+    pub(crate) async fn carry(
+        &self,
+        base: &BaseUrl,
+        mut head: RequestHeader,
+        body: Bytes,
+        total: Duration,
+    ) -> pingora::Result<Option<(ResponseHeader, Bytes)>> {
+        let lost = || pingora::Error::new(pingora::ErrorType::ConnectNoRoute);
+        let mut found = tokio::net::lookup_host((base.host.as_str(), base.port)).await.map_err(|_| lost())?;
+        let address = found.next().ok_or_else(lost)?;
+        let mut peer = HttpPeer::new(address, base.tls, base.host.clone());
+        peer.options.connection_timeout = Some(CONNECT);
+        peer.options.total_connection_timeout = Some(CONNECT + CONNECT);
+        peer.options.read_timeout = Some(total);
+        peer.options.write_timeout = Some(total);
+        peer.options.alpn = ALPN::H1;
+        let (mut session, _) = self.0.get_http_session(&peer).await?;
+        head.insert_header(header::CONNECTION, HeaderValue::from_static("close"))?;
+        let has_body = head.method != "GET";
         session.write_request_header(Box::new(head)).await?;
         if has_body {
-            session.write_request_body(Bytes::from(question.body.clone()), true).await?;
+            session.write_request_body(body, true).await?;
         }
         session.finish_request_body().await?;
         session.read_response_header().await?;
-        let status = session.response_header().map_or(0, |head| head.status.as_u16());
+        let broken = || pingora::Error::new(pingora::ErrorType::ConnectionClosed);
+        let head = session.response_header().cloned().ok_or_else(broken)?;
         let mut body = Vec::new();
         while let Some(piece) = session.read_response_body().await? {
             body.extend_from_slice(&piece);
@@ -122,6 +136,6 @@ impl Http {
                 return Ok(None);
             }
         }
-        Ok(Some(Told { status, body }))
+        Ok(Some((head, Bytes::from(body))))
     }
 }

@@ -1,4 +1,5 @@
-//! Work beside the requests: SIGHUP reloads the configuration.
+//! Work beside the requests: SIGHUP reloads the configuration, quotas are read, accounts are kept warm, upstreams are
+//! looked at. All of it ends when the process begins to leave.
 
 use std::sync::Arc;
 
@@ -8,11 +9,15 @@ use pingora::services::background::{BackgroundService, GenBackgroundService, bac
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Reloader;
+use crate::proxy::Gateway;
+use crate::{quota, warm_up};
 
 /// What is to be kept in order while requests are served.
 pub(crate) struct Housekeeping {
     /// Reads the configuration again; `None` when it came from no file.
     pub reloader: Option<Arc<Reloader>>,
+    /// Whose accounts and upstreams are looked after.
+    pub gateway: Arc<Gateway>,
 }
 
 impl Housekeeping {
@@ -21,20 +26,17 @@ impl Housekeeping {
         service.threads = Some(1);
         service
     }
-}
 
-#[async_trait]
-impl BackgroundService for Housekeeping {
-    async fn start(&self, mut shutdown: ShutdownWatch) {
+    /// Reloads on each SIGHUP, for ever.
+    async fn hear_hangups(&self) {
         let mut hangups = match signal(SignalKind::hangup()) {
             Ok(hangups) => hangups,
-            Err(error) => return tracing::error!(%error, "SIGHUP will not reload the configuration"),
-        };
-        loop {
-            tokio::select! {
-                _ = shutdown.changed() => return,
-                received = hangups.recv() => if received.is_none() { return },
+            Err(error) => {
+                tracing::error!(%error, "SIGHUP will not reload the configuration");
+                return std::future::pending().await;
             }
+        };
+        while hangups.recv().await.is_some() {
             match &self.reloader {
                 Some(reloader) => {
                     let reloader = Arc::clone(reloader);
@@ -43,6 +45,20 @@ impl BackgroundService for Housekeeping {
                 }
                 None => tracing::warn!("SIGHUP: there is no configuration file to read again"),
             }
+        }
+        std::future::pending().await
+    }
+}
+
+#[async_trait]
+impl BackgroundService for Housekeeping {
+    async fn start(&self, mut shutdown: ShutdownWatch) {
+        let shared = || Arc::clone(&self.gateway);
+        tokio::select! {
+            _ = shutdown.changed() => {}
+            () = self.hear_hangups() => {}
+            () = quota::refresh::run(shared()) => {}
+            () = warm_up::run(shared()) => {}
         }
     }
 }

@@ -154,6 +154,8 @@ pub enum Reason {
     Unexpected,
     /// Set by the operator.
     Manual,
+    /// Little is left of the quota of a protected model. Not a refusal: nothing is to be found out by a probe.
+    QuotaProtected,
 }
 
 impl Reason {
@@ -195,6 +197,7 @@ impl Reason {
         (Reason::BadRequest, "bad_request"),
         (Reason::Unexpected, "unexpected"),
         (Reason::Manual, "manual"),
+        (Reason::QuotaProtected, "quota_protected"),
     ];
 
     /// The name in metrics, logs and stored cooldowns.

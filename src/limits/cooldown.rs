@@ -113,7 +113,10 @@ impl Cooldown {
 
     fn plan_probe(&mut self, now: Millis, settings: &Settings) {
         let remaining = self.until.since(now);
-        let worth = settings.probe && remaining >= settings.probe_lock_ms_min && settings.probe_after_permille < 1000;
+        // What is kept back is there: a probe would only spend it.
+        let worth = self.reason != Reason::QuotaProtected;
+        let worth =
+            worth && settings.probe && remaining >= settings.probe_lock_ms_min && settings.probe_after_permille < 1000;
         let part = permille(remaining, settings.probe_after_permille).max(1);
         self.probe_at = worth.then(|| now.plus(part));
     }

@@ -33,11 +33,15 @@ pub(crate) fn answer(state: &State, method: &Method, uri: &Uri, body: &[u8]) -> 
             Err(message) => (400, json!({"error": message})),
         },
         ("PUT", path) if path.starts_with("/_mock/recordings/") => keep(state, uri, body),
+        ("POST", "/_mock/quota") => match state.oauth.lock().set_quota(body) {
+            Ok(()) => (200, json!({"ok": true})),
+            Err(message) => (400, json!({"error": message})),
+        },
         ("GET", "/_mock/oauth") => (200, state.oauth.lock().json()),
         ("GET", "/_mock/health") => (200, json!({"ok": true})),
         _ => (
             404,
-            json!({"error": "/_mock has GET and DELETE requests, GET and DELETE stats, GET oauth, POST script, PUT recordings/{name}, GET health"}),
+            json!({"error": "/_mock has GET and DELETE requests, GET and DELETE stats, GET oauth, POST script, PUT recordings/{name}, POST quota, GET health"}),
         ),
     }
 }

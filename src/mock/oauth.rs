@@ -7,6 +7,9 @@
 //! | has `new` in it | access tokens, but no tier at Code Assist before it was put on one |
 //! | has `unverified` in it | access tokens, but Code Assist wants the owner to confirm the account |
 //! | any other | access tokens, and the project `project-of-<refresh token>` |
+//!
+//! `POST /_mock/quota` sets what is told of an account's quota:
+//! `{"key": <refresh token>, "left": {<model>: 0 to 1}, "reset_s": 3600}`, or `{"key": …, "status": 503}` to refuse.
 
 use super::platform::known;
 use super::refusal::Refusal;
@@ -29,6 +32,10 @@ pub(crate) struct OAuth {
     loads: u64,
     onboards: u64,
     looks: u64,
+    /// How often quotas were asked for.
+    quotas: u64,
+    /// What is told of quotas, by refresh token, where it was set.
+    set: HashMap<String, Value>,
 }
 
 impl OAuth {
@@ -39,7 +46,22 @@ impl OAuth {
 
     /// How often it was asked, as `GET /_mock/oauth` gives it.
     pub(crate) fn json(&self) -> Value {
-        json!({"refreshes": self.refreshes, "loads": self.loads, "onboards": self.onboards, "looks": self.looks})
+        json!({"refreshes": self.refreshes, "loads": self.loads, "onboards": self.onboards, "looks": self.looks,
+            "quotas": self.quotas})
+    }
+
+    /// Sets what is told of an account's quota.
+    ///
+    /// # Errors
+    /// When the body does not say whose.
+    pub(crate) fn set_quota(&mut self, body: &[u8]) -> Result<(), String> {
+        let told: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
+        let key = told["key"].as_str().ok_or("name the account: `key` is its refresh token")?.to_owned();
+        if self.set.len() >= TOKENS_MAX {
+            self.set.clear();
+        }
+        self.set.insert(key, told);
+        Ok(())
     }
 
     /// Answers a request to the token endpoint or to Code Assist's own methods; `None` for any other.
@@ -62,7 +84,7 @@ impl OAuth {
         let told = match suffix {
             ":loadCodeAssist" => self.load(&owner, &body),
             ":onboardUser" => self.onboard(&owner, &body),
-            ":retrieveUserQuota" => Self::quota(&owner, &body),
+            ":retrieveUserQuota" => self.quota(&owner, &body),
             _ => Ok(self.look(&owner)),
         };
         Some(told.map_or_else(|refusal| refused(&refusal), |value| (200, value)))
@@ -126,12 +148,30 @@ impl OAuth {
         json!({"name": "operations/onboard", "done": true, "response": {"cloudaicompanionProject": project}})
     }
 
-    fn quota(owner: &str, body: &Value) -> Result<Value, Refusal> {
+    fn quota(&mut self, owner: &str, body: &Value) -> Result<Value, Refusal> {
+        self.quotas += 1;
         known(body, &["project"], "")?;
         if body["project"].as_str() != project(owner).as_deref() {
             return Err(Refusal::new(403, "Permission denied on resource project."));
         }
-        let reset = super::clock::rfc3339_in(std::time::Duration::from_hours(1));
+        let in_seconds = |seconds| super::clock::rfc3339_in(std::time::Duration::from_secs(seconds));
+        if let Some(set) = self.set.get(owner) {
+            if let Some(status) = set["status"].as_u64().and_then(|status| u16::try_from(status).ok()) {
+                return Err(Refusal::new(status, "The quota cannot be told (set in the simulator)."));
+            }
+            let reset = in_seconds(set["reset_s"].as_u64().unwrap_or(3600));
+            let left = set["left"].as_object().into_iter().flatten();
+            let bucket = |(model, left): (&String, &Value)| {
+                let mut bucket = json!({"modelId": model, "tokenType": "REQUESTS", "resetTime": reset});
+                // Google leaves a zero out.
+                if left.as_f64().is_some_and(|left| left > 0.0) {
+                    bucket["remainingFraction"] = left.clone();
+                }
+                bucket
+            };
+            return Ok(json!({"buckets": left.map(bucket).collect::<Vec<_>>()}));
+        }
+        let reset = in_seconds(3600);
         Ok(json!({"buckets": [
             {"modelId": "gemini-2.5-pro", "tokenType": "REQUESTS", "resetTime": reset},
             {"modelId": "gemini-2.5-flash", "tokenType": "REQUESTS", "remainingFraction": 0.75, "resetTime": reset},

@@ -7,7 +7,7 @@ use interlingua_filters::ir::{ApiError, ErrorKind};
 use super::clock::now;
 use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
-use crate::code_assist::{Endpoint, ProjectError};
+use crate::code_assist::{self, Bucket, CallError, Endpoint, ProjectError};
 use crate::config::{Account, Platform, Snapshot, Upstream};
 use crate::credentials::{FAILED_FOR_MS, OAuth, Secret, TokenError};
 use crate::limits::{Failure, Fault, Reason, Retry, Scope};
@@ -35,6 +35,11 @@ pub(super) enum Closed {
 /// Opens the account of a lease. Quick, unless something must be fetched.
 pub(super) async fn open(gateway: &Gateway, ctx: &Ctx, lease: &Lease, step: &Step) -> Result<Access, Closed> {
     let Some((account, upstream)) = target(ctx, lease, step) else { return Ok(Access::default()) };
+    enter(gateway, &account, &upstream).await
+}
+
+/// What opens an account at an upstream.
+pub(super) async fn enter(gateway: &Gateway, account: &Account, upstream: &Upstream) -> Result<Access, Closed> {
     let Some(oauth) = &account.oauth else { return Ok(Access::default()) };
     let token = gateway.tokens.access_token(&account.id, oauth, now()).await?;
     let mut access = Access { token: Some(token.clone()), project: account.project.clone() };
@@ -44,6 +49,29 @@ pub(super) async fn open(gateway: &Gateway, ctx: &Ctx, lease: &Lease, step: &Ste
         access.project = gateway.projects.project(&account.id, oauth, configured, &endpoint, now()).await?;
     }
     Ok(access)
+}
+
+impl Gateway {
+    /// Asks Code Assist what is left of an account's quota; also tells the account's project.
+    ///
+    /// # Errors
+    /// Why it cannot be asked, in words without a secret.
+    pub(crate) async fn ask_quota(
+        &self,
+        account: &Account,
+        upstream: &Upstream,
+    ) -> Result<(Vec<Bucket>, Option<String>), String> {
+        let access = enter(self, account, upstream).await.map_err(|why| why.to_string())?;
+        let (Some(token), Some(oauth)) = (access.token, &account.oauth) else {
+            return Err("the account has no refresh token".to_owned());
+        };
+        let endpoint = Endpoint { base: upstream.base_url.clone(), token };
+        let told = code_assist::ask_quota(&self.http, &endpoint, access.project.as_deref()).await;
+        if let Err(CallError::Refused { status: 401, .. }) = &told {
+            self.tokens.refused(&account.id, oauth, &endpoint.token);
+        }
+        told.map(|buckets| (buckets, access.project)).map_err(|error| error.to_string())
+    }
 }
 
 /// Books an account that could not be opened, and leaves it out of the rest of this request.

@@ -1,4 +1,4 @@
-//! The one place where the proxy reads the calendar.
+//! The one place where the calendar is read, for the proxy and for what is done beside it.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 

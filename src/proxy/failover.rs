@@ -107,6 +107,10 @@ impl Gateway {
             // Refused, or never seen: it took nothing.
             attempt.lease.settle(0, now);
         }
+        if failure.reason == Reason::QuotaExhausted {
+            let reset = wait.filter(|_| failure.hinted).map(|wait| now.plus(wait.wait_ms));
+            self.quota_refused(account, &attempt.model, reset);
+        }
         if let Some(session) = ctx.inbound.as_ref().and_then(|inbound| inbound.session)
             && (failure.fault == Fault::Account || cooldown.is_some())
         {
@@ -215,7 +219,7 @@ impl Attempt {
     }
 
     /// What the provider or the transport told, as an error.
-    fn told(&self, transport: Option<Transport>) -> ApiError {
+    pub(super) fn told(&self, transport: Option<Transport>) -> ApiError {
         if let Some(failure) = &self.failure {
             return failure.clone();
         }
@@ -292,7 +296,7 @@ fn public(told: &ApiError, failure: &Failure) -> ApiError {
 
 /// What broke on the way. A connection that its provider gives up (HTTP/2 GOAWAY and RST_STREAM among the ways) is no
 /// fault of the account.
-fn transport(error: &Error, status: u16) -> Transport {
+pub(super) fn transport(error: &Error, status: u16) -> Transport {
     match error.etype() {
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => Transport::Timeout,
         ErrorType::TLSHandshakeFailure

@@ -26,9 +26,11 @@ use crate::config::Store;
 use crate::credentials::Tokens;
 use crate::credentials::http::Http;
 use crate::custody::Keeper;
-use crate::pool::{Affinity, Registry};
+use crate::pool::{Affinity, Millis, Registry};
+use crate::quota::{QuotaStatus, Quotas, Reading, Rules, Source};
 use crate::store::Durable;
 use crate::telemetry::metrics::Metrics;
+use crate::warm_up::WarmUps;
 
 /// Everything the hooks share.
 pub struct Gateway {
@@ -54,6 +56,12 @@ pub struct Gateway {
     pub(super) counts: Counts,
     /// What requests take of the accounts' limits.
     pub(super) costs: Costs,
+    /// What is left of the accounts' quotas.
+    pub quotas: Quotas,
+    /// Warm-ups that were sent.
+    pub warm_ups: WarmUps,
+    /// Sends the gateway's own small requests.
+    pub(crate) http: Arc<Http>,
     /// Access tokens of accounts with refresh tokens.
     pub(super) tokens: Tokens,
     /// Which upstreams are passed over for the one of last resort.
@@ -82,7 +90,7 @@ impl Gateway {
         let (holders, counts) = (passthrough::holders(), Counts::default());
         let http = Arc::new(Http::new());
         let safe_mode = safe_mode::new(&store.load().config);
-        let (tokens, projects) = (Tokens::new(Arc::clone(&http)), Projects::new(http));
+        let (tokens, projects) = (Tokens::new(Arc::clone(&http)), Projects::new(Arc::clone(&http)));
         Gateway {
             store,
             registry,
@@ -95,6 +103,9 @@ impl Gateway {
             holders,
             counts,
             costs: Costs::default(),
+            quotas: Quotas::default(),
+            warm_ups: WarmUps::default(),
+            http,
             tokens,
             safe_mode,
             projects,
@@ -108,6 +119,36 @@ impl Gateway {
         self.metrics.observe_safe_mode(&self.safe_mode.status(now()));
         self.metrics.waiting.set(i64::try_from(self.queue.waiting()).unwrap_or(i64::MAX));
         self.metrics.render()
+    }
+
+    /// The id of a new request.
+    pub(super) fn next_id(&self) -> u64 {
+        // An odd stride visits every number before one returns, and neighbours look unlike.
+        self.ids.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed)
+    }
+
+    /// What is left of the accounts' quotas, for the operator.
+    pub fn quota_status(&self) -> QuotaStatus {
+        self.quotas.status(&self.registry, &self.store.load().config, now())
+    }
+
+    /// A header of an answer told what is left of an account's quota for a model, 0 to 1, and when it is whole again.
+    /// `asked` is when the request was sent: what was learned since counts more.
+    pub fn quota_told(&self, account: &str, model: &str, left: f64, reset: Option<Millis>, asked: Millis) {
+        let (snapshot, left) = (self.store.load(), left.clamp(0.0, 1.0));
+        let reading = Reading { left, reset, source: Source::Header, read: asked };
+        let rules = Rules::new(&snapshot.config);
+        self.quotas.told(&self.registry, &rules, account, &[(model, reading)], now());
+    }
+
+    /// A provider refused a request because the account's quota for a model is used up, until `reset` if it said so.
+    pub fn quota_refused(&self, account: &str, model: &str, reset: Option<Millis>) {
+        let snapshot = self.store.load();
+        let quota = &snapshot.config.resilience.quota;
+        if quota.enabled {
+            let rules = Rules::new(&snapshot.config);
+            self.quotas.refused(&self.registry, &rules, account, model, reset, now());
+        }
     }
 }
 
@@ -127,9 +168,7 @@ impl ProxyHttp for Hooks {
 
     fn new_ctx(&self) -> Ctx {
         self.0.metrics.in_flight.inc();
-        // An odd stride visits every number before one returns, and neighbours look unlike.
-        let id = self.0.ids.fetch_add(0x9E37_79B9_7F4A_7C15, Ordering::Relaxed);
-        Ctx::new(self.0.store.load_full(), id)
+        Ctx::new(self.0.store.load_full(), self.0.next_id())
     }
 
     async fn early_request_filter(&self, session: &mut Session, ctx: &mut Ctx) -> Result<()> {

@@ -37,7 +37,7 @@ pub(super) async fn logging(gateway: &Gateway, session: &mut Session, error: Opt
     line(session, ctx);
 }
 
-fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
+pub(super) fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
     let labels = [attempt.upstream.id.as_str(), attempt.account.id.as_str()];
     let now = now();
     if let Some(told) = &attempt.failure {

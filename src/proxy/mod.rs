@@ -35,6 +35,7 @@ mod upstream_line;
 mod upstream_peer;
 mod upstream_request;
 mod wait;
+mod warm_up;
 
 pub(crate) use clock::now;
 pub use gateway::{Gateway, Hooks};

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use super::access;
+use super::clock::now;
 use super::gateway::Gateway;
 use super::safe_mode;
 use crate::breaker::circuit;
@@ -17,6 +18,7 @@ impl Gateway {
         let resilience = &snapshot.config.resilience;
         self.registry.reconcile(&specs(&snapshot.config), pool(resilience));
         access::follow(self, snapshot);
+        self.quotas.follow(&self.registry, snapshot, now());
         self.affinity.configure(affinity(resilience));
         self.keeper.configure(custody(&snapshot.config.custody));
         self.safe_mode.configure(safe_mode::settings(&snapshot.config));

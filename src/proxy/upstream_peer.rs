@@ -84,7 +84,7 @@ fn content_until(ctx: &Ctx, started: Instant) -> Option<Instant> {
 }
 
 /// Why an account does not get the request.
-enum Refused {
+pub(super) enum Refused {
     /// Nobody can: the request is wrong.
     Everywhere(ApiError),
     /// It cannot be said to this upstream; another one may speak a dialect that can.
@@ -126,7 +126,13 @@ async fn begin(gateway: &Gateway, ctx: &mut Ctx) -> Result<Attempt, ApiError> {
 }
 
 /// Encodes the request for the account's provider.
-fn encode(gateway: &Gateway, ctx: &Ctx, lease: Lease, step: &Step, access: Access) -> Result<Attempt, Refused> {
+pub(super) fn encode(
+    gateway: &Gateway,
+    ctx: &Ctx,
+    lease: Lease,
+    step: &Step,
+    access: Access,
+) -> Result<Attempt, Refused> {
     let lost = || Refused::Everywhere(unplanned());
     let inbound = ctx.inbound.as_ref().ok_or_else(lost)?;
     let config = &ctx.snapshot.config;

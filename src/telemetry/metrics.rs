@@ -80,6 +80,12 @@ pub struct Metrics {
     /// Whether requests go to the upstream of last resort (1) or not (0), by `scope` (`*` for all upstreams together, else
     /// one's id); set when the metrics are read.
     pub safe_mode: IntGaugeVec,
+    /// Questions for quotas, by `account` and `result` (`ok`, `failed`).
+    pub quota_reads: IntCounterVec,
+    /// Warm-up requests, by `account` and `result` (`ok`, or the reason of the failure).
+    pub warm_ups: IntCounterVec,
+    /// Looks whether an upstream can be reached, by `upstream` and `result` (`reached`, `failed`).
+    pub health_checks: IntCounterVec,
     /// Number of the configuration in force.
     pub config_generation: IntGauge,
     /// Attempts to load a configuration, by `result` (`applied`, `refused`).
@@ -151,6 +157,9 @@ impl Metrics {
             breaker: gauge(with, "account_breaker", "0 closed, 1 half open, 2 open", &["account", "tier"])?,
             custody: counter(with, "custody_total", "Seals kept, restored and repaired", &["event"])?,
             safe_mode: gauge(with, "safe_mode", "Whether requests go to the upstream of last resort", &["scope"])?,
+            quota_reads: counter(with, "quota_reads_total", "Questions for quotas", &["account", "result"])?,
+            warm_ups: counter(with, "warm_ups_total", "Warm-up requests", &["account", "result"])?,
+            health_checks: counter(with, "health_checks_total", "Looks at upstreams", &["upstream", "result"])?,
             config_generation: add(
                 with,
                 IntGauge::new("interlingua_config_generation", "Number of the configuration in force")?,
