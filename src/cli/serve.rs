@@ -11,7 +11,7 @@ use crate::config::{self, Config, Reloader, Snapshot, Store, Watch};
 use crate::edge::{self, Housekeeping};
 use crate::pool::{Affinity, Registry};
 use crate::proxy::{Gateway, affinity_settings, now};
-use crate::store::{Accounts, Bindings, Durable, Kind, SafeModes, Source, Writer};
+use crate::store::{Accounts, Bindings, Durable, Kind, Listed, Source, Writer};
 use crate::telemetry::metrics::Metrics;
 use crate::{admin, pool};
 
@@ -96,11 +96,13 @@ fn gateway(store: &Arc<Store>) -> Result<Arc<Gateway>, Failure> {
 }
 
 /// Puts back what was learned before the restart, and keeps what is learned from now on.
-fn remember(gateway: &Gateway) -> Result<Writer, Failure> {
+fn remember(gateway: &Arc<Gateway>) -> Result<Writer, Failure> {
     let (durable, now) = (&gateway.durable, now());
     let sources: Vec<Box<dyn Source>> = vec![
         Box::new(Accounts::restored(durable, &gateway.registry, now)),
-        Box::new(SafeModes::restored(durable, &gateway.safe_mode, now)),
+        Box::new(Listed::safe_mode(durable, &gateway.safe_mode, now)),
+        Box::new(Listed::quotas(durable, gateway, now)),
+        Box::new(Listed::warm_ups(durable, gateway, now)),
         Box::new(Bindings::restored(Kind::Affinity, durable, &gateway.affinity, now)),
         Box::new(Bindings::restored(Kind::Holder, durable, &gateway.holders, now)),
     ];

@@ -18,7 +18,7 @@ mod bindings;
 mod diff;
 mod durable;
 mod file;
-mod safe_mode;
+mod listed;
 mod writer;
 
 #[cfg(test)]
@@ -27,7 +27,7 @@ mod tests;
 pub use accounts::Accounts;
 pub use bindings::Bindings;
 pub use durable::Durable;
-pub use safe_mode::SafeModes;
+pub use listed::Listed;
 pub use writer::{Source, Writer};
 
 /// What a record is about.
