@@ -113,6 +113,11 @@ impl Gateway {
         }
     }
 
+    /// Requests that wait in line for an account.
+    pub fn waiting(&self) -> usize {
+        self.queue.waiting()
+    }
+
     /// The metrics, with the gauges that are read off the registry.
     pub fn render_metrics(&self) -> String {
         self.metrics.observe(&self.registry.accounts(), &self.store.load().config.tiers, now());

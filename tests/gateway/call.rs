@@ -29,7 +29,7 @@ impl Call {
     }
 
     fn head(&self, framing: &str) -> Vec<u8> {
-        let mut text = format!("{} {} HTTP/1.1\r\nhost: gateway.test\r\n", self.method, self.path);
+        let mut text = format!("{} {} HTTP/1.1\r\nhost: localhost\r\n", self.method, self.path);
         for (name, value) in &self.headers {
             let _ = write!(text, "{name}: {value}\r\n");
         }

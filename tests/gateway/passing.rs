@@ -88,7 +88,7 @@ async fn anthropic_and_gemini_have_objects_too() {
         .header("x-goog-upload-command", "start");
     let started = gateway.send(&start).await;
     let url = started.header("x-goog-upload-url").unwrap().to_owned();
-    let path = url.strip_prefix("http://gateway.test").unwrap_or_else(|| panic!("{url} is not the gateway's"));
+    let path = url.strip_prefix("http://localhost").unwrap_or_else(|| panic!("{url} is not the gateway's"));
     let rest = Call::post(path, "bytes")
         .header("x-goog-upload-command", "upload, finalize")
         .header("x-goog-upload-offset", "0");
