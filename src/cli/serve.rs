@@ -1,5 +1,6 @@
 //! `interlingua serve`.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -16,7 +17,10 @@ use crate::telemetry::metrics::Metrics;
 use crate::{admin, pool};
 
 /// The file that is read when none is named and it is there.
-const DEFAULT_FILE: &str = "interlingua.yaml";
+pub(super) const DEFAULT_FILE: &str = "interlingua.yaml";
+
+/// Where a gateway without a configuration file has the operator's API, and where the commands look for it then.
+pub(super) const OPERATOR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -28,10 +32,11 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let file = arguments.config.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()));
-    let config = load(file.as_deref())?;
+    let mut config = load(file.as_deref())?;
     match &file {
         Some(file) => tracing::info!(file = %file.display(), "configuration loaded"),
         None => {
+            config.server.admin_listen = operator(&config.server.listen);
             let found: Vec<&str> = config.accounts.iter().map(|account| account.id.as_str()).collect();
             tracing::info!(
                 providers = found.join(", "),
@@ -40,6 +45,15 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
     }
     start(config, file)
+}
+
+/// An address for the operator's API where nobody has named one: [`OPERATOR`], if it is free.
+pub(super) fn operator(taken: &[SocketAddr]) -> Option<SocketAddr> {
+    let free = !taken.contains(&OPERATOR) && TcpListener::bind(OPERATOR).is_ok();
+    if !free {
+        tracing::warn!("{OPERATOR} is taken: there is no admin API, so `accounts status` and its like cannot be asked");
+    }
+    free.then_some(OPERATOR)
 }
 
 /// Reads the file, or the environment without one.
