@@ -41,7 +41,7 @@ impl Call {
     /// With a content-length.
     pub(crate) fn sized(&self) -> Vec<u8> {
         let framing = match self.method {
-            "POST" => format!("content-length: {}\r\n", self.body.len()),
+            "POST" | "PUT" | "DELETE" | "PATCH" => format!("content-length: {}\r\n", self.body.len()),
             _ => String::new(),
         };
         [self.head(&framing), self.body.clone()].concat()
