@@ -42,6 +42,8 @@ mod keepalive;
 mod leaks;
 #[path = "gateway/leaving.rs"]
 mod leaving;
+#[path = "gateway/limits.rs"]
+mod limits;
 #[path = "gateway/local.rs"]
 mod local;
 #[path = "gateway/oauth.rs"]
@@ -64,3 +66,5 @@ mod shutdown;
 mod tools;
 #[path = "gateway/warm_up.rs"]
 mod warm_up;
+#[path = "gateway/waiting.rs"]
+mod waiting;

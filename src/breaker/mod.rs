@@ -8,4 +8,4 @@
 pub mod circuit;
 pub mod safe_mode;
 
-pub use circuit::{Circuit, CircuitState, CircuitView};
+pub use circuit::{Circuit, CircuitState, CircuitView, StoredCircuit};
