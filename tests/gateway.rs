@@ -64,7 +64,7 @@ mod restart;
 mod shutdown;
 #[path = "gateway/tools.rs"]
 mod tools;
-#[path = "gateway/warm_up.rs"]
-mod warm_up;
 #[path = "gateway/waiting.rs"]
 mod waiting;
+#[path = "gateway/warm_up.rs"]
+mod warm_up;

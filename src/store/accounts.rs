@@ -13,9 +13,8 @@ use serde_json::{Map, Value};
 use super::diff::{Live, Written};
 use super::{Change, Durable, Kind, Source};
 use crate::breaker::CircuitView;
-use crate::limits::classify::Reason;
-use crate::pool::registry::StoredCooldown;
-use crate::pool::{Millis, Registry, StoredAccount, StoredPool};
+use crate::limits::cooldown::Cooldown;
+use crate::pool::{Millis, Registry, StoredAccount, StoredCooldown, StoredPool};
 
 /// How often locks and breakers are looked at: each time that the writer looks.
 const LOOK_EVERY: Duration = Duration::ZERO;
@@ -26,16 +25,12 @@ const ALL_EVERY_MS: u64 = 1000;
 #[derive(Debug, Serialize, Deserialize)]
 struct Lock {
     account: String,
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    family: Option<String>,
-    reason: String,
-    since: u64,
-    until: u64,
-    strikes: u32,
+    #[serde(flatten)]
+    lock: StoredCooldown,
 }
 
-/// What must not wait for the next look at everything.
-type Urgent = (Vec<StoredCooldown>, Vec<CircuitView>);
+/// What must not wait for the next look at everything: of each account its breaker and its locks.
+type Urgent = Vec<(CircuitView, Vec<(Option<String>, Cooldown)>)>;
 
 /// The accounts as a source of changes.
 pub struct Accounts {
@@ -56,9 +51,7 @@ impl Accounts {
             looked: Millis::default(),
         };
         if durable.is_on() {
-            let locks = durable.take_json::<Lock>(Kind::Cooldown).into_iter().map(|(_, lock)| stored(lock));
-            registry.restore(&locks.collect::<Vec<_>>(), now);
-            registry.import(&joined(durable.take_json(Kind::Account)), now);
+            registry.import(&joined(durable.take_json(Kind::Account), durable.take_json(Kind::Cooldown)), now);
             // What comes out of the file need not go back into it.
             accounts.changes(now);
         }
@@ -72,8 +65,8 @@ impl Source for Accounts {
     }
 
     fn changes(&mut self, now: Millis) -> Vec<Change> {
-        let circuits = self.registry.accounts().iter().map(|account| account.circuit(now)).collect();
-        let urgent = (self.registry.stored(now), circuits);
+        let accounts = self.registry.accounts();
+        let urgent = accounts.iter().map(|account| (account.circuit(now), account.cooldowns(now))).collect();
         // A clock that was set back is a reason to look, too.
         let due = now < self.looked || now.since(self.looked) >= ALL_EVERY_MS;
         if !due && urgent == self.urgent {
@@ -81,9 +74,8 @@ impl Source for Accounts {
         }
         self.looked = now;
         self.urgent = urgent;
-        let locks = self.urgent.0.iter().filter_map(live);
-        let learned = self.registry.export(now).accounts.into_iter().flat_map(split);
-        self.written.follow(locks.chain(learned).collect(), now)
+        let live = self.registry.export(now).accounts.into_iter().flat_map(split).collect();
+        self.written.follow(live, now)
     }
 
     fn start_over(&mut self) {
@@ -92,39 +84,27 @@ impl Source for Accounts {
     }
 }
 
-fn live(lock: &StoredCooldown) -> Option<Live> {
-    let (account, family) = (lock.account.clone(), lock.family.clone());
-    let key = family.as_ref().map_or_else(|| account.clone(), |family| key(&account, family));
-    let (since, until) = (lock.since.0, lock.until.0);
-    let reason = lock.reason.name().to_owned();
-    let written = Lock { account, family, reason, since, until, strikes: lock.strikes };
-    let value = serde_json::to_string(&written).ok()?;
-    Some(Live { kind: Kind::Cooldown, key, value, until: Some(lock.until) })
-}
-
-fn stored(lock: Lock) -> StoredCooldown {
-    StoredCooldown {
-        account: lock.account,
-        family: lock.family,
-        // A newer program may have reasons that this one does not know.
-        reason: Reason::parse(&lock.reason).unwrap_or(Reason::Unexpected),
-        since: Millis(lock.since),
-        until: Millis(lock.until),
-        strikes: lock.strikes,
+/// The locks of an account, each by itself, and the other members of what is learned of it that say something.
+fn split(mut account: StoredAccount) -> Vec<Live> {
+    let locks = std::mem::take(&mut account.cooldowns);
+    let mut all: Vec<Live> = locks.into_iter().filter_map(|lock| live(&account.id, lock)).collect();
+    if let Ok(Value::Object(members)) = serde_json::to_value(&account) {
+        let told = members.into_iter().filter(|(name, value)| name != "id" && !says_nothing(value));
+        all.extend(told.map(|(name, value)| Live {
+            kind: Kind::Account,
+            key: key(&account.id, &name),
+            value: value.to_string(),
+            until: None,
+        }));
     }
+    all
 }
 
-/// The members of what is learned of an account, but for those that say nothing.
-fn split(account: StoredAccount) -> Vec<Live> {
-    let Ok(Value::Object(members)) = serde_json::to_value(&account) else { return Vec::new() };
-    let told = members.into_iter().filter(|(name, value)| name != "id" && !says_nothing(value));
-    told.map(|(name, value)| Live {
-        kind: Kind::Account,
-        key: key(&account.id, &name),
-        value: value.to_string(),
-        until: None,
-    })
-    .collect()
+fn live(account: &str, lock: StoredCooldown) -> Option<Live> {
+    let until = Some(Millis(lock.until));
+    let key = lock.family.as_ref().map_or_else(|| account.to_owned(), |family| key(account, family));
+    let value = serde_json::to_string(&Lock { account: account.to_owned(), lock }).ok()?;
+    Some(Live { kind: Kind::Cooldown, key, value, until })
 }
 
 fn says_nothing(value: &Value) -> bool {
@@ -136,19 +116,24 @@ fn says_nothing(value: &Value) -> bool {
     }
 }
 
-/// The opposite of [`split`]. A member that cannot be read costs its account, not the others.
-fn joined(records: Vec<(String, Value)>) -> StoredPool {
-    let mut accounts: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
+/// The opposite of [`split`]. A member that cannot be read costs what is known of its account, not of the others.
+fn joined(records: Vec<(String, Value)>, locks: Vec<(String, Lock)>) -> StoredPool {
+    let mut members: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for (key, value) in records {
         if let Some((id, name)) = key.split_once('\t') {
-            accounts.entry(id.to_owned()).or_default().insert(name.to_owned(), value);
+            members.entry(id.to_owned()).or_default().insert(name.to_owned(), value);
         }
     }
-    let whole = |(id, mut members): (String, Map<String, Value>)| {
-        members.insert("id".to_owned(), Value::String(id));
-        serde_json::from_value(Value::Object(members)).ok()
+    let read = |(id, members): (String, Map<String, Value>)| {
+        let account: StoredAccount = serde_json::from_value(Value::Object(members)).ok()?;
+        Some((id.clone(), StoredAccount { id, ..account }))
     };
-    StoredPool { accounts: accounts.into_iter().filter_map(whole).collect() }
+    let mut accounts: BTreeMap<String, StoredAccount> = members.into_iter().filter_map(read).collect();
+    for (_, Lock { account: id, lock }) in locks {
+        let account = accounts.entry(id.clone()).or_insert_with(|| StoredAccount { id, ..StoredAccount::default() });
+        account.cooldowns.push(lock);
+    }
+    StoredPool { accounts: accounts.into_values().collect() }
 }
 
 /// Ids of accounts have no tabs.
