@@ -116,7 +116,16 @@ async fn cooldowns_are_listed_and_cleared() {
 async fn breakers_are_closed_by_hand() {
     let mock = Mock::start("rules: [{match: {key: key-a}, faults: ['500']}]").await;
     let stage = Stage::new(mock.port).account("a", "tier: pro").account("b", "tier: free");
-    let gateway = Gateway::start(&stage.resilience("breaker: { failures: 2, open: 60s }")).await;
+    let gateway =
+        Gateway::start(&stage.resilience("breaker: { failures: 2, open: 60s }, grace_retry: { enabled: false }")).await;
+    for number in 0..4 {
+        assert_eq!(gateway.send(&Protocol::Chat.call("m", &format!("hello {number}"), false)).await.status, 200);
+    }
+    let circuit = get(&gateway, "/api/resilience/circuits").await["circuits"][0].clone();
+    assert_eq!((&circuit["account"], &circuit["state"]), (&json!("a"), &json!("open")));
+    assert!(seconds(&circuit["next_probe"]) > 30, "{circuit}");
+    let account = get(&gateway, "/api/accounts/status").await["accounts"][0].clone();
+    assert_eq!(account["standing"]["state"], "open");
     let path = "/api/resilience/circuits/nobody/reset";
     assert!(problem(&send(&gateway, "POST", path, "").await, 404).contains("nobody"));
     assert_eq!(send(&gateway, "POST", "/api/resilience/circuits/a/reset", "").await.json()["state"], "closed");

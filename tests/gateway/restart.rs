@@ -88,6 +88,35 @@ async fn cooldowns_and_conversations_survive_both_ends() {
 }
 
 #[tokio::test]
+async fn an_open_breaker_survives_both_ends() {
+    for how in [End::Term, End::Kill] {
+        let (_folder, file) = place();
+        let mock = Mock::start("rules: [{match: {key: key-a}, faults: ['500']}]").await;
+        let stage = Stage::new(mock.port).account("a", "tier: ultra").account("b", "");
+        let stage = stage
+            .resilience("breaker: { failures: 2, open: 5m }, same_refusal_max: 0, grace_retry: { enabled: false }");
+        let stage = keeping(stage, &file);
+        let gateway = Gateway::start(&stage).await;
+        let open = async |gateway: &Gateway| {
+            let circuits = Call::get("/api/resilience/circuits").send(gateway.admin).await.json();
+            circuits["circuits"][0]["state"].as_str().expect("a state").to_owned()
+        };
+        for number in 0..6 {
+            assert_eq!(gateway.send(&turn(number)).await.status, 200);
+        }
+        assert_eq!(open(&gateway).await, "open");
+        let asked = mock.count("a").await;
+        end(gateway, how).await;
+        let gateway = Gateway::start(&stage).await;
+        assert_eq!(open(&gateway).await, "open", "{how:?}");
+        assert_eq!(gateway.send(&turn(9)).await.status, 200);
+        assert_eq!(mock.count("a").await, asked, "{how:?}: it is left alone");
+        let reset = Call::post("/api/resilience/circuits/a/reset", "").send(gateway.admin).await;
+        assert_eq!(reset.json()["state"], "closed");
+    }
+}
+
+#[tokio::test]
 async fn objects_are_found_at_their_account_after_a_restart() {
     let (_folder, file) = place();
     let mock = Mock::start("").await;
