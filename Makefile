@@ -7,7 +7,7 @@ VENV := .venv
 BIN := target/debug/interlingua
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help run test fmt lint unit sdk cost laws fuzz loom agents tools venv clean
+.PHONY: help run test fmt lint unit sdk cost laws fuzz kills loom agents tools venv clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ laws: tools ## The laws of translation over LAW_CASES=500000 generated cases eac
 
 fuzz: ## Fuzz every parser and stream machine, SECONDS_EACH=30 each
 	fuzz/run.sh
+
+kills: tools ## Kill the gateway KILLS=200 times under load: nothing that it learned is lost
+	KILLS=$${KILLS:-200} cargo nextest run --profile laws --no-capture -p interlingua --test gateway kill_9
 
 loom: ## Check the pool's locks and slots under every order of threads
 	cd loom && LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-2} cargo test --release --quiet -- --test-threads 1

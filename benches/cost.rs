@@ -122,7 +122,7 @@ async fn main() -> Result<()> {
 
 fn configuration(listen: SocketAddr, mock: SocketAddr) -> String {
     format!(
-        "server:\n  listen: ['{listen}']\n  threads: 1\nupstreams:\n\
+        "server:\n  listen: ['{listen}']\n  threads: 1\nstate: {{enabled: false}}\nupstreams:\n\
          \x20 - {{id: openai, dialect: openai_chat, base_url: 'http://{mock}/v1'}}\n\
          \x20 - {{id: anthropic, dialect: anthropic, base_url: 'http://{mock}'}}\n\
          accounts:\n\

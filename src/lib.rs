@@ -16,5 +16,6 @@ pub mod pool;
 pub mod proxy;
 pub mod quota;
 pub mod routing;
+pub mod store;
 pub mod telemetry;
 pub mod warm_up;

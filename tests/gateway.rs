@@ -24,6 +24,8 @@ mod affinity;
 mod bodies;
 #[path = "gateway/commands.rs"]
 mod commands;
+#[path = "gateway/control.rs"]
+mod control;
 #[path = "gateway/crowd.rs"]
 mod crowd;
 #[path = "gateway/custody.rs"]
@@ -62,6 +64,8 @@ mod platforms;
 mod quota;
 #[path = "gateway/reload.rs"]
 mod reload;
+#[path = "gateway/restart.rs"]
+mod restart;
 #[path = "gateway/shutdown.rs"]
 mod shutdown;
 #[path = "gateway/tools.rs"]

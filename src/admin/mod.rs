@@ -1,10 +1,16 @@
 //! The operator's API. Loopback by default; everywhere else the configuration demands a key.
 
+mod look;
+mod problem;
+mod resilience;
+pub(crate) mod view;
+
+use std::net::IpAddr;
 use std::sync::Arc;
 
 use axum::Router;
 use axum::extract::{Request, State};
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -12,6 +18,7 @@ use serde_json::json;
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
 
+use self::problem::Problem;
 use crate::config::Reloader;
 use crate::proxy::Gateway;
 
@@ -27,6 +34,11 @@ pub(crate) fn router(gateway: Arc<Gateway>, reloader: Option<Arc<Reloader>>) -> 
     Router::new()
         .route("/metrics", get(metrics))
         .route("/api/reload", post(reload))
+        .merge(resilience::routes())
+        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is no such path") })
+        .method_not_allowed_fallback(|| async {
+            Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the path does not take this method")
+        })
         .layer(middleware::from_fn_with_state(shared.clone(), authorise))
         .route("/healthz", get(|| async { "ok\n" }))
         .with_state(shared)
@@ -37,6 +49,10 @@ async fn authorise(State(shared): State<Shared>, request: Request, next: Next) -
     let snapshot = shared.gateway.store.load_full();
     let known = &snapshot.config.server.admin_key_digests;
     if known.is_empty() {
+        if by_a_page(request.headers()) {
+            let detail = "without admin keys no web page may ask, and the host must be an address or localhost";
+            return Problem::new(StatusCode::FORBIDDEN, detail).into_response();
+        }
         return next.run(request).await;
     }
     let value = request.headers().get(header::AUTHORIZATION).and_then(|value| value.to_str().ok());
@@ -49,7 +65,17 @@ async fn authorise(State(shared): State<Shared>, request: Request, next: Next) -
     if bool::from(equal) {
         return next.run(request).await;
     }
-    problem(StatusCode::UNAUTHORIZED, "send an admin key as 'Authorization: Bearer'")
+    Problem::new(StatusCode::UNAUTHORIZED, "send an admin key as 'Authorization: Bearer'").into_response()
+}
+
+/// Whether a browser asks for a web page. Any page can send requests to loopback addresses, and by a name of its own that
+/// leads there (DNS rebinding) even read the answers; where no key is asked for that must not be enough.
+fn by_a_page(headers: &HeaderMap) -> bool {
+    let host = headers.get(header::HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+    let name = host.rsplit_once(':').filter(|(_, port)| port.bytes().all(|byte| byte.is_ascii_digit()));
+    let name = name.map_or(host, |(name, _)| name).trim_start_matches('[').trim_end_matches(']');
+    let direct = name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok();
+    headers.contains_key(header::ORIGIN) || !direct
 }
 
 async fn metrics(State(shared): State<Shared>) -> Response {
@@ -59,18 +85,14 @@ async fn metrics(State(shared): State<Shared>) -> Response {
 
 async fn reload(State(shared): State<Shared>) -> Response {
     let Some(reloader) = shared.reloader else {
-        return problem(StatusCode::CONFLICT, "the gateway was started without a configuration file");
+        return Problem::new(StatusCode::CONFLICT, "the gateway was started without a configuration file")
+            .into_response();
     };
     match tokio::task::spawn_blocking(move || reloader.reload()).await {
         Ok(Ok(generation)) => axum::Json(json!({"generation": generation})).into_response(),
-        Ok(Err(report)) => problem(StatusCode::UNPROCESSABLE_ENTITY, &report.short()),
-        Err(_) => problem(StatusCode::INTERNAL_SERVER_ERROR, "the reload broke off; the log says why"),
+        Ok(Err(report)) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, report.short()).into_response(),
+        Err(_) => {
+            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the reload broke off; the log says why").into_response()
+        }
     }
-}
-
-/// RFC 9457 problem details.
-fn problem(status: StatusCode, detail: &str) -> Response {
-    let title = status.canonical_reason().unwrap_or("error");
-    let body = json!({"title": title, "status": status.as_u16(), "detail": detail}).to_string();
-    (status, [(header::CONTENT_TYPE, "application/problem+json")], body).into_response()
 }

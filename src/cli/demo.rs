@@ -13,7 +13,8 @@ pub(super) fn run(listen: SocketAddr) -> Result<(), Failure> {
     let providers = simulate()?;
     let text = configuration(listen, providers);
     let loaded = inspect_text(Path::new("the demo's configuration"), &text, &serve::environment);
-    let config = loaded.map_err(|report| report.to_string())?.config;
+    let mut config = loaded.map_err(|report| report.to_string())?.config;
+    config.server.admin_listen = serve::operator(&config.server.listen);
     print(&greeting(listen))?;
     serve::start(config, None)
 }
@@ -46,6 +47,7 @@ fn configuration(listen: SocketAddr, providers: SocketAddr) -> String {
 server:
   listen: ['{listen}']
   show_losses: true
+state: {{enabled: false}}
 upstreams:
   - {{id: openai, dialect: openai_responses, base_url: 'http://{providers}/v1'}}
   - {{id: openai-chat, dialect: openai_chat, base_url: 'http://{providers}/v1'}}
@@ -93,6 +95,10 @@ curl -s http://{listen}/v1/messages/count_tokens -d '{{"model":"gemini-text","me
 curl -s http://{listen}/v1/embeddings -d '{{"model":"gemini-embed","input":"Hello"}}'
 curl -s http://{listen}/v1/images/generations -d '{{"model":"gemini-image","prompt":"A lake"}}'
 curl -s http://{listen}/mcp/demo -H 'accept: application/json, text/event-stream' -H 'content-type: application/json' -d '{{"jsonrpc":"2.0","id":1,"method":"initialize","params":{{"protocolVersion":"2025-06-18","capabilities":{{}},"clientInfo":{{"name":"curl","version":"1"}}}}}}'
+
+And what the accounts do, in another terminal (interlingua accounts status --help):
+
+interlingua accounts status
 
 Models: {{gpt,claude,gemini}}-{{text,tool,think,parallel,json,…}}, {{gpt,gemini}}-{{embed,image,voice,ear}}. Stop with Ctrl-C.
 

@@ -1,6 +1,7 @@
 //! The commands.
 
 pub mod check;
+mod control;
 mod demo;
 mod explain;
 mod mock;
@@ -26,7 +27,8 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
     after_help = "Try:    interlingua demo               no key needed: a provider simulator is behind\n\
                   Start:  interlingua serve              with OPENAI_API_KEY, ANTHROPIC_API_KEY, …\n\
                   Grow:   interlingua serve --config interlingua.yaml\n\
-                  Ask:    interlingua explain MODEL --config interlingua.yaml"
+                  Ask:    interlingua explain MODEL --config interlingua.yaml\n\
+                  Look:   interlingua accounts status    the running gateway's accounts, and why some rest"
 )]
 struct Cli {
     #[command(flatten)]
@@ -65,6 +67,10 @@ enum Command {
     },
     /// Tell where a model goes: rule, candidates in order with reasons, lane and losses
     Explain(explain::Arguments),
+    Accounts(control::Accounts),
+    Breaker(control::Breaker),
+    Cooldowns(control::Cooldowns),
+    SafeMode(control::SafeMode),
     /// Serve as a provider simulator: all four dialects, scripted faults
     Mock(mock::Arguments),
     /// Serve with a provider simulator behind: nothing leaves this machine, no key is needed
@@ -89,6 +95,10 @@ pub fn main() -> ExitCode {
             check::run(&file, &serve::environment).map_err(Failure::from).and_then(|text| print(&text))
         }
         Command::Explain(arguments) => explain::run(&arguments).and_then(|text| print(&text)),
+        Command::Accounts(command) => command.run(),
+        Command::Breaker(command) => command.run(),
+        Command::Cooldowns(command) => command.run(),
+        Command::SafeMode(command) => command.run(),
         Command::Mock(arguments) => mock::run(arguments),
         Command::Demo { listen } => demo::run(listen),
         Command::Schema => schema::run().map_err(Failure::from).and_then(|text| print(&text)),

@@ -1,5 +1,6 @@
 //! `interlingua serve`.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
@@ -10,12 +11,16 @@ use super::Failure;
 use crate::config::{self, Config, Reloader, Snapshot, Store, Watch};
 use crate::edge::{self, Housekeeping};
 use crate::pool::{Affinity, Registry};
-use crate::proxy::{Gateway, affinity_settings};
+use crate::proxy::{Gateway, affinity_settings, now};
+use crate::store::{Accounts, Bindings, Durable, Kind, Listed, Source, Writer};
 use crate::telemetry::metrics::Metrics;
 use crate::{admin, pool};
 
 /// The file that is read when none is named and it is there.
-const DEFAULT_FILE: &str = "interlingua.yaml";
+pub(super) const DEFAULT_FILE: &str = "interlingua.yaml";
+
+/// Where a gateway without a configuration file has the operator's API, and where the commands look for it then.
+pub(super) const OPERATOR: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8081);
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -27,10 +32,11 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let file = arguments.config.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()));
-    let config = load(file.as_deref())?;
+    let mut config = load(file.as_deref())?;
     match &file {
         Some(file) => tracing::info!(file = %file.display(), "configuration loaded"),
         None => {
+            config.server.admin_listen = operator(&config.server.listen);
             let found: Vec<&str> = config.accounts.iter().map(|account| account.id.as_str()).collect();
             tracing::info!(
                 providers = found.join(", "),
@@ -39,6 +45,15 @@ pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
         }
     }
     start(config, file)
+}
+
+/// An address for the operator's API where nobody has named one: [`OPERATOR`], if it is free.
+pub(super) fn operator(taken: &[SocketAddr]) -> Option<SocketAddr> {
+    let free = !taken.contains(&OPERATOR) && TcpListener::bind(OPERATOR).is_ok();
+    if !free {
+        tracing::warn!("{OPERATOR} is taken: there is no admin API, so `accounts status` and its like cannot be asked");
+    }
+    free.then_some(OPERATOR)
 }
 
 /// Reads the file, or the environment without one.
@@ -72,7 +87,10 @@ pub(super) fn start(config: Config, file: Option<PathBuf>) -> Result<(), Failure
         tracing::warn!(%error, "the configuration file is not watched; SIGHUP reloads it");
     }
     let admin = admin::router(Arc::clone(&gateway), reloader.clone());
-    edge::serve(Arc::clone(&gateway), admin, Housekeeping { reloader, gateway })?;
+    let writer = Arc::new(remember(&gateway)?);
+    let last = Arc::clone(&writer);
+    edge::serve(Arc::clone(&gateway), admin, Housekeeping { reloader, gateway }, Box::new(move || last.finish()))?;
+    writer.finish();
     drop(watch);
     Ok(())
 }
@@ -83,11 +101,26 @@ fn gateway(store: &Arc<Store>) -> Result<Arc<Gateway>, Failure> {
     let registry = Registry::new(pool::Settings::default());
     let affinity = Affinity::new(affinity_settings(&snapshot.config.resilience));
     let metrics = Metrics::new()?;
-    let gateway = Arc::new(Gateway::new(Arc::clone(store), registry, affinity, metrics, seed()));
+    let durable = Durable::open(snapshot.config.state.file.as_deref());
+    let gateway = Arc::new(Gateway::new(Arc::clone(store), registry, affinity, metrics, durable, seed()));
     gateway.follow(&snapshot);
     let follower = Arc::clone(&gateway);
     store.on_publish(Box::new(move |snapshot: &Snapshot| follower.follow(snapshot)));
     Ok(gateway)
+}
+
+/// Puts back what was learned before the restart, and keeps what is learned from now on.
+fn remember(gateway: &Arc<Gateway>) -> Result<Writer, Failure> {
+    let (durable, now) = (&gateway.durable, now());
+    let sources: Vec<Box<dyn Source>> = vec![
+        Box::new(Accounts::restored(durable, &gateway.registry, now)),
+        Box::new(Listed::safe_mode(durable, &gateway.safe_mode, now)),
+        Box::new(Listed::quotas(durable, gateway, now)),
+        Box::new(Listed::warm_ups(durable, gateway, now)),
+        Box::new(Bindings::restored(Kind::Affinity, durable, &gateway.affinity, now)),
+        Box::new(Bindings::restored(Kind::Holder, durable, &gateway.holders, now)),
+    ];
+    Ok(Writer::start(durable.clone(), sources)?)
 }
 
 /// A number that differs from one start to the next: request ids begin there.

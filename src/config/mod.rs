@@ -19,6 +19,7 @@ mod base_url;
 pub mod load;
 mod mean;
 mod model;
+mod operator;
 mod presets;
 mod protections;
 pub mod raw;
@@ -40,6 +41,7 @@ pub use model::{
     Account, AuthStyle, Client, Config, Custody, McpServer, Passthrough, Platform, Server, StreamMode, Timeouts,
     Upstream, key_digest,
 };
+pub use operator::{OperatorApi, operator_api};
 pub use protections::{
     AccountLimits, Breaker, Continuation, ContinuationMode, Family, Health, Hedging, Move, MoveRule, Overload, Pace,
     Quota, SafeMode, State, WarmUp,

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use super::load::{inspect_text, read_text};
-use super::{Config, Report, Server, Store};
+use super::{Config, Report, Server, State, Store};
 
 /// A file is read when it was left alone for this long.
 const QUIET: Duration = Duration::from_millis(200);
@@ -41,6 +41,8 @@ pub struct Reloader {
     store: Arc<Store>,
     /// What the process started with, and goes on with until a restart.
     started: Server,
+    /// Where the process keeps its state.
+    state: State,
     /// Digest of the text that was last read, whether it was good or not. Held while reloading, so that two reloads
     /// cannot overtake each other.
     seen: Mutex<Option<[u8; 32]>>,
@@ -51,9 +53,9 @@ pub struct Reloader {
 impl Reloader {
     /// For the file at `path`, whose content is in force in `store` now.
     pub fn new(path: PathBuf, env: Env, store: Arc<Store>) -> Self {
-        let started = store.load().config.server.clone();
+        let (started, state) = (store.load().config.server.clone(), store.load().config.state.clone());
         let seen = read_text(&path).ok().map(|text| digest(&text));
-        Reloader { path, env, store, started, seen: Mutex::new(seen), follower: OnceLock::new() }
+        Reloader { path, env, store, started, state, seen: Mutex::new(seen), follower: OnceLock::new() }
     }
 
     /// Calls `follower` after every attempt from now on, with whether the file was put in force. It can be set once;
@@ -98,7 +100,7 @@ impl Reloader {
         for warning in &loaded.warnings {
             tracing::warn!("{}", warning.short());
         }
-        for change in needs_restart(&self.started, &loaded.config) {
+        for change in needs_restart(&self.started, &self.state, &loaded.config) {
             tracing::warn!("{change}: this takes effect at the next restart or upgrade");
         }
         let generation = self.store.publish(loaded.config);
@@ -108,7 +110,7 @@ impl Reloader {
 }
 
 /// What differs from what the process started with and cannot be changed while it runs.
-fn needs_restart(started: &Server, config: &Config) -> Vec<String> {
+fn needs_restart(started: &Server, state: &State, config: &Config) -> Vec<String> {
     let now = &config.server;
     let mut changes = Vec::new();
     let set = |list: &[SocketAddr]| list.iter().copied().collect::<HashSet<_>>();
@@ -120,6 +122,10 @@ fn needs_restart(started: &Server, config: &Config) -> Vec<String> {
     }
     if started.threads != now.threads {
         changes.push(format!("server.threads is {} now, but the process has {}", now.threads, started.threads));
+    }
+    if *state != config.state {
+        let name = |state: &State| state.file.as_ref().map_or("none".to_owned(), |file| file.display().to_string());
+        changes.push(format!("state.file is {} now, but the process keeps {}", name(&config.state), name(state)));
     }
     changes
 }
@@ -258,15 +264,17 @@ mod tests {
     fn what_needs_a_restart_is_told_and_nothing_else() {
         let env = |name: &str| (name == "OPENAI_API_KEY").then(|| "sk-1".to_owned());
         let mut config = zero_config(&env).unwrap();
-        let started = config.server.clone();
+        let (started, state) = (config.server.clone(), config.state.clone());
         config.server.strict = true;
         config.server.drain_timeout = Duration::from_secs(1);
-        assert!(needs_restart(&started, &config).is_empty());
+        assert!(needs_restart(&started, &state, &config).is_empty());
         config.server.listen = vec!["127.0.0.1:9000".parse().unwrap()];
         config.server.admin_listen = Some("127.0.0.1:9001".parse().unwrap());
         config.server.threads += 1;
-        let told = needs_restart(&started, &config);
-        assert_eq!(told.len(), 3, "{told:?}");
+        config.state.file = Some("/var/lib/state.db".into());
+        let told = needs_restart(&started, &state, &config);
+        assert_eq!(told.len(), 4, "{told:?}");
+        assert_eq!(told[3], "state.file is /var/lib/state.db now, but the process keeps none");
         assert!(told[0].contains("server.listen is [127.0.0.1:9000] now, but the process listens on [127.0.0.1:8080]"));
     }
 }

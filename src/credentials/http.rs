@@ -19,8 +19,8 @@ pub(crate) const USER_AGENT: &str = concat!("interlingua/", env!("CARGO_PKG_VERS
 const TOTAL: Duration = Duration::from_secs(20);
 /// TCP connect, then with TLS.
 const CONNECT: Duration = Duration::from_secs(5);
-/// Longest answer that is read, in bytes.
-const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Longest answer that is read, in bytes: the state of some ten thousand accounts, which the commands ask for.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// Sends requests, each on a connection of its own: they are rare.
 pub(crate) struct Http(Connector);

@@ -39,11 +39,17 @@ pub(crate) struct ListenError {
     pub source: std::io::Error,
 }
 
-/// Serves until a signal ends the process: SIGINT at once, SIGTERM when the requests at work have ended.
+/// Serves until a signal ends the process: SIGINT at once, SIGTERM when the requests at work have ended. Where it ends
+/// the process itself it calls `last` before.
 ///
 /// # Errors
 /// When an address cannot be listened on. Pingora itself would panic on it, so it is tried first.
-pub(crate) fn serve(gateway: Arc<Gateway>, admin: Router, housekeeping: Housekeeping) -> Result<(), ListenError> {
+pub(crate) fn serve(
+    gateway: Arc<Gateway>,
+    admin: Router,
+    housekeeping: Housekeeping,
+    last: Box<dyn FnOnce() + Send>,
+) -> Result<(), ListenError> {
     let snapshot = gateway.store.load_full();
     let settings = &snapshot.config.server;
     for address in settings.listen.iter().copied().chain(settings.admin_listen) {
@@ -81,13 +87,13 @@ pub(crate) fn serve(gateway: Arc<Gateway>, admin: Router, housekeeping: Housekee
         tracing::info!(%address, "listening for the operator");
     }
     server.add_service(housekeeping.service());
-    leave_when_drained(&server, gateway);
+    leave_when_drained(&server, gateway, last);
     server.run(RunArgs::default());
     Ok(())
 }
 
 /// Pingora sleeps its whole grace period; this ends the process as soon as nothing is at work.
-fn leave_when_drained(server: &Server, gateway: Arc<Gateway>) {
+fn leave_when_drained(server: &Server, gateway: Arc<Gateway>, last: Box<dyn FnOnce() + Send>) {
     let mut phases = server.watch_execution_phase();
     thread::spawn(move || {
         loop {
@@ -100,6 +106,7 @@ fn leave_when_drained(server: &Server, gateway: Arc<Gateway>) {
         while gateway.metrics.in_flight.get() > 0 {
             thread::sleep(DRAIN_POLL);
         }
+        last();
         tracing::info!("drained");
         std::process::exit(0);
     });

@@ -5,12 +5,16 @@
 //! - **Unbind**: after several failures in a row, or a lock too long to wait for; then bind to who serves next.
 //! - **Forget**: the session that was seen least recently, and those that the account has not served for the TTL.
 
+mod kept;
+
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use lru::LruCache;
 use parking_lot::Mutex;
 
+use self::kept::Changed;
+pub use self::kept::StoredBinding;
 use super::time::Millis;
 
 /// Numbers and switches of affinity.
@@ -54,12 +58,14 @@ struct Binding {
     account: Arc<str>,
     served: Millis,
     failures: u32,
+    /// When [`Self::served`] was last noted for the store.
+    noted: Millis,
 }
 
-/// Sessions and their accounts.
-#[derive(Debug)]
+/// Sessions and their accounts. Clones are handles of the same.
+#[derive(Clone, Debug)]
 pub struct Affinity {
-    inner: Mutex<Inner>,
+    inner: Arc<Mutex<Inner>>,
 }
 
 #[derive(Debug)]
@@ -67,13 +73,15 @@ struct Inner {
     settings: Settings,
     bindings: LruCache<u128, Binding>,
     counts: Counts,
+    changed: Changed,
 }
 
 impl Affinity {
     /// No session yet.
     pub fn new(settings: Settings) -> Self {
         let bindings = LruCache::new(capacity(&settings));
-        Affinity { inner: Mutex::new(Inner { settings, bindings, counts: Counts::default() }) }
+        let inner = Inner { settings, bindings, counts: Counts::default(), changed: Changed::default() };
+        Affinity { inner: Arc::new(Mutex::new(inner)) }
     }
 
     /// Changes numbers and switches; bindings stay as far as they fit.
@@ -111,10 +119,15 @@ impl Affinity {
                 binding.served = now;
                 binding.failures = 0;
                 inner.counts.kept += 1;
+                inner.note_served(key, now);
             }
             Some(_) => inner.counts.moved += 1,
             None => {
-                inner.bindings.push(key, Binding { account: account.into(), served: now, failures: 0 });
+                let binding = Binding { account: account.into(), served: now, failures: 0, noted: now };
+                if let Some((forgotten, _)) = inner.bindings.push(key, binding) {
+                    inner.changed.note(forgotten);
+                }
+                inner.changed.note(key);
             }
         }
     }
@@ -180,6 +193,7 @@ impl Inner {
     fn unbind(&mut self, key: u128) {
         if self.bindings.pop(&key).is_some() {
             self.counts.unbound += 1;
+            self.changed.note(key);
         }
     }
 }

@@ -31,6 +31,7 @@ use crate::health::Health;
 use crate::hedging::Hedges;
 use crate::pool::{Affinity, Millis, Registry};
 use crate::quota::{QuotaStatus, Quotas, Reading, Rules, Source};
+use crate::store::Durable;
 use crate::telemetry::metrics::Metrics;
 use crate::warm_up::WarmUps;
 
@@ -50,6 +51,8 @@ pub struct Gateway {
     pub metrics: Metrics,
     /// Addresses of the upstreams.
     pub(super) endpoints: Endpoints,
+    /// What outlives the process.
+    pub durable: Durable,
     /// Which account holds an object that was made through it.
     pub holders: Affinity,
     /// What is known of numbers of tokens.
@@ -78,7 +81,14 @@ pub struct Gateway {
 
 impl Gateway {
     /// A gateway over shared state. `seed` makes its request ids differ from those of another process.
-    pub fn new(store: Arc<Store>, registry: Registry, affinity: Affinity, metrics: Metrics, seed: u64) -> Self {
+    pub fn new(
+        store: Arc<Store>,
+        registry: Registry,
+        affinity: Affinity,
+        metrics: Metrics,
+        durable: Durable,
+        seed: u64,
+    ) -> Self {
         let queue = Arc::new(Queue::default());
         let hook = Arc::clone(&queue);
         registry.on_release(move || hook.released());
@@ -96,6 +106,7 @@ impl Gateway {
             keeper,
             metrics,
             endpoints,
+            durable,
             holders,
             counts,
             costs: Costs::default(),
@@ -109,6 +120,11 @@ impl Gateway {
             projects,
             ids,
         }
+    }
+
+    /// Requests that wait in line for an account.
+    pub fn waiting(&self) -> usize {
+        self.queue.waiting()
     }
 
     /// The metrics, with the gauges that are read off the registry.

@@ -48,6 +48,7 @@ SCENARIOS = {"tool": 1, "text-tool": 1, "think-tool": 1, "two tools": 2}
 
 CONFIGURATION = """\
 server: {{ listen: '127.0.0.1:{port}' }}
+state: {{ enabled: false }}
 upstreams:
   - {{ id: openai, dialect: openai_responses, base_url: 'http://127.0.0.1:{mock}/v1' }}
   - {{ id: openai-chat, dialect: openai_chat, base_url: 'http://127.0.0.1:{mock}/v1' }}

@@ -29,7 +29,7 @@ impl Call {
     }
 
     fn head(&self, framing: &str) -> Vec<u8> {
-        let mut text = format!("{} {} HTTP/1.1\r\nhost: gateway.test\r\n", self.method, self.path);
+        let mut text = format!("{} {} HTTP/1.1\r\nhost: localhost\r\n", self.method, self.path);
         for (name, value) in &self.headers {
             let _ = write!(text, "{name}: {value}\r\n");
         }
@@ -41,7 +41,7 @@ impl Call {
     /// With a content-length.
     pub(crate) fn sized(&self) -> Vec<u8> {
         let framing = match self.method {
-            "POST" => format!("content-length: {}\r\n", self.body.len()),
+            "POST" | "PUT" | "DELETE" | "PATCH" => format!("content-length: {}\r\n", self.body.len()),
             _ => String::new(),
         };
         [self.head(&framing), self.body.clone()].concat()

@@ -88,7 +88,7 @@ async fn anthropic_and_gemini_have_objects_too() {
         .header("x-goog-upload-command", "start");
     let started = gateway.send(&start).await;
     let url = started.header("x-goog-upload-url").unwrap().to_owned();
-    let path = url.strip_prefix("http://gateway.test").unwrap_or_else(|| panic!("{url} is not the gateway's"));
+    let path = url.strip_prefix("http://localhost").unwrap_or_else(|| panic!("{url} is not the gateway's"));
     let rest = Call::post(path, "bytes")
         .header("x-goog-upload-command", "upload, finalize")
         .header("x-goog-upload-offset", "0");
@@ -152,7 +152,7 @@ async fn without_an_upstream_of_the_dialect_or_the_switch_the_answer_says_so() {
     let answer = gateway.send(&Call::get("/v1/files")).await;
     assert!(answer.status == 404 && Protocol::Chat.error(&answer).1.contains("switched off"), "{}", answer.text());
     let only = format!(
-        "server: {{ listen: '127.0.0.1:{}', admin_listen: '127.0.0.1:{}', threads: 2 }}\n\
+        "server: {{ listen: '127.0.0.1:{}', admin_listen: '127.0.0.1:{}', threads: 2 }}\nstate: {{ enabled: false }}\n\
          upstreams: [{{ id: x, dialect: openai_chat, base_url: 'http://127.0.0.1:{}/v1' }}]\n\
          accounts: [{{ id: x, upstream: x, credential: key-x }}]\nmodels: [{{ match: '*', upstream: x }}]\n",
         gateway.port, gateway.admin, mock.port

@@ -15,6 +15,8 @@ pub(crate) struct Stage {
     models: String,
     /// Whole sections, as they stand.
     more: String,
+    /// The file that keeps what is learned; without one nothing is kept.
+    state: Option<String>,
     /// The credential in the place of `key-<name>`, if it is to be another.
     credential: Option<String>,
 }
@@ -82,6 +84,12 @@ impl Stage {
         self
     }
 
+    /// Keeps what is learned in `file`.
+    pub(crate) fn state(mut self, file: &str) -> Self {
+        self.state = Some(file.to_owned());
+        self
+    }
+
     /// Gives the one account another credential.
     pub(crate) fn credential(mut self, credential: &str) -> Self {
         self.credential = Some(credential.to_owned());
@@ -92,8 +100,11 @@ impl Stage {
     pub(crate) fn yaml(&self, port: u16, admin: u16) -> String {
         let server = [vec![String::new()], self.server.clone()].concat().join(", ");
         let mut text = format!(
-            "server: {{ listen: '127.0.0.1:{port}', admin_listen: '127.0.0.1:{admin}', threads: 2{server} }}\nupstreams:\n"
+            "server: {{ listen: '127.0.0.1:{port}', admin_listen: '127.0.0.1:{admin}', threads: 2{server} }}\n"
         );
+        let state = self.state.as_ref().map_or("enabled: false".to_owned(), |file| format!("file: '{file}'"));
+        let _ = writeln!(text, "state: {{ {state} }}");
+        text.push_str("upstreams:\n");
         let root = format!("http://127.0.0.1:{}", self.provider);
         for (id, dialect, path) in [
             ("chat", "openai_chat", "/v1"),

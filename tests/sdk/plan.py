@@ -102,6 +102,7 @@ def gateway_config(port: int, mock_port: int) -> dict[str, Any]:
     config: dict[str, Any] = {
         "server": {"listen": f"127.0.0.1:{port}", "threads": 2, "show_losses": True},
         "tiers": TIERS,
+        "state": {"enabled": False},
         "resilience": {"grace_retry": {"enabled": False}},
         "upstreams": [],
         "accounts": [],

@@ -72,6 +72,7 @@ def test_a_provider_behind_tls(
         json.dumps(
             {
                 "server": {"listen": f"127.0.0.1:{port}"},
+                "state": {"enabled": False},
                 "upstreams": [
                     {"id": "up", "dialect": "openai_chat", "base_url": f"https://localhost:{provider}/v1"}
                 ],

@@ -1,0 +1,203 @@
+//! The SQLite file.
+
+use std::collections::HashMap;
+use std::ffi::OsString;
+use std::fs;
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use rusqlite::{Connection, ErrorCode, OpenFlags, TransactionBehavior};
+use rusqlite_migration::{M, Migrations};
+
+use super::{Change, Kind, Record};
+
+/// Marks a SQLite file as ours: "ILGA" in ASCII.
+const APPLICATION_ID: i64 = 0x494C_4741;
+/// Steps of the schema, never changed once released. The last one is the version of a file.
+const STEPS: &[M<'_>] = &[M::up(
+    "CREATE TABLE record (
+        kind TEXT NOT NULL,
+        key TEXT NOT NULL,
+        value TEXT,
+        changed INTEGER NOT NULL,
+        expires INTEGER NOT NULL,
+        PRIMARY KEY (kind, key)
+    ) STRICT, WITHOUT ROWID;
+    PRAGMA application_id = 1229735745;",
+)];
+/// Longest wait for another process that writes.
+const BUSY_WAIT: Duration = Duration::from_secs(1);
+/// Records that are read at the start, at most; a larger file is some other program's work.
+const RECORDS_MAX: usize = 2_000_000;
+/// How long a removed record is remembered, in milliseconds: longer than two processes of an upgrade live side by side.
+const REMOVED_KEPT_MS: u64 = 60 * 60 * 1000;
+/// Longest life of a record, in milliseconds. Beyond it somebody's clock was wrong.
+const KEEP_MS_MAX: u64 = 400 * 24 * 60 * 60 * 1000;
+
+/// Kind and key.
+pub(super) type Entry = (Kind, String);
+
+/// A record as it stands in the file.
+#[derive(Clone, Debug)]
+pub(super) struct Row {
+    value: Option<String>,
+    changed: u64,
+    expires: u64,
+}
+
+impl Row {
+    /// The row of a change that happened at `changed`.
+    pub(super) fn of(change: Change, changed: u64) -> (Entry, Row) {
+        let keep = if change.value.is_some() { change.keep_ms.min(KEEP_MS_MAX) } else { REMOVED_KEPT_MS };
+        let row = Row { value: change.value, changed, expires: changed.saturating_add(keep) };
+        ((change.kind, change.key), row)
+    }
+}
+
+/// Why a file is not open.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum OpenError {
+    /// It is damaged, another program's, or of a newer version. It is to be set aside.
+    #[error("{0}")]
+    NotOurs(String),
+    /// It cannot be read or written now.
+    #[error("{0}; look at its folder, its owner and the space on the disk, or set `state.file`")]
+    Unusable(String),
+}
+
+impl From<rusqlite::Error> for OpenError {
+    fn from(error: rusqlite::Error) -> Self {
+        match error.sqlite_error_code() {
+            Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
+                OpenError::NotOurs(format!("it is damaged: {error}"))
+            }
+            _ => OpenError::Unusable(error.to_string()),
+        }
+    }
+}
+
+impl From<io::Error> for OpenError {
+    fn from(error: io::Error) -> Self {
+        OpenError::Unusable(error.to_string())
+    }
+}
+
+/// An open file.
+#[derive(Debug)]
+pub(super) struct File {
+    connection: Connection,
+}
+
+impl File {
+    /// Opens the file; makes it, and its folder, if they are not there. Nobody but the owner may read them.
+    pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
+        if let Some(folder) = path.parent() {
+            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+        }
+        let made = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+        let metadata = made.metadata()?;
+        if metadata.permissions().mode() & 0o077 != 0 {
+            made.set_permissions(fs::Permissions::from_mode(0o600))?;
+        }
+        drop(made);
+        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+        let mut connection = Connection::open_with_flags(path, flags)?;
+        connection.busy_timeout(BUSY_WAIT)?;
+        known(&connection)?;
+        connection.pragma_update(None, "journal_mode", "wal")?;
+        connection.pragma_update(None, "synchronous", "normal")?;
+        Migrations::from_slice(STEPS).to_latest(&mut connection).map_err(|error| match error {
+            rusqlite_migration::Error::RusqliteError { err, .. } => OpenError::from(err),
+            other => OpenError::NotOurs(other.to_string()),
+        })?;
+        Ok(File { connection })
+    }
+
+    /// All records that are still worth something at `now`.
+    pub(super) fn read(&self, now: u64) -> Result<HashMap<Kind, Vec<Record>>, OpenError> {
+        let mut found: HashMap<Kind, Vec<Record>> = HashMap::new();
+        let select = "SELECT kind, key, value, changed FROM record WHERE value IS NOT NULL AND expires > ?1";
+        let mut select = self.connection.prepare(select)?;
+        let mut rows = select.query([signed(now)])?;
+        let mut count = 0;
+        while let Some(row) = rows.next()? {
+            count += 1;
+            if count > RECORDS_MAX {
+                tracing::warn!(read = RECORDS_MAX, "the state file has more records than are read");
+                break;
+            }
+            let Some(kind) = row.get_ref(0)?.as_str().ok().and_then(Kind::parse) else { continue };
+            let changed = u64::try_from(row.get::<_, i64>(3)?).unwrap_or(0).min(now);
+            found.entry(kind).or_default().push(Record { key: row.get(1)?, value: row.get(2)?, changed });
+        }
+        Ok(found)
+    }
+
+    /// Writes records in one transaction. Those that changed later in the file stay.
+    pub(super) fn write<'a>(&mut self, rows: impl Iterator<Item = (&'a Entry, &'a Row)>) -> Result<(), OpenError> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        {
+            let mut upsert = transaction.prepare(
+                "INSERT INTO record (kind, key, value, changed, expires) VALUES (?1, ?2, ?3, ?4, ?5)
+                 ON CONFLICT (kind, key) DO UPDATE
+                 SET value = excluded.value, changed = excluded.changed, expires = excluded.expires
+                 WHERE excluded.changed >= record.changed",
+            )?;
+            for ((kind, key), row) in rows {
+                upsert.execute((kind.name(), key, &row.value, signed(row.changed), signed(row.expires)))?;
+            }
+        }
+        Ok(transaction.commit()?)
+    }
+
+    /// Forgets what has ended, and takes for now what a wrong clock has put into the future.
+    pub(super) fn tidy(&mut self, now: u64) -> Result<(), OpenError> {
+        let transaction = self.connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        transaction.execute("DELETE FROM record WHERE expires <= ?1", [signed(now)])?;
+        let latest = now.saturating_add(KEEP_MS_MAX);
+        transaction.execute(
+            "UPDATE record SET changed = min(changed, ?1), expires = min(expires, ?2) WHERE changed > ?1",
+            [signed(now), signed(latest)],
+        )?;
+        Ok(transaction.commit()?)
+    }
+
+    /// Renames a file that is not ours, with what SQLite has put beside it. Gives the new name.
+    pub(super) fn set_aside(path: &Path, now: u64) -> Result<PathBuf, OpenError> {
+        let beside = |suffix: &str| {
+            let mut name = OsString::from(path);
+            name.push(suffix);
+            PathBuf::from(name)
+        };
+        let aside = beside(&format!(".aside-{now}"));
+        fs::rename(path, &aside)?;
+        for suffix in ["-wal", "-shm"] {
+            // They are seldom there; they would spoil the new file if they were.
+            let _ = fs::rename(beside(suffix), beside(&format!(".aside-{now}{suffix}")));
+        }
+        Ok(aside)
+    }
+}
+
+/// Refuses the file of another program, and one of a newer version of this one.
+fn known(connection: &Connection) -> Result<(), OpenError> {
+    // One look: another process may be making the file just now.
+    let look = connection.unchecked_transaction()?;
+    let number = |pragma: &str| look.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
+    let (id, version) = (number("application_id")?, usize::try_from(number("user_version")?));
+    let tables: i64 = look.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
+    if id != APPLICATION_ID && (id != 0 || tables > 0) {
+        return Err(OpenError::NotOurs("it is the file of another program".to_owned()));
+    }
+    match version {
+        Ok(version) if version <= STEPS.len() => Ok(()),
+        _ => Err(OpenError::NotOurs(format!("it was written by a newer version; this one knows {}", STEPS.len()))),
+    }
+}
+
+/// SQLite has signed numbers.
+fn signed(number: u64) -> i64 {
+    i64::try_from(number).unwrap_or(i64::MAX)
+}
