@@ -1,6 +1,7 @@
 //! Interlingua: an LLM gateway on Pingora. ARCHITECTURE.md beside the source has the map.
 
 mod admin;
+pub mod breaker;
 pub mod cli;
 pub mod code_assist;
 pub mod config;

@@ -16,6 +16,7 @@ use interlingua_filters::request;
 
 use super::{Failure, serve};
 use crate::config::{Config, Platform, Snapshot, StreamMode, Upstream};
+use crate::limits::Cost;
 use crate::pool::{self, Ask, Attempted, CandidateView, Millis, Registry, explain};
 use crate::routing::Step;
 
@@ -96,6 +97,7 @@ fn candidates(snapshot: &Snapshot, registry: &Registry, step: &Step) -> Vec<Cand
         bound: None,
         required: None,
         eligible: Some(&eligible),
+        cost: Cost::default(),
     };
     explain(registry, &ask, Millis(0))
 }

@@ -3,7 +3,8 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 
-use super::{Account, Config, Upstream};
+use super::{Account, Config, Platform, Upstream};
+use crate::limits::pace::Known;
 use crate::pool::AccountSpec;
 
 /// Finds accounts by id, and the pools that serve an upstream.
@@ -59,8 +60,18 @@ pub fn specs(config: &Config) -> Vec<AccountSpec> {
         tier: account.tier,
         concurrency: account.concurrency,
         enabled: account.enabled,
+        limits: Known { requests: account.limits.requests_per_minute, tokens: account.limits.tokens_per_minute },
+        project: account.project.clone().or_else(|| project(account)),
     };
     config.leased().map(spec).collect()
+}
+
+/// The project of the upstreams, if the account has none of its own.
+fn project(account: &Account) -> Option<String> {
+    account.upstreams.iter().find_map(|upstream| match &upstream.platform {
+        Platform::Vertex { project, .. } => project.clone(),
+        Platform::Direct | Platform::CodeAssist | Platform::Azure { .. } => None,
+    })
 }
 
 fn pool(account: &Account) -> String {

@@ -7,12 +7,17 @@
 //!
 //! Pure: time and seeds are arguments.
 
+pub mod allowance;
 pub mod classify;
 pub mod cooldown;
 pub mod duration;
 pub mod hint;
+pub mod overload;
+pub mod pace;
 pub mod refusals;
 
+pub use allowance::{Allowance, Meter, allowance};
 pub use classify::{Defaults, Failure, Fault, Reason, Retry, Scope, Transport, classify};
 pub use hint::{Hint, HintSource, hint};
+pub use pace::Cost;
 pub use refusals::Refusals;

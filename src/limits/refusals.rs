@@ -32,8 +32,9 @@ impl Refusals {
 
     /// Notes a refusal. `true` if trying more accounts of this upstream is pointless: the caller leaves the upstream out
     /// of what it asks for next, and if none is left returns this failure.
-    pub fn stops(&mut self, upstream: &str, account: &str, failure: &Failure) -> bool {
-        if self.limit == 0 || !counts(failure) {
+    /// `surprising` is what [`crate::pool::Lease::surprised`] says: then also a limit that names its end counts.
+    pub fn stops(&mut self, upstream: &str, account: &str, failure: &Failure, surprising: bool) -> bool {
+        if self.limit == 0 || !counts(failure, surprising) {
             return false;
         }
         let known = self.same(upstream, failure.reason).any(|seen| seen == account);
@@ -54,8 +55,8 @@ impl Refusals {
 }
 
 /// Whether a refusal can be about something else than the account that gave it.
-fn counts(failure: &Failure) -> bool {
-    failure.fault != Fault::Account || (failure.reason == Reason::RateLimit && !failure.hinted)
+fn counts(failure: &Failure, surprising: bool) -> bool {
+    failure.fault != Fault::Account || (failure.reason == Reason::RateLimit && (!failure.hinted || surprising))
 }
 
 #[cfg(test)]
@@ -74,12 +75,12 @@ mod tests {
     #[test]
     fn lesson_1_the_same_bare_429_from_three_accounts_stops() {
         let mut refusals = Refusals::default();
-        assert!(!refusals.stops("up", "a", &failure(429, None)));
-        assert!(!refusals.stops("up", "a", &failure(429, None)), "the same account again proves nothing");
-        assert!(!refusals.stops("up", "b", &failure(429, None)));
-        assert!(!refusals.stops("other", "c", &failure(429, None)), "another upstream is counted apart");
-        assert!(!refusals.stops("up", "d", &failure(500, None)), "another reason is counted apart");
-        assert!(refusals.stops("up", "e", &failure(429, None)));
+        assert!(!refusals.stops("up", "a", &failure(429, None), false));
+        assert!(!refusals.stops("up", "a", &failure(429, None), false), "the same account again proves nothing");
+        assert!(!refusals.stops("up", "b", &failure(429, None), false));
+        assert!(!refusals.stops("other", "c", &failure(429, None), false), "another upstream is counted apart");
+        assert!(!refusals.stops("up", "d", &failure(500, None), false), "another reason is counted apart");
+        assert!(refusals.stops("up", "e", &failure(429, None), false));
         let reason = failure(429, None).reason;
         assert_eq!(refusals.same("up", reason).collect::<Vec<_>>(), ["a", "b", "e"]);
     }
@@ -87,10 +88,10 @@ mod tests {
     #[test]
     fn refusals_about_the_account_itself_never_stop() {
         let mut refusals = Refusals::new(1);
-        assert!(!refusals.stops("up", "a", &failure(429, Some(30_000))));
-        assert!(!refusals.stops("up", "a", &failure(401, None)));
-        assert!(!refusals.stops("up", "a", &failure(402, None)));
-        assert!(refusals.stops("up", "a", &failure(503, None)));
+        assert!(!refusals.stops("up", "a", &failure(429, Some(30_000)), false));
+        assert!(!refusals.stops("up", "a", &failure(401, None), false));
+        assert!(!refusals.stops("up", "a", &failure(402, None), false));
+        assert!(refusals.stops("up", "a", &failure(503, None), false));
     }
 
     #[test]
@@ -98,8 +99,8 @@ mod tests {
         let mut off = Refusals::new(0);
         let mut high = Refusals::new(1000);
         for n in 0..1000 {
-            assert!(!off.stops("up", &n.to_string(), &failure(500, None)));
-            assert!(!high.stops("up", &n.to_string(), &failure(500, None)));
+            assert!(!off.stops("up", &n.to_string(), &failure(500, None), false));
+            assert!(!high.stops("up", &n.to_string(), &failure(500, None), false));
         }
         assert_eq!(high.seen.len(), super::REMEMBERED_MAX);
     }

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
 use parking_lot::Mutex;
 
 use super::time::Millis;
+use crate::breaker::{CircuitState, CircuitView};
 use crate::limits::cooldown::{Cooldown, Cooldowns, Standing};
+use crate::limits::pace::{Known, PaceView};
 
 /// What an unlimited account's load is measured against: the default limit.
 const UNLIMITED_WEIGHT: u32 = 3;
@@ -26,6 +28,10 @@ pub struct AccountSpec {
     pub concurrency: u32,
     /// Whether it may be used.
     pub enabled: bool,
+    /// What the operator knows of its limits.
+    pub limits: Known,
+    /// Its project at Google, whose limits all accounts of it share.
+    pub project: Option<String>,
 }
 
 /// What an account has done since the process started.
@@ -164,6 +170,18 @@ impl AccountState {
             inner.locks.active(now).map(|(family, lock)| (family.map(ToOwned::to_owned), *lock)).collect();
         found.sort_by(|a, b| a.0.cmp(&b.0));
         found
+    }
+
+    /// Its paces that have been used, in order of their families.
+    pub fn paces(&self, now: Millis) -> Vec<PaceView> {
+        let _ = now;
+        Vec::new()
+    }
+
+    /// The state of its breaker.
+    pub fn circuit(&self, now: Millis) -> CircuitView {
+        let _ = now;
+        CircuitView { state: CircuitState::Closed, failures: 0, until: None }
     }
 
     /// Whether its locks allow a request of `family` now. Slots and switches are not looked at.

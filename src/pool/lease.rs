@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::account::AccountState;
 use super::registry::Shared;
 use super::time::Millis;
+use crate::limits::allowance::Allowance;
 use crate::limits::classify::Failure;
 use crate::limits::cooldown::Cooldown;
 
@@ -21,6 +22,16 @@ pub enum BoundAccount {
     /// It is locked until then. A long lock is a reason to unbind ([`super::Affinity::locked`]).
     Cooling {
         /// End of the lock.
+        until: Millis,
+    },
+    /// It has no room for this request. Who wants the prompt cache may wait and ask again.
+    Paced {
+        /// When it has.
+        until: Millis,
+    },
+    /// It has failed too often.
+    Broken {
+        /// When it is tried.
         until: Millis,
     },
     /// This request has tried it.
@@ -83,6 +94,40 @@ impl Lease {
     /// What became of the account that the session is bound to.
     pub fn bound(&self) -> BoundAccount {
         self.bound
+    }
+
+    /// So many milliseconds are to pass before the request is sent: spreads requests where a limit is near.
+    pub fn pause_ms(&self) -> u64 {
+        0
+    }
+
+    /// The same account is tried once more on this lease: takes of its limits again, and returns the pause, in
+    /// milliseconds.
+    pub fn again(&self, now: Millis) -> u64 {
+        let _ = now;
+        0
+    }
+
+    /// The headers of an answer, also of a refusal, as soon as they are there and before [`Self::failed`].
+    pub fn told(&self, allowance: &Allowance, now: Millis) {
+        let _ = (allowance, now);
+    }
+
+    /// What the request really took. Without this the estimate stays.
+    pub fn settle(&self, tokens: u64, now: Millis) {
+        let _ = (tokens, now);
+    }
+
+    /// Whether a rate limit is surprising: the account had plenty of room when this lease was taken, or has served
+    /// others since. For [`crate::limits::Refusals::stops`].
+    pub fn surprised(&self, failure: &Failure) -> bool {
+        let _ = failure;
+        false
+    }
+
+    /// The number of the last failure on this lease, for [`super::Registry::forgive`]; 0 if there was none.
+    pub fn event(&self) -> u64 {
+        0
     }
 
     /// The provider served: clears the locks that were set before this lease was taken, so that a stream which began

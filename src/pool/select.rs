@@ -14,6 +14,7 @@ use super::registry::{Index, Registry};
 use super::time::Millis;
 use crate::limits::classify::Reason;
 use crate::limits::cooldown::Standing;
+use crate::limits::pace::Cost;
 
 /// Accounts that one request may try at most.
 pub const ATTEMPTS_MAX: usize = 64;
@@ -34,6 +35,8 @@ pub struct Ask<'a> {
     /// Whether an account may serve this request at all. Called under the registry's lock: it must be quick, must not
     /// select or drop a lease, and may call [`Registry::get`]. It costs a walk past every free account that it refuses.
     pub eligible: Option<&'a (dyn Fn(&str) -> bool + Sync)>,
+    /// What the request takes of the account's limits.
+    pub cost: Cost,
 }
 
 /// The accounts that one request has tried; at most [`ATTEMPTS_MAX`].
@@ -91,8 +94,8 @@ impl Attempted {
 pub struct Unavailable {
     /// Why.
     pub reason: UnavailableReason,
-    /// When the first lock among the candidates ends, tried ones included: what `retry-after` is made of. `None` if no
-    /// lock stands in the way.
+    /// When the first of the candidates opens, tried ones included, and has room for this cost: what `retry-after` is
+    /// made of. `None` if none is closed.
     pub soonest: Option<Millis>,
 }
 
@@ -101,8 +104,12 @@ pub struct Unavailable {
 pub enum UnavailableReason {
     /// Some account would do, but for its slots: waiting for a release helps.
     AllBusy,
+    /// Some account would do, but for its limits a minute: it has room at `soonest`.
+    AllPaced,
     /// Some account would do, but for its lock.
     AllCooling,
+    /// Some account would do, but it has failed too often; it is tried at `soonest`.
+    AllBroken,
     /// This request has tried every account that would do, or as many as it may.
     AllAttempted,
     /// There are accounts, but none may serve this request.
@@ -133,8 +140,20 @@ pub enum Skip {
         /// When one request may try.
         next_probe: Option<Millis>,
     },
+    /// It has no room for this cost.
+    Paced {
+        /// Until when.
+        until: Millis,
+    },
+    /// It has failed too often.
+    Broken {
+        /// When one request may try.
+        until: Millis,
+    },
     /// All its slots are in use.
     Busy,
+    /// Its upstream is overloaded, and has as much to do as it may.
+    Overloaded,
 }
 
 /// One account as a selection sees it.

@@ -9,6 +9,7 @@ use super::{
 };
 use crate::limits::classify::{Failure, Fault, Reason, Retry, Scope};
 use crate::limits::cooldown;
+use crate::limits::pace::{Cost, Known};
 
 const NOW: Millis = Millis(1_000_000);
 
@@ -20,7 +21,15 @@ fn settings() -> Settings {
 }
 
 fn account(id: &str, tier: u8, concurrency: u32) -> AccountSpec {
-    AccountSpec { id: id.to_owned(), upstream: "up".to_owned(), tier, concurrency, enabled: true }
+    AccountSpec {
+        id: id.to_owned(),
+        upstream: "up".to_owned(),
+        tier,
+        concurrency,
+        enabled: true,
+        limits: Known::default(),
+        project: None,
+    }
 }
 
 fn pool(specs: &[AccountSpec]) -> Registry {
@@ -34,7 +43,15 @@ fn three() -> Registry {
 }
 
 fn ask(attempted: &Attempted) -> Ask<'_> {
-    Ask { upstreams: &["up"], family: "opus", attempted, bound: None, required: None, eligible: None }
+    Ask {
+        upstreams: &["up"],
+        family: "opus",
+        attempted,
+        bound: None,
+        required: None,
+        eligible: None,
+        cost: Cost::default(),
+    }
 }
 
 fn take(registry: &Registry) -> Result<Lease, Unavailable> {
@@ -285,7 +302,8 @@ fn a_limit_that_shrinks_is_kept_from_then_on() {
 
 #[test]
 fn every_protection_can_be_switched_off() {
-    let off = Settings { slots: false, cooldown: cooldown::Settings { enabled: false, ..settings().cooldown } };
+    let off =
+        Settings { slots: false, cooldown: cooldown::Settings { enabled: false, ..settings().cooldown }, ..settings() };
     let registry = Registry::new(off);
     registry.reconcile(&[account("a", 1, 1)], off);
     let held: Vec<Lease> = (0..50).map(|_| take(&registry).unwrap()).collect();

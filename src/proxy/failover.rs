@@ -160,7 +160,7 @@ fn decide(ctx: &mut Ctx, attempt: Attempt, told: &ApiError, failure: &Failure, t
         return true;
     }
     walk.attempted.record(&attempt.lease);
-    if !searches && walk.refusals.stops(&attempt.upstream.id, &attempt.account.id, failure) {
+    if !searches && walk.refusals.stops(&attempt.upstream.id, &attempt.account.id, failure, false) {
         walk.barred.push(attempt.upstream.id.clone());
     }
     true

@@ -28,6 +28,7 @@ use super::errand::{COUNT_PATIENCE, Errand};
 use super::gateway::Gateway;
 use super::{operate, passthrough, platform};
 use crate::config::{Config, Platform, StreamMode, Upstream};
+use crate::limits::Cost;
 use crate::pool::{Ask, BoundAccount, Lease, Unavailable, UnavailableReason, select};
 use crate::routing::Step;
 
@@ -148,6 +149,7 @@ async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, Step), ApiEr
             bound: bound.as_deref(),
             required: holder.as_deref(),
             eligible: Some(&eligible),
+            cost: Cost { tokens: 0 },
         };
         match wait_for(gateway, &ask, inbound.errand.wait(resilience.wait_for_slot)).await {
             Ok(lease) => {
@@ -165,7 +167,12 @@ async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, Step), ApiEr
                             gateway.affinity.locked(session, account, until.since(now), now);
                         }
                         BoundAccount::Gone => gateway.affinity.unbind(session),
-                        BoundAccount::None | BoundAccount::Served | BoundAccount::Busy | BoundAccount::Attempted => {}
+                        BoundAccount::None
+                        | BoundAccount::Served
+                        | BoundAccount::Busy
+                        | BoundAccount::Paced { .. }
+                        | BoundAccount::Broken { .. }
+                        | BoundAccount::Attempted => {}
                     }
                 }
                 return Ok((lease, step.clone()));

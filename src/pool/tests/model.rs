@@ -7,6 +7,7 @@ use super::{
     UnavailableReason, explain, limit, select,
 };
 use crate::limits::cooldown::{self, Cooldowns, Lock, Standing};
+use crate::limits::pace::{Cost, Known};
 
 const ACCOUNTS: usize = 6;
 const UPSTREAMS: [&str; 3] = ["up", "west", "east"];
@@ -212,7 +213,15 @@ fn reconcile(registry: &Registry, specs: &[Option<(usize, u8, u32, bool)>], sett
         .enumerate()
         .filter_map(|(n, spec)| {
             let (upstream, tier, concurrency, enabled) = (*spec)?;
-            Some(AccountSpec { id: id(n), upstream: UPSTREAMS[upstream].to_owned(), tier, concurrency, enabled })
+            Some(AccountSpec {
+                id: id(n),
+                upstream: UPSTREAMS[upstream].to_owned(),
+                tier,
+                concurrency,
+                enabled,
+                limits: Known::default(),
+                project: None,
+            })
         })
         .collect();
     registry.reconcile(&specs, settings);
@@ -324,6 +333,7 @@ fn select_both(
         bound: bound_id.as_deref(),
         required: required_id.as_deref(),
         eligible: Some(&eligible),
+        cost: Cost::default(),
     };
     let told = explain(registry, &ask, now).into_iter().find(|view| view.order == Some(0)).map(|view| view.id);
     let expected = model.answer(&question, bound, required, now);
