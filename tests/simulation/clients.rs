@@ -5,13 +5,16 @@ use std::collections::BTreeMap;
 use super::provider::{Poison, Question};
 use super::rng::Rng;
 
+/// When an agent sends a refused request again, in milliseconds.
+const AGENT_RETRY_MS: u64 = 2_000;
+
 /// One kind of clients.
 #[derive(Clone, Debug)]
 pub(crate) enum Traffic {
     /// Independent requests, as a Poisson process; none before `from_ms`.
     Random { mean_ms: f64, from_ms: u64, prompt: (u64, u64), output: (u64, u64), work_ms: (u64, u64) },
     /// The same, but nobody takes them; each is sent `times` in all, as agents do.
-    Poisoned { mean_ms: f64, poison: Poison },
+    Poisoned { mean_ms: f64, poison: Poison, times: u64 },
     /// Sessions: each begins with a prompt and adds to it with each turn.
     Sessions { count: u64, turns: u64, prompt: (u64, u64), growth: (u64, u64), output: (u64, u64), work_ms: (u64, u64), think_ms: f64 },
 }
@@ -28,11 +31,13 @@ struct Session {
 pub(crate) struct Clients {
     traffic: Vec<Traffic>,
     sessions: BTreeMap<u64, Session>,
+    /// How often a poisoned request is still to be sent at once, by kind.
+    repeats: BTreeMap<usize, u64>,
 }
 
 impl Clients {
     pub(crate) fn new(traffic: &[Traffic]) -> Self {
-        Clients { traffic: traffic.to_vec(), sessions: BTreeMap::new() }
+        Clients { traffic: traffic.to_vec(), sessions: BTreeMap::new(), repeats: BTreeMap::new() }
     }
 
     /// When the first ones come; with the session, if it is one.
@@ -54,23 +59,36 @@ impl Clients {
     }
 
     /// Milliseconds until the next request of a process.
-    pub(crate) fn next(&self, kind: usize, _since_ms: u64, rng: &mut Rng) -> u64 {
+    pub(crate) fn next(&mut self, kind: usize, rng: &mut Rng) -> u64 {
         match &self.traffic[kind] {
-            Traffic::Random { mean_ms, .. } | Traffic::Poisoned { mean_ms, .. } => rng.exponential(*mean_ms).round() as u64,
+            Traffic::Random { mean_ms, .. } => rng.exponential(*mean_ms).round() as u64,
+            Traffic::Poisoned { mean_ms, times, .. } => {
+                let left = self.repeats.entry(kind).or_insert(*times);
+                *left = left.saturating_sub(1);
+                if *left > 0 {
+                    return AGENT_RETRY_MS;
+                }
+                self.repeats.remove(&kind);
+                rng.exponential(*mean_ms).round() as u64
+            }
             Traffic::Sessions { .. } => u64::MAX,
         }
     }
 
     /// One request of a process.
     pub(crate) fn question(&self, kind: usize, rng: &mut Rng) -> Question {
-        let none = Question { session: None, prompt: 100, output: 10, poison: None, work_ms: 500 };
+        let none = Question { session: None, prompt: 100, output: 10, estimate: 110, poison: None, work_ms: 500 };
         match &self.traffic[kind] {
-            Traffic::Random { prompt, output, work_ms, .. } => Question {
-                prompt: rng.between(prompt.0, prompt.1),
-                output: rng.between(output.0, output.1),
-                work_ms: rng.between(work_ms.0, work_ms.1),
-                ..none
-            },
+            Traffic::Random { prompt, output, work_ms, .. } => {
+                let (prompt, expected) = (rng.between(prompt.0, prompt.1), u64::midpoint(output.0, output.1));
+                Question {
+                    prompt,
+                    output: rng.between(output.0, output.1),
+                    estimate: estimate(prompt, rng) + expected,
+                    work_ms: rng.between(work_ms.0, work_ms.1),
+                    ..none
+                }
+            }
             Traffic::Poisoned { poison, .. } => Question { poison: Some(*poison), ..none },
             Traffic::Sessions { .. } => none,
         }
@@ -87,6 +105,7 @@ impl Clients {
             session: Some(id),
             prompt: session.prompt,
             output: session.output,
+            estimate: estimate(session.prompt, rng) + u64::midpoint(output.0, output.1),
             poison: None,
             work_ms: rng.between(work_ms.0, work_ms.1),
         })
@@ -98,4 +117,9 @@ impl Clients {
         let Traffic::Sessions { think_ms, .. } = &self.traffic[session.kind] else { return None };
         Some((session.kind, rng.exponential(*think_ms) as u64))
     }
+}
+
+/// The gateway counts no tokens; it is some percent wrong.
+fn estimate(prompt: u64, rng: &mut Rng) -> u64 {
+    prompt * rng.between(95, 105) / 100
 }

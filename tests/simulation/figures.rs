@@ -33,6 +33,8 @@ pub(crate) struct Figures {
     pub(crate) jain: f64,
     /// Most that an account had in flight above another one in its tier that was as free.
     pub(crate) skew: u32,
+    /// Time that accounts were locked, summed over them, in milliseconds.
+    pub(crate) locked_ms: u64,
     pub(crate) steps: u64,
     pub(crate) trace: u64,
 }
@@ -85,7 +87,7 @@ impl fmt::Display for Figures {
         let percent = |part: f64| format!("{:.2}%", part * 100.0);
         write!(
             f,
-            "{:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>6.3} {:>4} {:>7} {:>7} {:016x}  {:?}",
+            "{:>9} {:>8} {:>8} {:>8} {:>8} {:>8} {:>8} {:>6.3} {:>4} {:>7} {:>7} {:>7} {:016x}  {:?}",
             self.steps,
             self.offered,
             percent(self.goodput()),
@@ -97,6 +99,7 @@ impl fmt::Display for Figures {
             self.skew,
             self.waited_ms / self.served.max(1),
             self.waited_ms_max,
+            self.locked_ms / 1_000,
             self.trace,
             self.failures,
         )
@@ -104,4 +107,4 @@ impl fmt::Display for Figures {
 }
 
 /// The head of the table that [`Figures`] are lines of.
-pub(crate) const HEAD: &str = "    steps  offered  goodput of limit  refused    cache    again   jain skew wait ms     max trace             client failures";
+pub(crate) const HEAD: &str = "    steps  offered  goodput of limit  refused    cache    again   jain skew wait ms     max lock s trace             client failures";

@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use interlingua::pool::{Lease, Millis};
+use interlingua::breaker::CircuitState;
+use interlingua::pool::{AccountState, Lease, Millis};
 
 use super::walk::FAMILY;
 use super::world::World;
@@ -21,7 +22,7 @@ pub(crate) struct Before {
 /// What can be seen before a choice.
 pub(crate) fn before(world: &World) -> Seen {
     let now = Millis(world.now);
-    let of = |state: &interlingua::pool::AccountState| Before {
+    let of = |state: &AccountState| Before {
         in_flight: state.in_flight(),
         tier: state.tier(),
         locked: state.cooldowns(now).iter().any(|(family, _)| family.as_deref().is_none_or(|family| family == FAMILY)),
@@ -58,4 +59,13 @@ pub(crate) fn hold(world: &World) {
         assert!(state.limit() == 0 || held <= state.limit(), "{} is over its slots at {}", state.id(), world.now);
         assert!(probes <= 1, "{} has {probes} probes at {}", state.id(), world.now);
     }
+}
+
+/// Accounts that are locked or broken now.
+pub(crate) fn locked(world: &World) -> u64 {
+    let now = Millis(world.now);
+    let out = |state: &AccountState| {
+        !state.cooldowns(now).is_empty() || state.circuit(now).state != CircuitState::Closed
+    };
+    world.gateway.registry.accounts().iter().filter(|state| out(state)).count() as u64
 }

@@ -91,6 +91,8 @@ pub(crate) struct Question {
     pub(crate) session: Option<u64>,
     pub(crate) prompt: u64,
     pub(crate) output: u64,
+    /// What the gateway takes both for, together.
+    pub(crate) estimate: u64,
     /// Refused by everyone in this way.
     pub(crate) poison: Option<Poison>,
     /// How long the model takes, in milliseconds.

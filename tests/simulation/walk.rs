@@ -4,7 +4,9 @@
 //! refusal stops, which account a session is bound to. What is written anew here is only the order in which they are
 //! asked, and it is to stay as short as that order is.
 
-use interlingua::limits::{Defaults, Failure, Fault, Reason, Refusals, Retry, Transport, classify, hint};
+use interlingua::limits::{
+    Cost, Defaults, Failure, Fault, Reason, Refusals, Retry, Transport, allowance, classify, hint,
+};
 use interlingua::pool::affinity;
 use interlingua::pool::{
     Affinity, Ask, Attempted, BoundAccount, Lease, Millis, Registry, Unavailable, UnavailableReason, select,
@@ -35,6 +37,8 @@ pub(crate) struct Walk {
     attempted: Attempted,
     refusals: Refusals,
     barred: Vec<&'static str>,
+    /// Locks that this request's refusals have set: account, number of the failure, reason.
+    events: Vec<(String, u64, Reason)>,
     grace_used: bool,
     limited: bool,
     soonest: Option<Millis>,
@@ -80,6 +84,7 @@ impl Walk {
             attempted: Attempted::default(),
             refusals: Refusals::new(same_refusals_max),
             barred: Vec::new(),
+            events: Vec::new(),
             grace_used: false,
             limited: false,
             soonest: None,
@@ -106,6 +111,7 @@ impl Gateway {
             bound: bound.as_deref(),
             required: None,
             eligible: None,
+            cost: Cost { tokens: walk.question.estimate },
         };
         match select(&self.registry, &ask, Millis(now)) {
             Ok(lease) => {
@@ -118,9 +124,10 @@ impl Gateway {
                         _ => {}
                     }
                 }
+                let pause = lease.pause_ms();
                 walk.lease = Some(lease);
                 walk.attempts += 1;
-                Look::Send { pause: 0 }
+                Look::Send { pause }
             }
             Err(unavailable) => self.nobody(walk, unavailable, now),
         }
@@ -131,13 +138,15 @@ impl Gateway {
         let soonest = unavailable.soonest.map(|at| at.0);
         let waits = match unavailable.reason {
             UnavailableReason::AllBusy => true,
-            UnavailableReason::AllCooling => soonest.is_some_and(|at| at <= patient_until),
+            UnavailableReason::AllCooling | UnavailableReason::AllPaced | UnavailableReason::AllBroken => {
+                soonest.is_some_and(|at| at <= patient_until)
+            }
             _ => false,
         };
         if waits && now < patient_until {
             return Look::Wait { until: soonest.unwrap_or(patient_until).clamp(now + 1, patient_until) };
         }
-        walk.limited |= unavailable.reason == UnavailableReason::AllBusy;
+        walk.limited |= matches!(unavailable.reason, UnavailableReason::AllBusy | UnavailableReason::AllPaced);
         walk.soonest = walk.soonest.into_iter().chain(unavailable.soonest).min();
         let again = walk.soonest.map(|at| at.since(Millis(now)).max(1));
         match walk.error {
@@ -160,8 +169,8 @@ impl Gateway {
         let (name, dialect) = *self.upstreams.iter().find(|(name, _)| *name == upstream).expect("a known upstream");
         let (failure, again) = match answer {
             Ok((status, body, headers)) => {
-                let header =
-                    |name: &str| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str());
+                let header = |name: &str| found(headers, name);
+                lease.told(&allowance(&header, Millis(now)), Millis(now));
                 let wait = hint(status, &header, body.as_bytes(), Millis(now));
                 let told = decode_error(dialect, status, body.as_bytes());
                 let failure = classify(dialect, Some(status), Some(&told), wait, None, &Defaults::default());
@@ -182,6 +191,7 @@ impl Gateway {
         let status = public_status(answer.ok().map(|(status, ..)| status), &failure);
         walk.error = Some(status);
         walk.limited |= limits(failure.reason);
+        walk.events.push((lease.account_id().to_owned(), lease.event(), failure.reason));
         let late = now >= walk.begun + DEADLINE_MS;
         if late || walk.attempts >= ATTEMPTS_MAX || failure.retry == Retry::No {
             return (failure, Next::Answer { status, again });
@@ -191,27 +201,41 @@ impl Gateway {
         {
             walk.grace_used = true;
             walk.attempts += 1;
+            let pause = lease.again(Millis(now));
             walk.lease = Some(lease);
-            return (failure, Next::Same(wait));
+            return (failure, Next::Same(wait + pause));
         }
         walk.attempted.record(&lease);
-        if walk.refusals.stops(name, lease.account_id(), &failure) {
+        if walk.refusals.stops(name, lease.account_id(), &failure, lease.surprised(&failure)) {
             walk.barred.push(name);
+            // Not about the accounts, then: what they were locked for rests on nothing.
+            for (account, event, _) in walk.events.iter().filter(|(.., reason)| *reason == failure.reason) {
+                self.registry.forgive(account, FAMILY, *event);
+            }
         }
         (failure, Next::Look)
     }
 
     /// `upstream_response_filter`: what the headers of a good answer tell.
-    pub(crate) fn told(&self, _walk: &Walk, _headers: &Headers, _now: u64) {}
+    pub(crate) fn told(&self, walk: &Walk, headers: &Headers, now: u64) {
+        if let Some(lease) = &walk.lease {
+            lease.told(&allowance(&|name: &str| found(headers, name), Millis(now)), Millis(now));
+        }
+    }
 
     /// `settle` of `logging`, for an answer that ended well.
     pub(crate) fn served(&self, walk: &mut Walk, now: u64) {
         let Some(lease) = walk.lease.take() else { return };
+        lease.settle(walk.question.prompt + walk.question.output, Millis(now));
         lease.succeeded(Millis(now));
         if let Some(session) = walk.question.session {
             self.affinity.served(u128::from(session), lease.account_id(), Millis(now));
         }
     }
+}
+
+fn found<'h>(headers: &'h Headers, name: &str) -> Option<&'h str> {
+    headers.iter().find(|(known, _)| *known == name).map(|(_, value)| value.as_str())
 }
 
 fn limits(reason: Reason) -> bool {

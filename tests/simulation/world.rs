@@ -4,7 +4,8 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, VecDeque};
 
 use interlingua::limits::Transport;
-use interlingua::pool::{AccountSpec, Millis, Registry, Settings, affinity};
+use interlingua::limits::pace::Known;
+use interlingua::pool::{AccountSpec, Registry, Settings, affinity};
 use interlingua_filters::Dialect;
 
 use super::clients::{Clients, Traffic};
@@ -95,6 +96,8 @@ impl World {
                     tier: plan.tier,
                     concurrency: plan.concurrency,
                     enabled: true,
+                    limits: Known::default(),
+                    project: None,
                 });
                 dialects.insert(id.clone(), upstream.dialect);
                 accounts.insert(id, Account::new(plan.clone(), BEGIN));
@@ -170,6 +173,7 @@ impl World {
     fn step(&mut self) -> bool {
         let Some(Reverse((at, _, event))) = self.events.pop() else { return false };
         assert!(at >= self.now, "time runs backwards");
+        self.figures.locked_ms += (at - self.now) * invariants::locked(self);
         self.now = at;
         match event {
             Event::Come(kind) => self.come(kind),
@@ -201,7 +205,7 @@ impl World {
         }
         let question = self.clients.question(kind, &mut self.rng);
         self.begin(question);
-        let next = self.clients.next(kind, self.now - BEGIN, &mut self.rng);
+        let next = self.clients.next(kind, &mut self.rng);
         self.at(self.now + next, Event::Come(kind));
     }
 
