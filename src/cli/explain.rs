@@ -92,7 +92,7 @@ fn candidates(snapshot: &Snapshot, registry: &Registry, step: &Step) -> Vec<Cand
     let pools = snapshot.roster.pools(&step.upstreams);
     let ask = Ask {
         upstreams: &pools,
-        family: &step.model,
+        family: snapshot.config.family(&step.model),
         attempted: &Attempted::default(),
         bound: None,
         required: None,
@@ -121,7 +121,11 @@ fn reason(skip: &pool::Skip) -> String {
         pool::Skip::Disabled(Some(why)) => format!("it is disabled: {why}"),
         pool::Skip::NotEligible => "it does not serve this model".to_owned(),
         pool::Skip::Attempted => "it was tried".to_owned(),
-        other => format!("{other:?}").to_lowercase(),
+        pool::Skip::Cooling { reason, .. } => format!("it rests: {}", reason.name()),
+        pool::Skip::Paced { .. } => "it is at its limit".to_owned(),
+        pool::Skip::Broken { .. } => "it has failed too often".to_owned(),
+        pool::Skip::Overloaded => "its upstream is overloaded".to_owned(),
+        pool::Skip::Busy => "it is busy".to_owned(),
     }
 }
 

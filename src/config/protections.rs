@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use super::Config;
 use crate::routing::Pattern;
 
 /// Requests and tokens a minute of each account and family.
@@ -175,6 +176,15 @@ pub struct Family {
     pub name: String,
     /// Models in the provider's words. At least one.
     pub models: Vec<Pattern>,
+}
+
+impl Config {
+    /// The name under which a model's limits, cooldowns and quotas are kept: that of the first family which takes it,
+    /// else its own.
+    pub fn family<'c>(&'c self, model: &'c str) -> &'c str {
+        let family = self.families.iter().find(|family| family.models.iter().any(|pattern| pattern.matches(model)));
+        family.map_or(model, |family| family.name.as_str())
+    }
 }
 
 /// What the provider allows an account, as the operator knows it; for each family.

@@ -17,7 +17,7 @@ use super::errand::Errand;
 use super::outbox::Outbox;
 use super::replay::Berth;
 use crate::config::{Account, Snapshot, Upstream};
-use crate::limits::Refusals;
+use crate::limits::{Reason, Refusals};
 use crate::pool::{Attempted, Lease, Millis};
 use crate::routing::Route;
 
@@ -73,6 +73,10 @@ pub struct Inbound {
     pub chunks: bool,
     /// The body as it came.
     pub body: Bytes,
+    /// Tokens of the body, by a glance at it.
+    pub rough: u64,
+    /// The account that the caller asks for, or the operator for all; others serve while it cannot.
+    pub pinned: Option<Arc<str>>,
     /// What was found in the body, once for all attempts; empty but for a model's answer.
     pub skim: Skim<'static>,
     /// Where it may go.
@@ -98,6 +102,14 @@ pub struct Walk {
     pub attempted: Attempted,
     /// Equal refusals of different accounts.
     pub refusals: Refusals,
+    /// What these refusals did to the accounts, to be taken back if it was not about them.
+    pub booked: Vec<Booked>,
+    /// Its place in the order of arrival; 0 before it has looked for an account.
+    pub arrival: u64,
+    /// How long it has waited for accounts.
+    pub waited: Duration,
+    /// Whether all accounts were at a limit and were waited for once: they are not asked a third time.
+    pub second_round: bool,
     /// Upstreams whose accounts all refuse alike: asking more of them is pointless.
     pub barred: Vec<String>,
     /// The last failure, as the caller will hear it if nobody can serve.
@@ -106,6 +118,8 @@ pub struct Walk {
     pub refusal: Option<Refusal>,
     /// Whether some account refused because of a limit.
     pub limited: bool,
+    /// Whether all accounts of a step rest because they have failed too often.
+    pub broken: bool,
     /// Wait and take the same account again.
     pub again: Option<Again>,
     /// Whether the one grace retry was used.
@@ -144,12 +158,28 @@ pub struct Line {
     pub headers: HeaderMap,
 }
 
+/// What a refusal did to an account.
+pub struct Booked {
+    /// The upstream that refused.
+    pub upstream: String,
+    /// The account.
+    pub account: Arc<str>,
+    /// The model family that was asked for.
+    pub family: String,
+    /// Why it refused.
+    pub reason: Reason,
+    /// The number that the registry gave it.
+    pub event: u64,
+}
+
 /// A second try at the same account, whose slot is kept.
 pub struct Again {
     /// The slot.
     pub lease: Lease,
     /// How long to wait first.
     pub wait: Duration,
+    /// Whether the provider has counted the first try: then the second one takes of its limits, too.
+    pub counted: bool,
 }
 
 /// One attempt at one account.

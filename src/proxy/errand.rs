@@ -10,6 +10,8 @@ use interlingua_filters::json::Str;
 use interlingua_filters::json::skim::Skim;
 use interlingua_filters::operations::{Asked, Operation};
 
+use crate::config::Config;
+
 /// Attempts to have tokens counted before the gateway estimates them itself.
 const COUNT_ATTEMPTS_MAX: u32 = 2;
 /// How long a provider may take to count tokens before the gateway estimates them itself.
@@ -97,12 +99,14 @@ impl Passage {
 }
 
 impl Errand {
-    /// The name under which cooldowns of a model are kept. Counting has limits of its own at the providers, and what
+    /// The name under which cooldowns and limits of a model are kept: its family's. Counting has limits of its own at the providers, and what
     /// passes has no model.
-    pub fn family(&self, model: &str) -> String {
+    pub fn family(&self, config: &Config, model: &str) -> String {
+        let family = config.family(model);
         match self {
-            Errand::Operate(question) if question.counts() => format!("{model}#count_tokens"),
-            Errand::Generate { .. } | Errand::Operate(_) | Errand::Pass(_) => model.to_owned(),
+            Errand::Operate(question) if question.counts() => format!("{family}#count_tokens"),
+            Errand::Generate { .. } | Errand::Operate(_) => family.to_owned(),
+            Errand::Pass(_) => model.to_owned(),
         }
     }
 

@@ -10,7 +10,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 
 use super::access;
 use super::clock::now;
-use super::ctx::{Again, Attempt, Ctx, Walk};
+use super::ctx::{Again, Attempt, Booked, Ctx, Walk};
 use super::errand::{Errand, Passage};
 use super::gateway::Gateway;
 use super::passthrough;
@@ -21,6 +21,7 @@ use super::settings::limits;
 use crate::config::Upstream;
 use crate::limits::{Failure, Fault, Reason, Retry, Transport, classify, hint};
 use crate::pool::Millis;
+use crate::pool::select::ATTEMPTS_MAX;
 use crate::routing::Step;
 
 impl Gateway {
@@ -47,13 +48,13 @@ impl Gateway {
         if stale && !ctx.walk.reconnected {
             // The provider closed a kept-alive connection as we used it: it has not seen the request.
             ctx.walk.reconnected = true;
-            ctx.walk.again = Some(Again { lease: attempt.lease, wait: Duration::ZERO });
+            ctx.walk.again = Some(Again { lease: attempt.lease, wait: Duration::ZERO, counted: false });
             error.set_retry(true);
             return error;
         }
         if access::renews(self, ctx, &attempt) {
             // An access token can end before its time; the account has not refused anything.
-            ctx.walk.again = Some(Again { lease: attempt.lease, wait: Duration::ZERO });
+            ctx.walk.again = Some(Again { lease: attempt.lease, wait: Duration::ZERO, counted: false });
             error.set_retry(true);
             return error;
         }
@@ -70,7 +71,7 @@ impl Gateway {
             self.metrics.custody.with_label_values(&["repaired"]).inc();
             ctx.walk.seals_dropped = true;
             ctx.walk.error = Some(public(&told, &failure));
-            ctx.walk.again = Some(Again { lease: attempt.lease, wait: Duration::ZERO });
+            ctx.walk.again = Some(Again { lease: attempt.lease, wait: Duration::ZERO, counted: true });
             error.set_retry(true);
             return error;
         }
@@ -78,7 +79,7 @@ impl Gateway {
             Some(Errand::Pass(_)) => passthrough::refusal(&attempt, &failure, REFUSAL_BYTES_MAX),
             _ => None,
         };
-        let retry = decide(ctx, attempt, &told, &failure, transport);
+        let retry = decide(self, ctx, attempt, &told, &failure, transport);
         error.set_retry(retry);
         error
     }
@@ -102,6 +103,10 @@ impl Gateway {
         let (account, reason) = (attempt.account.id.as_str(), failure.reason.name());
         self.metrics.attempts.with_label_values(&[attempt.upstream.id.as_str(), account, reason]).inc();
         let cooldown = attempt.lease.failed(&failure, now, ctx.id ^ u64::from(ctx.walk.attempts));
+        if !attempt.accepted() {
+            // Refused, or never seen: it took nothing.
+            attempt.lease.settle(0, now);
+        }
         if let Some(session) = ctx.inbound.as_ref().and_then(|inbound| inbound.session)
             && (failure.fault == Fault::Account || cooldown.is_some())
         {
@@ -136,7 +141,14 @@ fn repairs(ctx: &Ctx, failure: &Failure) -> bool {
 }
 
 /// Whether another attempt follows.
-fn decide(ctx: &mut Ctx, attempt: Attempt, told: &ApiError, failure: &Failure, transport: Option<Transport>) -> bool {
+fn decide(
+    gateway: &Gateway,
+    ctx: &mut Ctx,
+    attempt: Attempt,
+    told: &ApiError,
+    failure: &Failure,
+    transport: Option<Transport>,
+) -> bool {
     let snapshot = Arc::clone(&ctx.snapshot);
     let resilience = &snapshot.config.resilience;
     let walk = &mut ctx.walk;
@@ -147,6 +159,7 @@ fn decide(ctx: &mut Ctx, attempt: Attempt, told: &ApiError, failure: &Failure, t
     let errand = ctx.inbound.as_ref().map(|inbound| &inbound.errand);
     let attempts_max = errand.map_or(1, |errand| errand.attempts_max(resilience.attempts_max));
     let searches = errand.and_then(Errand::passage).is_some_and(Passage::searches);
+    let stops = !searches && poisons(gateway, walk, &attempt, failure);
     if !enabled || late || walk.attempts >= attempts_max || failure.retry == Retry::No {
         return false;
     }
@@ -156,13 +169,42 @@ fn decide(ctx: &mut Ctx, attempt: Attempt, told: &ApiError, failure: &Failure, t
         && Duration::from_millis(wait_ms) <= resilience.grace_retry.wait_max
     {
         walk.grace_used = true;
-        walk.again = Some(Again { lease: attempt.lease, wait: Duration::from_millis(wait_ms) });
+        walk.again = Some(Again { lease: attempt.lease, wait: Duration::from_millis(wait_ms), counted: true });
         return true;
     }
     walk.attempted.record(&attempt.lease);
-    if !searches && walk.refusals.stops(&attempt.upstream.id, &attempt.account.id, failure, false) {
+    if stops {
         walk.barred.push(attempt.upstream.id.clone());
     }
+    true
+}
+
+/// Notes a refusal. `true` if enough accounts of the upstream have said the same to this request: then it is not about
+/// them, and what it did to them is taken back. So a request that everybody refuses locks nobody.
+fn poisons(gateway: &Gateway, walk: &mut Walk, attempt: &Attempt, failure: &Failure) -> bool {
+    let (upstream, account, lease) = (&attempt.upstream.id, &attempt.account.id, &attempt.lease);
+    if walk.booked.len() < ATTEMPTS_MAX {
+        walk.booked.push(Booked {
+            upstream: upstream.clone(),
+            account: lease.shared_id(),
+            family: lease.family().to_owned(),
+            reason: failure.reason,
+            event: lease.event(),
+        });
+    }
+    if !walk.refusals.stops(upstream, account, failure, lease.surprised(failure)) {
+        return false;
+    }
+    let same = |booked: &Booked| booked.upstream == *upstream && booked.reason == failure.reason;
+    let alike: Vec<Booked> = walk.booked.extract_if(.., |booked| same(booked)).collect();
+    for booked in alike {
+        if walk.refusals.same(upstream, failure.reason).any(|account| *account == *booked.account)
+            && gateway.registry.forgive(&booked.account, &booked.family, booked.event)
+        {
+            gateway.metrics.forgiven.with_label_values(&[&booked.account]).inc();
+        }
+    }
+    gateway.queue.released();
     true
 }
 
@@ -211,7 +253,14 @@ impl Walk {
     pub fn nobody(&mut self, model: &str, now: Millis) -> ApiError {
         let wait_ms = self.soonest.map(|at| at.since(now).max(1));
         match self.error.take() {
-            Some(error) if !self.limited => error,
+            Some(error) if !self.limited => {
+                let known = error.retry_after_ms.or(wait_ms.filter(|_| error.kind.status() >= 500));
+                ApiError { retry_after_ms: known, ..error }
+            }
+            _ if self.broken && !self.limited => {
+                let message = format!("every account that serves '{model}' has failed; try again later");
+                ApiError { retry_after_ms: wait_ms, ..ApiError::new(ErrorKind::Unavailable, message) }
+            }
             _ if self.limited || wait_ms.is_some() => {
                 let message = format!("every account that serves '{model}' is at its limit; try again later");
                 ApiError { retry_after_ms: wait_ms.or(Some(1000)), ..ApiError::new(ErrorKind::RateLimit, message) }

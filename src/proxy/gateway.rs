@@ -11,12 +11,12 @@ use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
 use pingora_proxy::{FailToProxy, ProxyHttp, ProxyWarnLogContext, Session};
 
-use tokio::sync::Notify;
-
 use super::clock::now;
+use super::cost::Costs;
 use super::count::Counts;
 use super::ctx::{Ctx, Inbound};
 use super::endpoints::Endpoints;
+use super::wait::Queue;
 use super::{fail_to_proxy, logging, passthrough, request_filter, response, settings, upstream_peer, upstream_request};
 use crate::code_assist::Projects;
 use crate::config::Store;
@@ -32,8 +32,8 @@ pub struct Gateway {
     pub store: Arc<Store>,
     /// Live state of the accounts.
     pub registry: Registry,
-    /// Tells those who wait for a slot that one was given back.
-    pub released: Arc<Notify>,
+    /// Requests that wait for an account.
+    pub(super) queue: Arc<Queue>,
     /// Which conversation belongs to which account.
     pub affinity: Affinity,
     /// Seals that clients cannot carry.
@@ -46,6 +46,8 @@ pub struct Gateway {
     pub holders: Affinity,
     /// What is known of numbers of tokens.
     pub(super) counts: Counts,
+    /// What requests take of the accounts' limits.
+    pub(super) costs: Costs,
     /// Access tokens of accounts with refresh tokens.
     pub(super) tokens: Tokens,
     /// Projects of accounts at Code Assist.
@@ -57,9 +59,9 @@ pub struct Gateway {
 impl Gateway {
     /// A gateway over shared state. `seed` makes its request ids differ from those of another process.
     pub fn new(store: Arc<Store>, registry: Registry, affinity: Affinity, metrics: Metrics, seed: u64) -> Self {
-        let released = Arc::new(Notify::new());
-        let hook = Arc::clone(&released);
-        registry.on_release(move || hook.notify_waiters());
+        let queue = Arc::new(Queue::default());
+        let hook = Arc::clone(&queue);
+        registry.on_release(move || hook.released());
         let (endpoints, ids) = (Endpoints::default(), AtomicU64::new(seed));
         let keeper = Keeper::new(settings::custody(&store.load().config.custody));
         let (holders, counts) = (passthrough::holders(), Counts::default());
@@ -68,13 +70,14 @@ impl Gateway {
         Gateway {
             store,
             registry,
-            released,
+            queue,
             affinity,
             keeper,
             metrics,
             endpoints,
             holders,
             counts,
+            costs: Costs::default(),
             tokens,
             projects,
             ids,
@@ -84,6 +87,7 @@ impl Gateway {
     /// The metrics, with the gauges that are read off the registry.
     pub fn render_metrics(&self) -> String {
         self.metrics.observe(&self.registry.accounts(), &self.store.load().config.tiers, now());
+        self.metrics.waiting.set(i64::try_from(self.queue.waiting()).unwrap_or(i64::MAX));
         self.metrics.render()
     }
 }

@@ -8,6 +8,7 @@ use pingora::Error;
 use pingora_proxy::Session;
 
 use super::clock::now;
+use super::cost::billed;
 use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
 use super::{passthrough, replay};
@@ -67,6 +68,10 @@ fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
         gateway.metrics.attempts.with_label_values(&[labels[0], labels[1], "client_left"]).inc();
     }
     if let Some(usage) = attempt.reply.usage() {
+        attempt.lease.settle(billed(attempt.upstream.dialect, usage), now);
+        if let Some(inbound) = ctx.inbound.as_ref().filter(|_| clean && attempt.reply.ended()) {
+            gateway.costs.learn(inbound, attempt, usage);
+        }
         count(gateway, labels, usage);
         ctx.outcome.usage = Some(usage.counts());
     }

@@ -1,5 +1,6 @@
 //! Phase `request_filter`: who calls, what do they want, where may it go.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -25,6 +26,8 @@ use crate::routing::Route;
 const MIN_SEND_RATE: usize = 1024;
 /// How long leftovers of a refused body are read before the connection is closed.
 const DRAIN: Duration = Duration::from_secs(5);
+/// The header in which a caller names the account that it wants. It stays here.
+const PINNED: &str = "x-interlingua-account";
 /// Caller's headers that travel to a provider of the same dialect. Everything else stays here.
 const TRAVELLING: [&str; 3] = ["anthropic-version", "anthropic-beta", "openai-beta"];
 
@@ -107,7 +110,7 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
         session.set_keepalive(None);
     }
     ctx.walk.refusals = Refusals::new(ctx.snapshot.config.resilience.same_refusal_max as usize);
-    ctx.berth = Some(replay::install(session, body, std::sync::Arc::clone(&ctx.outbox))?);
+    ctx.berth = Some(replay::install(session, body, Arc::clone(&ctx.outbox))?);
     Ok(false)
 }
 
@@ -171,8 +174,17 @@ pub(super) fn inbound(
         travelling: travelling(&head.headers),
         deadline: ctx.started + ctx.snapshot.config.resilience.deadline,
         skim: Skim::default(),
+        rough: interlingua_filters::tokens::rough(&body),
+        pinned: pinned(head, ctx),
         body,
     }
+}
+
+/// The account that the caller asks for, or else the operator.
+fn pinned(head: &RequestHeader, ctx: &Ctx) -> Option<Arc<str>> {
+    let asked = head.headers.get(PINNED).and_then(|value| value.to_str().ok()).map(str::trim);
+    let known = |id: &&str| ctx.snapshot.roster.account(id).is_some();
+    asked.filter(known).or(ctx.snapshot.config.resilience.pinned_account.as_deref()).map(Arc::from)
 }
 
 /// What a caller hears who names no model.

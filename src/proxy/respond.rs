@@ -44,6 +44,7 @@ pub(super) async fn error(session: &mut Session, ctx: &mut Ctx, error: &ApiError
     response.insert_header(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))?;
     if let Some(wait_ms) = error.retry_after_ms {
         response.insert_header(header::RETRY_AFTER, wait_ms.div_ceil(1000).max(1))?;
+        response.insert_header(HeaderName::from_static("retry-after-ms"), wait_ms.max(1))?;
     }
     if status == 405 {
         response.insert_header(header::ALLOW, HeaderValue::from_static("POST"))?;

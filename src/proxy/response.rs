@@ -12,6 +12,7 @@ use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
 use super::{passthrough, respond};
 use crate::config::Peek;
+use crate::limits::allowance;
 
 /// Bytes of a refusal that are read for its hints; providers' error bodies are below 8 KiB.
 pub(super) const REFUSAL_BYTES_MAX: usize = 64 * 1024;
@@ -32,6 +33,9 @@ pub(super) fn upstream_response_filter(response: &ResponseHeader, ctx: &mut Ctx)
     if !attempt.accepted() {
         attempt.headers = response.headers.clone();
     }
+    let header = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok());
+    let now = now();
+    attempt.lease.told(&allowance(&header, now), now);
     ctx.outbox.set_patience(attempt.content_until);
     let encoding = response.headers.get(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
     if attempt.accepted() && encoding.is_some() {

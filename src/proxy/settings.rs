@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use super::access;
 use super::gateway::Gateway;
-use crate::config::{Custody, Resilience, Snapshot, specs};
+use crate::breaker::circuit;
+use crate::config::{Breaker, Custody, Pace, Resilience, Snapshot, specs};
 use crate::custody;
-use crate::limits::{Defaults, cooldown};
+use crate::limits::{Defaults, cooldown, overload, pace};
 use crate::pool::{self, affinity};
 
 impl Gateway {
@@ -30,7 +31,39 @@ pub(super) fn pool(resilience: &Resilience) -> pool::Settings {
         jitter_permille: u32::from(configured.jitter_percent) * 10,
         ..cooldown::Settings::default()
     };
-    pool::Settings { cooldown, ..pool::Settings::default() }
+    pool::Settings {
+        cooldown,
+        pace: pace(&resilience.pace),
+        breaker: breaker(&resilience.breaker),
+        overload: overload::Settings {
+            enabled: resilience.overload.enabled,
+            floor: resilience.overload.floor,
+            calm_ms: ms(resilience.overload.calm),
+        },
+        shared_projects: resilience.quota.shared_projects,
+        ..pool::Settings::default()
+    }
+}
+
+fn pace(configured: &Pace) -> pace::Settings {
+    pace::Settings {
+        enabled: configured.enabled,
+        slow_at_percent: configured.slow_at_percent.into(),
+        pause_ms_max: ms(configured.pause_max),
+        skip_at_percent: configured.skip_at_percent.into(),
+        decrease_percent: configured.decrease_percent.into(),
+        increase_percent: configured.increase_percent.into(),
+    }
+}
+
+fn breaker(configured: &Breaker) -> circuit::Settings {
+    circuit::Settings {
+        enabled: configured.enabled,
+        failures: configured.failures,
+        open_ms: ms(configured.open),
+        open_ms_max: ms(configured.open_max),
+        last_resort_ms: ms(configured.last_resort),
+    }
 }
 
 /// Settings of affinity.

@@ -22,14 +22,14 @@ use pingora_proxy::Session;
 
 use super::access::{self, Access};
 use super::answer::{Answer, Shape};
+use super::choose::choose;
 use super::clock::now;
 use super::ctx::{Again, Attempt, Ctx, Inbound, Line};
 use super::errand::{COUNT_PATIENCE, Errand};
 use super::gateway::Gateway;
 use super::{operate, passthrough, platform};
 use crate::config::{Config, Platform, StreamMode, Upstream};
-use crate::limits::Cost;
-use crate::pool::{Ask, BoundAccount, Lease, Unavailable, UnavailableReason, select};
+use crate::pool::Lease;
 use crate::routing::Step;
 
 /// Idle time before the kernel asks whether a provider's connection lives, then how often and how many times.
@@ -95,8 +95,9 @@ enum Refused {
 async fn begin(gateway: &Gateway, ctx: &mut Ctx) -> Result<Attempt, ApiError> {
     loop {
         let (lease, step) = match ctx.walk.again.take() {
-            Some(Again { lease, wait }) => {
-                tokio::time::sleep(wait).await;
+            Some(Again { lease, wait, counted }) => {
+                let pause = if counted { Duration::from_millis(lease.again(now())) } else { Duration::ZERO };
+                tokio::time::sleep(wait.max(pause)).await;
                 let inbound = ctx.inbound.as_ref().ok_or_else(unplanned)?;
                 (lease, inbound.route.steps.get(ctx.walk.step).cloned().ok_or_else(unplanned)?)
             }
@@ -120,89 +121,6 @@ async fn begin(gateway: &Gateway, ctx: &mut Ctx) -> Result<Attempt, ApiError> {
                 ctx.walk.error.get_or_insert(error);
                 ctx.walk.barred.push(upstream);
             }
-        }
-    }
-}
-
-/// The account of the first step that has one free.
-async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, Step), ApiError> {
-    let inbound = ctx.inbound.as_ref().ok_or_else(unplanned)?;
-    let (resilience, roster) = (&ctx.snapshot.config.resilience, &ctx.snapshot.roster);
-    let bound = inbound.session.and_then(|session| gateway.affinity.bound(session, now()));
-    let held = |object| gateway.holders.bound(object, now()).or_else(|| gateway.affinity.bound(object, now()));
-    let holder = inbound.continues.and_then(held);
-    let holder = holder.filter(|account| roster.account(account).is_some());
-    while let Some(step) = inbound.route.steps.get(ctx.walk.step) {
-        let open = ctx.walk.open(step);
-        let eligible = |id: &str| {
-            let account = roster.account(id);
-            account.is_some_and(|account| {
-                account.upstream_in(&open).is_some() && (!inbound.errand.has_model() || account.takes(&step.model))
-            })
-        };
-        let pools = roster.pools(&open);
-        let family = inbound.errand.family(&step.model);
-        let ask = Ask {
-            upstreams: &pools,
-            family: &family,
-            attempted: &ctx.walk.attempted,
-            bound: bound.as_deref(),
-            required: holder.as_deref(),
-            eligible: Some(&eligible),
-            cost: Cost { tokens: 0 },
-        };
-        match wait_for(gateway, &ask, inbound.errand.wait(resilience.wait_for_slot)).await {
-            Ok(lease) => {
-                let result = match (inbound.session, lease.bound()) {
-                    (None, _) => "off",
-                    (Some(_), BoundAccount::None) => "new",
-                    (Some(_), BoundAccount::Served) => "hit",
-                    (Some(_), _) => "moved",
-                };
-                gateway.metrics.affinity.with_label_values(&[result]).inc();
-                if let (Some(session), Some(account)) = (inbound.session, &bound) {
-                    match lease.bound() {
-                        BoundAccount::Cooling { until } => {
-                            let now = now();
-                            gateway.affinity.locked(session, account, until.since(now), now);
-                        }
-                        BoundAccount::Gone => gateway.affinity.unbind(session),
-                        BoundAccount::None
-                        | BoundAccount::Served
-                        | BoundAccount::Busy
-                        | BoundAccount::Paced { .. }
-                        | BoundAccount::Broken { .. }
-                        | BoundAccount::Attempted => {}
-                    }
-                }
-                return Ok((lease, step.clone()));
-            }
-            Err(unavailable) => {
-                let soonest = ctx.walk.soonest.into_iter().chain(unavailable.soonest).min();
-                ctx.walk.limited |= unavailable.reason == UnavailableReason::AllBusy;
-                ctx.walk.soonest = soonest;
-                ctx.walk.next_step();
-            }
-        }
-    }
-    Err(ctx.walk.nobody(&inbound.model, now()))
-}
-
-/// Selects, and waits a little while all that could serve are merely busy.
-async fn wait_for(gateway: &Gateway, ask: &Ask<'_>, patience: Duration) -> Result<Lease, Unavailable> {
-    let until = tokio::time::Instant::now() + patience;
-    loop {
-        let mut released = std::pin::pin!(gateway.released.notified());
-        // Before the look, so that a slot given back after it is not missed.
-        released.as_mut().enable();
-        match select(&gateway.registry, ask, now()) {
-            Ok(lease) => return Ok(lease),
-            Err(unavailable) if unavailable.reason == UnavailableReason::AllBusy => {
-                if tokio::time::timeout_at(until, released).await.is_err() {
-                    return Err(unavailable);
-                }
-            }
-            Err(unavailable) => return Err(unavailable),
         }
     }
 }
@@ -403,6 +321,6 @@ fn invalid(message: String, param: Option<String>) -> ApiError {
     ApiError { param, ..ApiError::new(ErrorKind::InvalidRequest, message) }
 }
 
-fn unplanned() -> ApiError {
+pub(super) fn unplanned() -> ApiError {
     ApiError::new(ErrorKind::Unavailable, "the configuration changed under this request; send it again")
 }

@@ -11,11 +11,16 @@ use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
 };
 
+use crate::breaker::CircuitState;
+use crate::limits::pace::{MeterView, PaceView};
 use crate::pool::{AccountState, Millis};
 
 /// Upper bounds in seconds for times to first byte and in all: 1 ms (a local answer) to 10 min (a long stream).
 const SECONDS: &[f64] =
     &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0];
+
+/// Upper bounds in seconds for times waited in line: a slot that is free at once, to the longest patience.
+const WAIT_SECONDS: &[f64] = &[0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0];
 
 /// The gateway's metrics.
 #[derive(Clone, Debug)]
@@ -46,8 +51,28 @@ pub struct Metrics {
     pub tokens: IntCounterVec,
     /// Fields that a target could not say, by `upstream`'s dialect and `kind`.
     pub losses: IntCounterVec,
-    /// Requests whose account was chosen by affinity, by `result` (`hit`, `miss`, `moved`).
+    /// Choices of an account, by `account` and `result`: `hit` (the conversation's), `moved` (the conversation's could not
+    /// be had), `new` (it had none), `pinned` (the one that was asked for), `off` (no conversation). Of an account the
+    /// ratio of hits is that of `hit` to all but `off` and `pinned`; its ratio of cached tokens follows from `tokens`.
     pub affinity: IntCounterVec,
+    /// Requests that wait for an account now.
+    pub waiting: IntGauge,
+    /// Seconds waited in line for an account, by `result` (`served`, `refused`, `left`).
+    pub waited: HistogramVec,
+    /// Pauses that spread requests in time before a limit, by `account`.
+    pub pauses: IntCounterVec,
+    /// Requests that no account could take, by `reason`.
+    pub refusals: IntCounterVec,
+    /// Locks, counts and lessons taken back since not the account was refused but the request, by `account`.
+    pub forgiven: IntCounterVec,
+    /// Limit of the family that is nearest to it, by `account`, `tier` and `kind` (`requests`, `tokens`), 0 where none is
+    /// known; set when the metrics are read.
+    pub pace_limit: IntGaugeVec,
+    /// The part of that limit that is used, in thousandths, by the same; set when the metrics are read.
+    pub pace_used: IntGaugeVec,
+    /// State of an account's breaker, by `account` and `tier`: 0 closed, 1 half open, 2 open; set when the metrics are
+    /// read.
+    pub breaker: IntGaugeVec,
     /// Seals of reasoning, by `event`: calls whose seals were `kept` and `restored`, requests that were `repaired` (sent
     /// again without seals) and that were answered then (`repair_worked`).
     pub custody: IntCounterVec,
@@ -94,7 +119,32 @@ impl Metrics {
             )?,
             tokens: counter(with, "tokens_total", "Tokens read and written", &["upstream", "account", "class"])?,
             losses: counter(with, "losses_total", "Fields a target could not say", &["upstream", "field", "kind"])?,
-            affinity: counter(with, "affinity_total", "Choices of an account by affinity", &["result"])?,
+            affinity: counter(with, "affinity_total", "Choices of an account by affinity", &["account", "result"])?,
+            waiting: add(with, IntGauge::new("interlingua_waiting", "Requests that wait for an account now")?)?,
+            waited: add(
+                with,
+                HistogramVec::new(
+                    HistogramOpts::new("interlingua_wait_seconds", "Time waited in line for an account")
+                        .buckets(WAIT_SECONDS.to_vec()),
+                    &["result"],
+                )?,
+            )?,
+            pauses: counter(with, "pauses_total", "Pauses before a limit", &["account"])?,
+            refusals: counter(with, "pool_refusals_total", "Requests that no account could take", &["reason"])?,
+            forgiven: counter(with, "forgiven_total", "Refusals that were the request's own", &["account"])?,
+            pace_limit: gauge(
+                with,
+                "account_pace_limit",
+                "Limit of the family that is nearest to it",
+                &["account", "tier", "kind"],
+            )?,
+            pace_used: gauge(
+                with,
+                "account_pace_used_permille",
+                "Part of that limit that is used",
+                &["account", "tier", "kind"],
+            )?,
+            breaker: gauge(with, "account_breaker", "0 closed, 1 half open, 2 open", &["account", "tier"])?,
             custody: counter(with, "custody_total", "Seals kept, restored and repaired", &["event"])?,
             config_generation: add(
                 with,
@@ -117,6 +167,20 @@ impl Metrics {
             self.account_cooldown
                 .with_label_values(&labels)
                 .set(i64::try_from(longest.unwrap_or(0).div_ceil(1000)).unwrap_or(i64::MAX));
+            let breaker = match account.circuit(now).state {
+                CircuitState::Closed => 0,
+                CircuitState::HalfOpen => 1,
+                CircuitState::Open => 2,
+            };
+            self.breaker.with_label_values(&labels).set(breaker);
+            let paces = account.paces(now);
+            for (kind, of) in [("requests", requests as fn(&PaceView) -> MeterView), ("tokens", tokens)] {
+                let nearest = paces.iter().map(of).max_by_key(|meter| meter.used_permille);
+                let (limit, used) = nearest.map_or((0, 0), |meter| (meter.limit.unwrap_or(0), meter.used_permille));
+                let labels = [labels[0], labels[1], kind];
+                self.pace_limit.with_label_values(&labels).set(i64::try_from(limit).unwrap_or(i64::MAX));
+                self.pace_used.with_label_values(&labels).set(used.into());
+            }
         }
     }
 
@@ -127,6 +191,14 @@ impl Metrics {
         let _ = TextEncoder::new().encode_utf8(&self.registry.gather(), &mut text);
         text
     }
+}
+
+fn requests(pace: &PaceView) -> MeterView {
+    pace.requests
+}
+
+fn tokens(pace: &PaceView) -> MeterView {
+    pace.tokens
 }
 
 fn add<C: Collector + Clone + 'static>(registry: &Registry, collector: C) -> Result<C, prometheus::Error> {

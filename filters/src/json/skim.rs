@@ -71,6 +71,8 @@ pub struct Skim<'a> {
     pub has_developer: bool,
     /// OpenAI Chat: whether freeform tools, or calls of them, may occur.
     pub has_custom: bool,
+    /// The cap of the answer's tokens: `max_tokens` and its names in other dialects.
+    pub output_cap: Option<u64>,
 }
 
 impl Skim<'_> {
@@ -92,6 +94,7 @@ impl Skim<'_> {
             has_max_completion_tokens: self.has_max_completion_tokens,
             has_developer: self.has_developer,
             has_custom: self.has_custom,
+            output_cap: self.output_cap,
         }
     }
 }
@@ -173,6 +176,7 @@ pub fn skim(client: Dialect, body: &[u8]) -> Result<Skim<'_>, SkimError> {
         has_max_completion_tokens: is_chat && members.has("max_completion_tokens"),
         has_developer: is_chat && memchr::memmem::find(body, b"\"developer\"").is_some(),
         has_custom: is_chat && memchr::memmem::find(body, b"\"custom\"").is_some(),
+        output_cap: members.output_cap(),
     })
 }
 

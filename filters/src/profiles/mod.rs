@@ -78,6 +78,10 @@ pub struct Profile {
     pub json_with_tools: Option<bool>,
     /// Whether it takes a JSON Schema of its answer; where not, it is given as a tool that must be called.
     pub json_schema: Option<bool>,
+    /// What a million tokens of a prompt cost, in US dollars: the provider's list price.
+    pub price_input: Option<f64>,
+    /// The same where they are read from the provider's prompt cache.
+    pub price_cached: Option<f64>,
 }
 
 /// One entry of the data: what is known of the models whose names match.
@@ -188,6 +192,8 @@ overlay!(
     result_media,
     json_with_tools,
     json_schema,
+    price_input,
+    price_cached,
 );
 
 #[cfg(test)]
@@ -211,6 +217,26 @@ mod tests {
         let found = profiles.find("vendor/AB");
         assert_eq!((found.stop, found.sampling), (Some(true), Some(false)));
         assert!(Profiles::parse("[{match: [a], stopp: false}]").is_err());
+    }
+
+    #[test]
+    fn prices_are_told_in_pairs_and_a_cache_is_never_dearer() {
+        for model in [
+            "gpt-5",
+            "gpt-4o-mini",
+            "o3",
+            "claude-opus-4-5",
+            "claude-haiku-4-5",
+            "gemini-2.5-flash",
+            "gemini-3-pro-preview",
+        ] {
+            let found = Profiles::builtin().find(model);
+            let (input, cached) = (found.price_input.unwrap(), found.price_cached.unwrap());
+            assert!(cached < input && cached > 0.0, "{model}");
+        }
+        assert_eq!(Profiles::builtin().find("claude-opus-4-1").price_input, Some(15.0));
+        assert_eq!(Profiles::builtin().find("claude-opus-4-6").price_input, Some(5.0));
+        assert_eq!(Profiles::builtin().find("gpt-5-mini").price_cached, Some(0.025));
     }
 
     #[test]

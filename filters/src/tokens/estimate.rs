@@ -35,6 +35,11 @@ const TOOL_TOKENS: u64 = 8;
 /// Shortest run of base64 characters that is taken for a picture in a body that cannot be read, in bytes.
 const BLOB_BYTES_MIN: usize = 1_024;
 
+/// Pieces of a body that [`rough`] looks at.
+const PIECES: usize = 64;
+/// Bytes of each. A piece of text is hardly ever so long without a space or a quote; one of base64 always is.
+const PIECE_BYTES: usize = 256;
+
 /// A sum of texts and of what has a price of its own.
 #[derive(Default)]
 struct Sum {
@@ -65,6 +70,39 @@ pub fn estimate_body(body: &[u8]) -> u64 {
     sum.total()
 }
 
+/// Tokens of a body, looked at in a few places only: what a budget needs before the request is sent. It costs the same for
+/// a body of any size. Four bytes are one token; what looks like base64 is pictures, whose number cannot be told, so each
+/// stretch of it counts as one.
+pub fn rough(body: &[u8]) -> u64 {
+    let whole = body.len() as u64;
+    if body.len() <= PIECES * PIECE_BYTES {
+        return rough_small(body);
+    }
+    let stride = body.len() / PIECES;
+    let (mut blobs, mut stretches, mut within) = (0_u64, 0_u64, false);
+    for piece in body.chunks(stride).take(PIECES) {
+        let head = piece.get(..PIECE_BYTES).unwrap_or(piece);
+        let is_blob = head.iter().all(is_base64);
+        blobs += u64::from(is_blob);
+        stretches += u64::from(is_blob && !within);
+        within = is_blob;
+    }
+    let texts = whole.saturating_mul(PIECES as u64 - blobs.min(PIECES as u64)) / PIECES as u64;
+    texts / 4 + stretches * IMAGE_TOKENS
+}
+
+/// The same of a body that is read whole.
+fn rough_small(body: &[u8]) -> u64 {
+    let blobs = body.chunk_by(|left, right| is_base64(left) == is_base64(right));
+    let blobs = blobs.filter(|run| run.len() >= BLOB_BYTES_MIN && run.first().is_some_and(is_base64));
+    let (count, bytes) = blobs.fold((0_u64, 0_u64), |(count, bytes), run| (count + 1, bytes + run.len() as u64));
+    (body.len() as u64 - bytes) / 4 + count * IMAGE_TOKENS
+}
+
+fn is_base64(byte: &u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_')
+}
+
 /// Tokens of a text.
 pub fn text(text: &str) -> u64 {
     let mut sum = Sum::default();
@@ -92,7 +130,6 @@ impl Sum {
     }
 
     fn body(&mut self, body: &[u8]) {
-        let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=' | b'-' | b'_');
         for run in body.chunk_by(|left, right| is_base64(left) == is_base64(right)) {
             match run.first() {
                 Some(first) if is_base64(first) && run.len() >= BLOB_BYTES_MIN => self.tokens += IMAGE_TOKENS,
@@ -191,6 +228,24 @@ mod tests {
         let small = anthropic(&body("iVBORw0KGgo="));
         assert_eq!(small, IMAGE_TOKENS + TURN_TOKENS);
         assert_eq!(anthropic(&body(&"iVBORw0K".repeat(100_000))), small);
+    }
+
+    #[test]
+    fn a_rough_estimate_is_near_and_sees_pictures() {
+        let words = "A word, and another word of the conversation. ";
+        for times in [1, 100, 1_000, 100_000] {
+            let body = words.repeat(times);
+            let (rough, bytes) = (rough(body.as_bytes()), body.len() as u64);
+            assert!(rough.abs_diff(bytes / 4) <= bytes / 100 + 1, "{times}: {rough} of {bytes} bytes");
+        }
+        let picture = "iVBORw0K".repeat(100_000);
+        let body = format!("{}{picture}{}", words.repeat(2_000), words.repeat(2_000));
+        let text = words.len() as u64 * 1_000;
+        let found = rough(body.as_bytes());
+        assert!(found.abs_diff(text + IMAGE_TOKENS) < text / 5, "{found} near {text} and a picture");
+        let small = format!("{{\"data\":\"{}\"}}", "iVBORw0K".repeat(200));
+        assert!((IMAGE_TOKENS..IMAGE_TOKENS + 10).contains(&rough(small.as_bytes())));
+        assert_eq!((rough(b""), rough(b"abcd")), (0, 1));
     }
 
     #[test]

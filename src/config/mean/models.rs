@@ -7,6 +7,9 @@ use super::Mean;
 use crate::config::raw;
 use crate::config::report::At;
 
+/// Highest price of a million tokens that is believed, in US dollars.
+const PRICE_MAX: f64 = 100_000.0;
+
 impl Mean<'_> {
     pub(super) fn repairs(raw: &raw::Repair) -> Repairs {
         Repairs {
@@ -34,6 +37,12 @@ impl Mean<'_> {
             };
             if profile.names.0.is_empty() {
                 self.problems.missing(&at, "match", "names of models, for example `my-model-*`");
+            }
+            for (key, price) in [("price_input", profile.price_input), ("price_cached", profile.price_cached)] {
+                if price.is_some_and(|price| !(0.0..=PRICE_MAX).contains(&price)) {
+                    let help = Some(format!("US dollars for a million tokens, 0 to {PRICE_MAX}"));
+                    self.problems.error(&at.key(key), "this is no price", help);
+                }
             }
             let Ok(serde_yaml::Value::Mapping(mut members)) = serde_yaml::to_value(profile) else { continue };
             members.retain(|key, value| !value.is_null() && key.as_str() != Some("match"));

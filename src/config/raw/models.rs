@@ -119,4 +119,8 @@ pub struct Profile {
     pub mixed_tools: Option<bool>,
     /// Whether a JSON form of the answer and tools may come together.
     pub json_with_tools: Option<bool>,
+    /// What a million tokens of a prompt cost, in US dollars.
+    pub price_input: Option<f64>,
+    /// The same where they are read from the provider's prompt cache.
+    pub price_cached: Option<f64>,
 }

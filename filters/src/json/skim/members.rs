@@ -22,10 +22,13 @@ const ONCE: [&str; 8] = [
 ];
 
 /// Members that are only read; of a repeated one the last counts.
-const READ: [&str; 10] = [
+const READ: [&str; 13] = [
     "cached_content",
     "max_completion_tokens",
     "max_tokens",
+    "max_output_tokens",
+    "generationConfig",
+    "generation_config",
     "system",
     "instructions",
     "systemInstruction",
@@ -88,6 +91,23 @@ impl<'a> Members<'a> {
     pub(super) fn id(&self, member: &str) -> Option<Str<'a>> {
         let id: Str<'a> = serde_json::from_str(self.get(member)?.get()).ok()?;
         (!id.is_empty()).then_some(id)
+    }
+
+    /// The cap of the answer's tokens, by whatever name the dialect has for it. What is no such number is the provider's
+    /// affair.
+    pub(super) fn output_cap(&self) -> Option<u64> {
+        #[derive(serde::Deserialize)]
+        struct Generation {
+            #[serde(rename = "maxOutputTokens", alias = "max_output_tokens")]
+            max: Option<u64>,
+        }
+        let number = |name: &str| serde_json::from_str::<u64>(self.get(name)?.get()).ok();
+        let nested = |name: &str| serde_json::from_str::<Generation>(self.get(name)?.get()).ok()?.max;
+        number("max_completion_tokens")
+            .or_else(|| number("max_tokens"))
+            .or_else(|| number("max_output_tokens"))
+            .or_else(|| nested("generationConfig"))
+            .or_else(|| nested("generation_config"))
     }
 
     /// `metadata.user_id`.

@@ -104,3 +104,19 @@ proptest! {
         prop_assert_eq!(chat(&body).is_ok(), valid);
     }
 }
+
+#[test]
+fn the_cap_of_an_answer_is_found_in_every_dialect() {
+    for (dialect, body, expected) in [
+        (Dialect::OpenAiChat, r#"{"max_tokens":7}"#, Some(7)),
+        (Dialect::OpenAiChat, r#"{"max_tokens":7,"max_completion_tokens":8}"#, Some(8)),
+        (Dialect::OpenAiResponses, r#"{"max_output_tokens":9}"#, Some(9)),
+        (Dialect::Anthropic, r#"{"max_tokens":4096}"#, Some(4096)),
+        (Dialect::Gemini, r#"{"generationConfig":{"temperature":1,"maxOutputTokens":10}}"#, Some(10)),
+        (Dialect::Gemini, r#"{"generation_config":{"max_output_tokens":11}}"#, Some(11)),
+        (Dialect::Anthropic, r#"{"max_tokens":"many"}"#, None),
+        (Dialect::Gemini, r#"{"generationConfig":[]}"#, None),
+    ] {
+        assert_eq!(skim(dialect, body.as_bytes()).unwrap().output_cap, expected, "{body}");
+    }
+}

@@ -1,0 +1,199 @@
+//! Which account takes the request: step by step along its route, in line where all are at work or at a limit.
+//!
+//! One request waits for accounts no longer than `wait_for_slot`, however often it has to; and not beyond its deadline. A
+//! conversation waits for its own account first, as long as the prompt cache there is worth (see [`super::stay`]).
+
+use std::time::{Duration, Instant};
+
+use interlingua_filters::ir::ApiError;
+
+use super::clock::now;
+use super::ctx::{Ctx, Inbound, Walk};
+use super::gateway::Gateway;
+use super::stay;
+use super::upstream_peer::unplanned;
+use super::wait::{self, Patience};
+use crate::config::{Config, MoveRule};
+use crate::pool::{Ask, Attempted, BoundAccount, Lease, Unavailable, UnavailableReason};
+use crate::routing::Step;
+
+/// The account of the first step that has one free, or will have one in time.
+///
+/// # Errors
+/// What the caller hears when nobody can serve.
+pub(super) async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, Step), ApiError> {
+    if ctx.walk.arrival == 0 {
+        ctx.walk.arrival = gateway.queue.arrive();
+    }
+    loop {
+        let begun = Instant::now();
+        let inbound = ctx.inbound.as_ref().ok_or_else(unplanned)?;
+        let Some(step) = inbound.route.steps.get(ctx.walk.step).cloned() else { break };
+        let found = at_step(gateway, ctx, inbound, &step).await;
+        ctx.walk.waited += begun.elapsed();
+        match found {
+            Ok(lease) => {
+                spread(gateway, ctx, &lease).await;
+                return Ok((lease, step));
+            }
+            Err(unavailable) => {
+                if goes_round(&mut ctx.walk, inbound, &ctx.snapshot.config, &unavailable) {
+                    continue;
+                }
+                gateway.metrics.refusals.with_label_values(&[name(unavailable.reason)]).inc();
+                ctx.walk.note(&unavailable);
+                ctx.walk.next_step();
+            }
+        }
+    }
+    let model = ctx.inbound.as_ref().map_or("", |inbound| inbound.model.as_str());
+    Err(ctx.walk.nobody(model, now()))
+}
+
+/// A lease on an account of one step.
+async fn at_step(gateway: &Gateway, ctx: &Ctx, inbound: &Inbound, step: &Step) -> Result<Lease, Unavailable> {
+    let (config, roster) = (&ctx.snapshot.config, &ctx.snapshot.roster);
+    let bound = inbound.session.and_then(|session| gateway.affinity.bound(session, now()));
+    let held = |object| gateway.holders.bound(object, now()).or_else(|| gateway.affinity.bound(object, now()));
+    let holder = inbound.continues.and_then(held);
+    let holder = holder.filter(|account| roster.account(account).is_some());
+    let pinned = inbound.pinned.as_deref().filter(|_| inbound.errand.has_model());
+    let open = ctx.walk.open(step);
+    let eligible = |id: &str| {
+        let account = roster.account(id);
+        account.is_some_and(|account| {
+            account.upstream_in(&open).is_some() && (!inbound.errand.has_model() || account.takes(&step.model))
+        })
+    };
+    let pools = roster.pools(&open);
+    let family = inbound.errand.family(config, &step.model);
+    let ask = Ask {
+        upstreams: &pools,
+        family: &family,
+        attempted: &ctx.walk.attempted,
+        bound: pinned.or(bound.as_deref()),
+        required: holder.as_deref(),
+        eligible: Some(&eligible),
+        cost: gateway.costs.of(inbound, &step.model),
+    };
+    let is_last = ctx.walk.step + 1 >= inbound.route.steps.len();
+    let patience = Patience {
+        until: until(ctx, inbound),
+        timed: is_last,
+        arrival: ctx.walk.arrival,
+        model: wait::number(&step.model),
+    };
+    if let (Some(own), None, None) = (bound.as_deref(), pinned, &holder) {
+        let most = stays(gateway, config, inbound, &step.model, patience.until);
+        let patience = Patience { until: Instant::now() + most, timed: true, ..patience };
+        if let Ok(lease) = wait::lease(gateway, &Ask { required: Some(own), bound: None, ..ask }, patience).await {
+            gateway.metrics.affinity.with_label_values(&[lease.account_id(), "hit"]).inc();
+            return Ok(lease);
+        }
+    }
+    let lease = wait::lease(gateway, &ask, patience).await?;
+    if pinned.is_some() {
+        let result = if lease.bound() == BoundAccount::Served { "pinned" } else { "off" };
+        gateway.metrics.affinity.with_label_values(&[lease.account_id(), result]).inc();
+    } else {
+        note_affinity(gateway, inbound, bound.as_deref(), &lease);
+    }
+    Ok(lease)
+}
+
+/// Until when the request may wait for an account.
+fn until(ctx: &Ctx, inbound: &Inbound) -> Instant {
+    let usual = ctx.snapshot.config.resilience.wait_for_slot;
+    let left = inbound.errand.wait(usual).saturating_sub(ctx.walk.waited);
+    (Instant::now() + left).min(inbound.deadline)
+}
+
+/// How long a conversation waits for its account. Only one that the account has served before is bound, so its cache
+/// there is warm.
+fn stays(gateway: &Gateway, config: &Config, inbound: &Inbound, model: &str, until: Instant) -> Duration {
+    let moving = &config.resilience.affinity.moving;
+    let left = until.saturating_duration_since(Instant::now());
+    let left_ms = u64::try_from(left.as_millis()).unwrap_or(u64::MAX);
+    let cold = match moving.rule {
+        MoveRule::ByPrice => {
+            let tokens = gateway.costs.prompt(inbound, model);
+            stay::cold_microusd(tokens, &config.profiles.find(model), moving)
+        }
+        MoveRule::AtOnce | MoveRule::Never => 0,
+    };
+    Duration::from_millis(stay::wait_ms(moving, cold, None, left_ms))
+}
+
+/// Pauses where a limit is near, so that requests are spread before it.
+async fn spread(gateway: &Gateway, ctx: &mut Ctx, lease: &Lease) {
+    let pause = Duration::from_millis(lease.pause_ms());
+    let left = ctx.inbound.as_ref().map(|inbound| inbound.deadline.saturating_duration_since(Instant::now()));
+    let pause = pause.min(left.unwrap_or_default());
+    if !pause.is_zero() {
+        gateway.metrics.pauses.with_label_values(&[lease.account_id()]).inc();
+        tokio::time::sleep(pause).await;
+    }
+}
+
+/// What the choice means for the conversation's binding.
+fn note_affinity(gateway: &Gateway, inbound: &Inbound, bound: Option<&str>, lease: &Lease) {
+    let result = match (inbound.session, lease.bound()) {
+        (None, _) => "off",
+        (Some(_), BoundAccount::None) => "new",
+        (Some(_), BoundAccount::Served) => "hit",
+        (Some(_), _) => "moved",
+    };
+    gateway.metrics.affinity.with_label_values(&[lease.account_id(), result]).inc();
+    let (Some(session), Some(account)) = (inbound.session, bound) else { return };
+    match lease.bound() {
+        BoundAccount::Cooling { until } => {
+            let now = now();
+            gateway.affinity.locked(session, account, until.since(now), now);
+        }
+        BoundAccount::Gone => gateway.affinity.unbind(session),
+        BoundAccount::None
+        | BoundAccount::Served
+        | BoundAccount::Busy
+        | BoundAccount::Paced { .. }
+        | BoundAccount::Broken { .. }
+        | BoundAccount::Attempted => {}
+    }
+}
+
+/// Whether all accounts are asked once more. They have all told this very request that they are at a limit, and the first
+/// of them opens within its patience: the client need not hear of it.
+fn goes_round(walk: &mut Walk, inbound: &Inbound, config: &Config, why: &Unavailable) -> bool {
+    let left = inbound.errand.wait(config.resilience.wait_for_slot).saturating_sub(walk.waited);
+    let opens = why.soonest.map(|at| Duration::from_millis(at.since(now())));
+    let is_last = walk.step + 1 >= inbound.route.steps.len();
+    let tried = why.reason == UnavailableReason::AllAttempted && walk.limited && !walk.second_round;
+    let goes = tried && is_last && opens.is_some_and(|opens| opens < left && Instant::now() + opens < inbound.deadline);
+    if goes {
+        walk.second_round = true;
+        walk.attempted = Attempted::default();
+    }
+    goes
+}
+
+impl Walk {
+    /// Remembers why a step had nobody, for what the caller hears at the end.
+    fn note(&mut self, why: &Unavailable) {
+        self.limited |= matches!(why.reason, UnavailableReason::AllBusy | UnavailableReason::AllPaced);
+        self.broken |= why.reason == UnavailableReason::AllBroken;
+        self.soonest = self.soonest.into_iter().chain(why.soonest).min();
+    }
+}
+
+/// A metrics label.
+fn name(reason: UnavailableReason) -> &'static str {
+    match reason {
+        UnavailableReason::AllBusy => "busy",
+        UnavailableReason::AllPaced => "paced",
+        UnavailableReason::AllCooling => "cooling",
+        UnavailableReason::AllBroken => "broken",
+        UnavailableReason::AllAttempted => "attempted",
+        UnavailableReason::NoneEligible => "not_eligible",
+        UnavailableReason::AllDisabled => "disabled",
+        UnavailableReason::NoneConfigured => "not_configured",
+    }
+}
