@@ -1,7 +1,9 @@
 //! The world: providers, clients and the gateway under one clock, and what happens next.
 
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap, VecDeque};
+use std::collections::{BTreeMap, BinaryHeap};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use interlingua::limits::Transport;
 use interlingua::limits::pace::Known;
@@ -48,8 +50,10 @@ enum Event {
     Come(usize),
     /// A session's next turn.
     Turn(usize, u64),
-    /// The front of the line looks again.
-    Line(u64),
+    /// Who waits in line is woken.
+    Wake(u64),
+    /// The moment has come that it waits for.
+    Timer(u64),
     /// The request reaches the provider.
     Reach(u64),
     /// The refusal, or the end of the connection, comes back.
@@ -63,7 +67,10 @@ pub(crate) struct World {
     pub(crate) gateway: Gateway,
     pub(crate) accounts: BTreeMap<String, Account>,
     pub(crate) walks: BTreeMap<u64, Walk>,
-    pub(crate) line: VecDeque<u64>,
+    /// When each that waits in line looks next.
+    waiting: BTreeMap<u64, u64>,
+    /// A slot was given back.
+    released: Arc<AtomicBool>,
     pub(crate) figures: Figures,
     dialects: BTreeMap<String, Dialect>,
     answers: BTreeMap<u64, (Result<(u16, String, Headers), Transport>, u64)>,
@@ -77,8 +84,8 @@ pub(crate) struct World {
     events: BinaryHeap<Reverse<(u64, u64, Event)>>,
     sequence: u64,
     walks_begun: u64,
-    /// When the front of the line is to look again.
-    line_at: Option<u64>,
+    /// Requests by their number of arrival.
+    arrivals: BTreeMap<u64, u64>,
     rng: Rng,
     trace: Trace,
     setup: Setup,
@@ -106,6 +113,9 @@ impl World {
         let settings = Settings::default();
         let registry = Registry::new(settings);
         registry.reconcile(&specs, settings);
+        let released = Arc::new(AtomicBool::new(false));
+        let flag = Arc::clone(&released);
+        registry.on_release(move || flag.store(true, Ordering::Relaxed));
         let names = setup.upstreams.iter().map(|upstream| (upstream.name, upstream.dialect)).collect();
         let sticky = affinity::Settings { enabled: setup.affinity, ..affinity::Settings::default() };
         let mut world = World {
@@ -113,7 +123,8 @@ impl World {
             gateway: Gateway::new(registry, sticky, names),
             accounts,
             walks: BTreeMap::new(),
-            line: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            released,
             figures: Figures::default(),
             dialects,
             answers: BTreeMap::new(),
@@ -124,7 +135,7 @@ impl World {
             events: BinaryHeap::new(),
             sequence: 0,
             walks_begun: 0,
-            line_at: None,
+            arrivals: BTreeMap::new(),
             rng: Rng::new(setup.seed),
             trace: Trace::new(),
             setup,
@@ -146,7 +157,7 @@ impl World {
                 return self.told();
             }
         }
-        assert!(self.walks.is_empty() && self.line.is_empty(), "{} requests have no answer", self.walks.len());
+        assert!(self.walks.is_empty() && self.gateway.lines.waiting() == 0, "{} requests have no answer", self.walks.len());
         self.told()
     }
 
@@ -182,10 +193,17 @@ impl World {
                     self.begin(question);
                 }
             }
-            Event::Line(due) => self.look_of_line(due),
+            Event::Wake(id) => self.turn(id, false),
+            Event::Timer(id) if self.waiting.get(&id) == Some(&self.now) => self.turn(id, true),
+            Event::Timer(_) => {}
             Event::Reach(id) => self.reach(id),
             Event::Back(id) => self.back(id),
             Event::End(id) => self.end(id),
+        }
+        if self.released.swap(false, Ordering::Relaxed) && self.gateway.lines.waiting() > 0 {
+            let mut firsts = self.gateway.lines.firsts();
+            firsts.sort_unstable();
+            self.wake(firsts);
         }
         true
     }
@@ -214,15 +232,26 @@ impl World {
         let id = self.walks_begun;
         self.figures.offered += u64::from(question.poison.is_none());
         self.trace.note("come", &[self.now, id, question.prompt, question.output]);
-        self.walks.insert(id, Walk::new(question, self.now, self.gateway.same_refusals_max));
+        self.walks.insert(id, Walk::new(question, self.now));
         self.look(id);
     }
 
-    /// Looks at the pool for one request. `false` if it waits.
-    fn look(&mut self, id: u64) -> bool {
-        let Some(mut walk) = self.walks.remove(&id) else { return true };
-        let seen = invariants::before(self);
-        let look = self.gateway.look(&mut walk, self.now);
+    /// A request looks for an account.
+    fn look(&mut self, id: u64) {
+        self.looks(id, |gateway, walk, now, woken| gateway.choose(walk, now, woken));
+    }
+
+    /// A request that waits in line looks again.
+    fn turn(&mut self, id: u64, timer: bool) {
+        if self.waiting.remove(&id).is_some() {
+            self.looks(id, |gateway, walk, now, woken| gateway.turn(walk, timer, now, woken));
+        }
+    }
+
+    fn looks(&mut self, id: u64, how: impl FnOnce(&mut Gateway, &mut Walk, u64, &mut Vec<u64>) -> Look) {
+        let mut walk = self.walks.remove(&id).expect("it is under way");
+        let (seen, mut woken) = (invariants::before(self), Vec::new());
+        let look = how(&mut self.gateway, &mut walk, self.now, &mut woken);
         if let Some(lease) = &walk.lease {
             let skew = invariants::chosen(self, &seen, lease, walk.question.session.is_some());
             self.figures.skew = self.figures.skew.max(skew);
@@ -231,34 +260,21 @@ impl World {
             Look::Send { pause } => self.send(id, walk, pause),
             Look::Answer { status, again } => self.answer(walk, status, again, true),
             Look::Wait { until } => {
+                self.arrivals.insert(walk.arrival, id);
                 self.walks.insert(id, walk);
-                if self.line.front() != Some(&id) {
-                    self.line.push_back(id);
-                }
-                self.wake_at(until);
-                return false;
+                self.waiting.insert(id, until);
+                self.at(until, Event::Timer(id));
             }
         }
-        true
+        self.wake(woken);
     }
 
-    fn wake_at(&mut self, until: u64) {
-        if self.line_at.is_none_or(|at| until < at || at <= self.now) {
-            self.line_at = Some(until);
-            self.at(until, Event::Line(until));
-        }
-    }
-
-    /// The front of the line looks, and those behind it as long as there is something to have.
-    fn look_of_line(&mut self, due: u64) {
-        if self.line_at == Some(due) {
-            self.line_at = None;
-        }
-        while let Some(front) = self.line.front().copied() {
-            if !self.look(front) {
-                return;
+    /// Wakes those with these numbers of arrival.
+    fn wake(&mut self, arrivals: Vec<u64>) {
+        for arrival in arrivals {
+            if let Some(id) = self.arrivals.get(&arrival).copied() {
+                self.at(self.now, Event::Wake(id));
             }
-            self.line.retain(|id| *id != front);
         }
     }
 
@@ -328,8 +344,6 @@ impl World {
             Next::Same(wait) => self.send(id, walk, wait),
             Next::Answer { status, again } => self.answer(walk, status, again, false),
         }
-        // The lease of the refused attempt is given back.
-        self.wake_at(self.now);
     }
 
     fn end(&mut self, id: u64) {
@@ -346,9 +360,9 @@ impl World {
         self.figures.waited_ms_max = self.figures.waited_ms_max.max(waited);
         self.trace.note("end", &[self.now, id]);
         self.gateway.served(&mut walk, self.now);
+        self.arrivals.remove(&walk.arrival);
         drop(walk);
         self.next_turn(&question);
-        self.wake_at(self.now);
     }
 
     fn answer(&mut self, walk: Walk, status: u16, again: Option<u64>, by_pool: bool) {
@@ -356,6 +370,7 @@ impl World {
         self.trace.note("answer", &[self.now, u64::from(status), again.unwrap_or(0)]);
         let failures = if question.poison.is_some() { &mut self.figures.poisoned } else { &mut self.figures.failures };
         *failures.entry(status).or_default() += 1;
+        self.arrivals.remove(&walk.arrival);
         drop(walk);
         if by_pool && status == 429 && let Some(said) = again {
             let (low, high) = self.truth(&question);
