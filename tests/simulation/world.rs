@@ -12,7 +12,7 @@ use interlingua_filters::Dialect;
 
 use super::clients::{Clients, Traffic};
 use super::figures::{Figures, jain};
-use super::invariants;
+use super::invariants::Watch;
 use super::provider::{Account, CACHE_MS, Headers, Plan, Question, Verdict, way};
 use super::rng::Rng;
 use super::trace::Trace;
@@ -72,6 +72,7 @@ pub(crate) struct World {
     /// A slot was given back.
     released: Arc<AtomicBool>,
     pub(crate) figures: Figures,
+    watch: Watch,
     dialects: BTreeMap<String, Dialect>,
     answers: BTreeMap<u64, (Result<(u16, String, Headers), Transport>, u64)>,
     /// Sent, but not yet at the provider: account and tokens of the prompt.
@@ -113,6 +114,7 @@ impl World {
         let settings = Settings::default();
         let registry = Registry::new(settings);
         registry.reconcile(&specs, settings);
+        let watch = Watch::new(registry.accounts());
         let released = Arc::new(AtomicBool::new(false));
         let flag = Arc::clone(&released);
         registry.on_release(move || flag.store(true, Ordering::Relaxed));
@@ -126,6 +128,7 @@ impl World {
             waiting: BTreeMap::new(),
             released,
             figures: Figures::default(),
+            watch,
             dialects,
             answers: BTreeMap::new(),
             under_way: BTreeMap::new(),
@@ -152,7 +155,7 @@ impl World {
     /// Runs to the end, or to the bound of steps, and tells what was seen.
     pub(crate) fn run(mut self) -> Figures {
         while self.step() {
-            invariants::hold(&self);
+            self.watch.hold(self.now);
             if self.setup.steps_max > 0 && self.trace.steps() >= self.setup.steps_max {
                 return self.told();
             }
@@ -184,7 +187,9 @@ impl World {
     fn step(&mut self) -> bool {
         let Some(Reverse((at, _, event))) = self.events.pop() else { return false };
         assert!(at >= self.now, "time runs backwards");
-        self.figures.locked_ms += (at - self.now) * invariants::locked(self);
+        if at > self.now {
+            self.figures.locked_ms += (at - self.now) * self.watch.locked(self.now);
+        }
         self.now = at;
         match event {
             Event::Come(kind) => self.come(kind),
@@ -250,10 +255,10 @@ impl World {
 
     fn looks(&mut self, id: u64, how: impl FnOnce(&mut Gateway, &mut Walk, u64, &mut Vec<u64>) -> Look) {
         let mut walk = self.walks.remove(&id).expect("it is under way");
-        let (seen, mut woken) = (invariants::before(self), Vec::new());
+        let (seen, mut woken) = (self.watch.before(self.now), Vec::new());
         let look = how(&mut self.gateway, &mut walk, self.now, &mut woken);
         if let Some(lease) = &walk.lease {
-            let skew = invariants::chosen(self, &seen, lease, walk.question.session.is_some());
+            let skew = self.watch.chosen(&seen, lease, walk.question.session.is_some(), self.now);
             self.figures.skew = self.figures.skew.max(skew);
         }
         match look {
@@ -266,6 +271,7 @@ impl World {
                 self.at(until, Event::Timer(id));
             }
         }
+        self.watch.note(id, self.walks.get(&id).and_then(|walk| walk.lease.as_ref()));
         self.wake(woken);
     }
 
@@ -336,6 +342,7 @@ impl World {
         let seed = self.rng.next();
         let (failure, next) = self.gateway.failed(&mut walk, told, self.now, seed);
         self.trace.note(failure.reason.name(), &[self.now, id]);
+        self.watch.note(id, walk.lease.as_ref());
         match next {
             Next::Look => {
                 self.walks.insert(id, walk);
@@ -360,6 +367,7 @@ impl World {
         self.figures.waited_ms_max = self.figures.waited_ms_max.max(waited);
         self.trace.note("end", &[self.now, id]);
         self.gateway.served(&mut walk, self.now);
+        self.watch.note(id, None);
         self.arrivals.remove(&walk.arrival);
         drop(walk);
         self.next_turn(&question);
