@@ -40,6 +40,8 @@ mod keepalive;
 mod leaks;
 #[path = "gateway/leaving.rs"]
 mod leaving;
+#[path = "gateway/limits.rs"]
+mod limits;
 #[path = "gateway/local.rs"]
 mod local;
 #[path = "gateway/oauth.rs"]
@@ -56,3 +58,5 @@ mod reload;
 mod shutdown;
 #[path = "gateway/tools.rs"]
 mod tools;
+#[path = "gateway/waiting.rs"]
+mod waiting;

@@ -14,7 +14,7 @@ use super::stay;
 use super::upstream_peer::unplanned;
 use super::wait::{self, Patience};
 use crate::config::{Config, MoveRule};
-use crate::pool::{Ask, Attempted, BoundAccount, Lease, Unavailable, UnavailableReason};
+use crate::pool::{Ask, BoundAccount, Lease, Unavailable, UnavailableReason};
 use crate::routing::Step;
 
 /// The account of the first step that has one free, or will have one in time.
@@ -25,10 +25,16 @@ pub(super) async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, S
     if ctx.walk.arrival == 0 {
         ctx.walk.arrival = gateway.queue.arrive();
     }
+    let mut last = UnavailableReason::NoneConfigured;
     loop {
         let begun = Instant::now();
         let inbound = ctx.inbound.as_ref().ok_or_else(unplanned)?;
-        let Some(step) = inbound.route.steps.get(ctx.walk.step).cloned() else { break };
+        let Some(step) = inbound.route.steps.get(ctx.walk.step).cloned() else {
+            if goes_round(&mut ctx.walk, inbound, &ctx.snapshot.config) {
+                continue;
+            }
+            break;
+        };
         let found = at_step(gateway, ctx, inbound, &step).await;
         ctx.walk.waited += begun.elapsed();
         match found {
@@ -36,16 +42,14 @@ pub(super) async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, S
                 spread(gateway, ctx, &lease).await;
                 return Ok((lease, step));
             }
-            Err(unavailable) => {
-                if goes_round(&mut ctx.walk, inbound, &ctx.snapshot.config, &unavailable) {
-                    continue;
-                }
-                gateway.metrics.refusals.with_label_values(&[name(unavailable.reason)]).inc();
-                ctx.walk.note(&unavailable);
+            Err(why) => {
+                last = why.reason;
+                ctx.walk.note(&why);
                 ctx.walk.next_step();
             }
         }
     }
+    gateway.metrics.refusals.with_label_values(&[name(last)]).inc();
     let model = ctx.inbound.as_ref().map_or("", |inbound| inbound.model.as_str());
     Err(ctx.walk.nobody(model, now()))
 }
@@ -160,17 +164,17 @@ fn note_affinity(gateway: &Gateway, inbound: &Inbound, bound: Option<&str>, leas
     }
 }
 
-/// Whether all accounts are asked once more. They have all told this very request that they are at a limit, and the first
-/// of them opens within its patience: the client need not hear of it.
-fn goes_round(walk: &mut Walk, inbound: &Inbound, config: &Config, why: &Unavailable) -> bool {
+/// Whether the route's step that opens first is gone back to, and waited for: all its accounts rest or are at a limit, be
+/// it that this very request was told so, and it opens within the patience. The client need not hear of it.
+fn goes_round(walk: &mut Walk, inbound: &Inbound, config: &Config) -> bool {
     let left = inbound.errand.wait(config.resilience.wait_for_slot).saturating_sub(walk.waited);
-    let opens = why.soonest.map(|at| Duration::from_millis(at.since(now())));
-    let is_last = walk.step + 1 >= inbound.route.steps.len();
-    let tried = why.reason == UnavailableReason::AllAttempted && walk.limited && !walk.second_round;
-    let goes = tried && is_last && opens.is_some_and(|opens| opens < left && Instant::now() + opens < inbound.deadline);
+    let left = left.min(inbound.deadline.saturating_duration_since(Instant::now()));
+    let Some((at, step)) = walk.opens.take().filter(|_| !walk.second_round) else { return false };
+    let goes = Duration::from_millis(at.since(now())) < left;
     if goes {
         walk.second_round = true;
-        walk.attempted = Attempted::default();
+        walk.next_step();
+        walk.step = step;
     }
     goes
 }
@@ -178,9 +182,14 @@ fn goes_round(walk: &mut Walk, inbound: &Inbound, config: &Config, why: &Unavail
 impl Walk {
     /// Remembers why a step had nobody, for what the caller hears at the end.
     fn note(&mut self, why: &Unavailable) {
-        self.limited |= matches!(why.reason, UnavailableReason::AllBusy | UnavailableReason::AllPaced);
-        self.broken |= why.reason == UnavailableReason::AllBroken;
+        use UnavailableReason::{AllAttempted, AllBroken, AllBusy, AllCooling, AllPaced};
+        self.limited |= matches!(why.reason, AllBusy | AllPaced);
+        self.broken |= why.reason == AllBroken;
         self.soonest = self.soonest.into_iter().chain(why.soonest).min();
+        let opens =
+            matches!(why.reason, AllPaced | AllCooling | AllBroken) || (why.reason == AllAttempted && self.limited);
+        let here = why.soonest.filter(|_| opens).map(|at| (at, self.step));
+        self.opens = self.opens.into_iter().chain(here).min();
     }
 }
 

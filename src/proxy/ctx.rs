@@ -108,7 +108,9 @@ pub struct Walk {
     pub arrival: u64,
     /// How long it has waited for accounts.
     pub waited: Duration,
-    /// Whether all accounts were at a limit and were waited for once: they are not asked a third time.
+    /// The step that opens first, and when.
+    pub opens: Option<(Millis, usize)>,
+    /// Whether that step was gone back to: it happens once.
     pub second_round: bool,
     /// Upstreams whose accounts all refuse alike: asking more of them is pointless.
     pub barred: Vec<String>,

@@ -36,6 +36,28 @@ pub(super) struct Wants {
     pub(super) tokens: u64,
 }
 
+/// Those ahead of a request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ahead {
+    /// How many.
+    pub(super) requests: u64,
+    /// Their tokens.
+    pub(super) tokens: u64,
+    /// When there is room for the first of them that lacks nothing else, in milliseconds.
+    pub(super) opens: Option<u64>,
+    /// Milliseconds between two that were served lately, if that is known.
+    pub(super) interval_ms: Option<u64>,
+}
+
+/// What all accounts of a line can take in a minute, where all their limits are known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Rates {
+    /// Requests.
+    pub(super) requests: Option<u64>,
+    /// Tokens.
+    pub(super) tokens: Option<u64>,
+}
+
 /// The lines. `W` wakes a waiter.
 pub(super) struct Lines<W> {
     lines: HashMap<String, Line<W>>,
@@ -53,8 +75,8 @@ struct Line<W> {
 struct Waiter<W> {
     ticket: u64,
     wants: Wants,
-    /// At its last look an account would have done, but for room in its limits.
-    lacks_room: bool,
+    /// At its last look an account would have done, but for room in its limits: it has room at that moment.
+    opens: Option<u64>,
     overtaken: u32,
     wake: W,
 }
@@ -84,7 +106,7 @@ impl<W: Clone> Lines<W> {
         if self.waiting >= WAITERS_MAX {
             return false;
         }
-        let waiter = Waiter { ticket, wants, lacks_room: false, overtaken: 0, wake };
+        let waiter = Waiter { ticket, wants, opens: None, overtaken: 0, wake };
         if let Some(line) = self.lines.get_mut(place) {
             let Err(at) = line.waiters.binary_search_by_key(&ticket, |waiter| waiter.ticket) else { return false };
             line.waiters.insert(at, waiter);
@@ -102,11 +124,12 @@ impl<W: Clone> Lines<W> {
         line.position(ticket).is_some_and(|at| line.may_look(at))
     }
 
-    /// A waiter looked in vain. Gives who is to look next.
-    pub(super) fn looked(&mut self, place: &str, ticket: u64, lacks_room: bool) -> Option<W> {
+    /// A waiter looked in vain; `opens` if only a limit stands in its way, and until then (in milliseconds). Gives who is
+    /// to look next.
+    pub(super) fn looked(&mut self, place: &str, ticket: u64, opens: Option<u64>) -> Option<W> {
         let line = self.lines.get_mut(place)?;
         let at = line.position(ticket)?;
-        line.waiters.get_mut(at)?.lacks_room = lacks_room;
+        line.waiters.get_mut(at)?.opens = opens;
         line.next_from(at + 1)
     }
 
@@ -122,7 +145,7 @@ impl<W: Clone> Lines<W> {
         }
         if let Some(now) = served {
             line.note_served(now);
-            for ahead in line.waiters.iter_mut().take(at).filter(|ahead| ahead.lacks_room) {
+            for ahead in line.waiters.iter_mut().take(at).filter(|ahead| ahead.opens.is_some()) {
                 ahead.overtaken += 1;
             }
         }
@@ -134,12 +157,27 @@ impl<W: Clone> Lines<W> {
         self.lines.values().filter_map(|line| line.waiters.front().map(|first| first.wake.clone())).collect()
     }
 
-    /// Milliseconds that those ahead of a waiter (the whole line, without a ticket) take, by what it took lately; 0 while
-    /// too few were served to tell.
-    pub(super) fn ahead_ms(&self, place: &str, ticket: Option<u64>) -> u64 {
-        let Some(line) = self.lines.get(place) else { return 0 };
-        let ahead = ticket.and_then(|ticket| line.position(ticket)).unwrap_or(line.waiters.len());
-        if line.intervals < INTERVALS_MIN { 0 } else { line.interval_ms.saturating_mul(ahead as u64) }
+    /// Those ahead of a waiter; the whole line, without a ticket. `None` where nobody is.
+    pub(super) fn ahead(&self, place: &str, ticket: Option<u64>) -> Option<Ahead> {
+        let line = self.lines.get(place)?;
+        let requests = ticket.and_then(|ticket| line.position(ticket)).unwrap_or(line.waiters.len());
+        let tokens = line.waiters.iter().take(requests).map(|ahead| ahead.wants.tokens);
+        Some(Ahead {
+            requests: requests as u64,
+            tokens: tokens.fold(0, u64::saturating_add),
+            opens: line.waiters.iter().take(requests).find_map(|ahead| ahead.opens),
+            interval_ms: (line.intervals >= INTERVALS_MIN).then_some(line.interval_ms),
+        })
+    }
+}
+
+impl Ahead {
+    /// Milliseconds that they take, at so many requests and tokens a minute; where these are not known, at the pace at
+    /// which the line moved lately.
+    pub(super) fn takes_ms(&self, rates: Rates) -> u64 {
+        let at = |number: u64, rate: Option<u64>| Some(number.saturating_mul(60_000) / rate?.max(1));
+        let known = at(self.requests, rates.requests).max(at(self.tokens, rates.tokens));
+        known.unwrap_or_else(|| self.requests.saturating_mul(self.interval_ms.unwrap_or(0)))
     }
 }
 
@@ -175,7 +213,7 @@ impl<W: Clone> Line<W> {
 impl<W> Waiter<W> {
     /// Whether who comes behind this one must wait for it.
     fn blocks(&self, behind: Wants) -> bool {
-        let passes = self.lacks_room && self.overtaken < OVERTAKEN_MAX && behind.tokens < self.wants.tokens / 2;
+        let passes = self.opens.is_some() && self.overtaken < OVERTAKEN_MAX && behind.tokens < self.wants.tokens / 2;
         let wants_it_too = self.wants.who == behind.who || self.wants.who == ANY;
         self.wants.model == behind.model && wants_it_too && !passes
     }
@@ -204,7 +242,7 @@ mod tests {
         assert!(lines.is_behind("p", wants(1, 10), 3) && !lines.is_behind("q", wants(1, 10), 3));
         assert_eq!([0, 1, 2].map(|ticket| lines.may_look("p", ticket)), [true, false, false]);
         assert_eq!(lines.firsts(), [0]);
-        assert_eq!(lines.looked("p", 0, false), None, "the others want the same: they need not look");
+        assert_eq!(lines.looked("p", 0, None), None, "the others want the same: they need not look");
         assert_eq!(lines.leave("p", 0, Some(5)), Some(1));
         assert_eq!(lines.leave("p", 2, None), None, "who leaves from the end wakes nobody");
         assert_eq!(lines.waiting(), 1);
@@ -226,7 +264,7 @@ mod tests {
     fn who_wants_something_else_is_handed_the_turn() {
         let mut lines = line(&[wants(1, 10), wants(1, 10), wants(2, 10)]);
         assert!(!lines.may_look("p", 1) && lines.may_look("p", 2));
-        assert_eq!(lines.looked("p", 0, false), Some(2));
+        assert_eq!(lines.looked("p", 0, None), Some(2));
         assert!(!lines.is_behind("p", wants(3, 10), 3) && !lines.is_behind("p", wants(ANY, 10), 3));
     }
 
@@ -236,7 +274,7 @@ mod tests {
         assert!(lines.is_behind("p", wants(3, 10), 1));
         assert!(!lines.is_behind("p", Wants { model: 8, ..wants(3, 10) }, 1), "another model of the family");
         lines.join("p", 1, wants(3, 10), 1);
-        assert_eq!(lines.looked("p", 0, false), None);
+        assert_eq!(lines.looked("p", 0, None), None);
         assert_eq!(lines.leave("p", 0, None), Some(1));
     }
 
@@ -244,7 +282,7 @@ mod tests {
     fn a_large_request_is_passed_by_small_ones_but_not_for_ever() {
         let mut lines = line(&[wants(1, 1_000)]);
         assert!(lines.is_behind("p", wants(1, 10), 1), "it may want a slot alone, as the small one does");
-        lines.looked("p", 0, true);
+        lines.looked("p", 0, Some(9));
         assert!(lines.is_behind("p", wants(1, 500), 1) && !lines.is_behind("p", wants(1, 499), 1));
         for ticket in 1..=u64::from(OVERTAKEN_MAX) {
             lines.join("p", ticket, wants(1, 10), ticket);
@@ -256,14 +294,19 @@ mod tests {
 
     #[test]
     fn the_line_is_bounded_and_tells_how_long_it_takes() {
-        let mut lines = line(&[wants(1, 1); WAITERS_MAX]);
+        let mut lines = line(&vec![wants(1, 1); WAITERS_MAX]);
         assert!(!lines.join("p", 99_999, wants(1, 1), 0));
-        assert_eq!(lines.ahead_ms("p", None), 0, "nobody was served yet");
+        let takes = |lines: &Lines<u64>, ticket, rates| lines.ahead("p", ticket).unwrap().takes_ms(rates);
+        assert_eq!(takes(&lines, None, Rates::default()), 0, "nobody was served yet");
         for ticket in 0..11 {
             lines.leave("p", ticket, Some(ticket * 100));
         }
-        assert_eq!(lines.ahead_ms("p", None), 100 * (WAITERS_MAX as u64 - 11));
-        assert_eq!(lines.ahead_ms("p", Some(13)), 200);
+        assert_eq!(takes(&lines, None, Rates::default()), 100 * (WAITERS_MAX as u64 - 11));
+        assert_eq!(takes(&lines, Some(13), Rates::default()), 200);
+        // Thirty a minute: two take four seconds. Two tokens at one a minute take two minutes.
+        assert_eq!(takes(&lines, Some(13), Rates { requests: Some(30), tokens: None }), 4_000);
+        assert_eq!(takes(&lines, Some(13), Rates { requests: Some(30), tokens: Some(1) }), 120_000);
+        assert_eq!(lines.ahead("q", None), None);
     }
 
     proptest! {
@@ -285,7 +328,7 @@ mod tests {
                         prop_assert_eq!(looking, (!inside.is_empty()).then_some(0));
                         let Some(&(first, wants)) = inside.first() else { continue };
                         if step == 2 {
-                            let next = lines.looked("p", first, tokens % 2 == 0);
+                            let next = lines.looked("p", first, (tokens % 2 == 0).then_some(9));
                             prop_assert!(next.is_none() || inside.iter().any(|(_, other)| *other != wants));
                         } else {
                             let next = lines.leave("p", first, Some(0));

@@ -4,6 +4,7 @@
 //! turn: a slot was given back, the exact moment has come at which an account opens, or those ahead have left. A client
 //! that leaves drops its [`Turn`], and with it its place.
 
+use std::collections::HashMap;
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
@@ -14,7 +15,7 @@ use tokio::sync::Notify;
 
 use super::clock::now;
 use super::gateway::Gateway;
-use super::line::{ANY, Lines, Wants};
+use super::line::{ANY, Ahead, Lines, Rates, Wants};
 use crate::pool::{Ask, Lease, Millis, Unavailable, UnavailableReason, select};
 use crate::telemetry::metrics::Metrics;
 
@@ -24,6 +25,11 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// And no more often than this, should a moment have passed without anything opening.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(5);
 
+/// How long it is believed what the accounts of a line can take in a minute: looking it up walks all accounts.
+const RATES_FOR: Duration = Duration::from_secs(1);
+/// Places of which that is remembered.
+const RATES_MAX: usize = 1_024;
+
 /// All lines of the process.
 #[derive(Default)]
 pub(super) struct Queue {
@@ -31,6 +37,8 @@ pub(super) struct Queue {
     /// Beside the lines, so that a slot given back costs nothing while nobody waits.
     waiting: AtomicUsize,
     arrivals: AtomicU64,
+    /// What the accounts of a place can take in a minute, and when that was looked up.
+    rates: Mutex<HashMap<String, (Instant, Rates)>>,
 }
 
 /// How a request waits.
@@ -64,7 +72,9 @@ impl Queue {
             return;
         }
         let firsts = self.lines.lock().firsts();
-        firsts.iter().for_each(|first| first.notify_one());
+        for first in firsts {
+            first.notify_one();
+        }
     }
 
     /// Requests that wait now.
@@ -98,16 +108,20 @@ pub(super) async fn lease(gateway: &Gateway, ask: &Ask<'_>, patience: Patience) 
     let wants = wants(ask, patience);
     if queue.is_behind(ask, wants, patience.arrival) {
         if Instant::now() >= patience.until {
-            return Err(queue.too_late(ask, None, None));
+            return Err(too_late(gateway, ask, None, None));
+        }
+        if let Some(at) = expected(gateway, ask, None).filter(|at| !patience.reaches(*at)) {
+            return Err(Unavailable { reason: UnavailableReason::AllPaced, soonest: Some(at) });
         }
     } else {
         match select(&gateway.registry, ask, now()) {
             Ok(lease) => return Ok(lease),
-            Err(why) if !patience.covers(&why) => return Err(queue.behind(ask, None, why)),
+            Err(why) if !patience.covers(&why) => return Err(behind(gateway, ask, None, why)),
             Err(_) => {}
         }
     }
-    let mut turn = Turn::take(gateway, ask, wants, patience.arrival).ok_or_else(|| queue.too_late(ask, None, None))?;
+    let mut turn =
+        Turn::take(gateway, ask, wants, patience.arrival).ok_or_else(|| too_late(gateway, ask, None, None))?;
     let mut last = None;
     loop {
         let mut until = patience.until;
@@ -119,10 +133,10 @@ pub(super) async fn lease(gateway: &Gateway, ask: &Ask<'_>, patience: Patience) 
                 }
                 Err(why) if !patience.covers(&why) => {
                     turn.result = "refused";
-                    return Err(queue.behind(ask, Some(turn.ticket), why));
+                    return Err(behind(gateway, ask, Some(turn.ticket), why));
                 }
                 Err(why) => {
-                    turn.looked(why.reason == UnavailableReason::AllPaced);
+                    turn.looked(why.soonest.filter(|_| why.reason == UnavailableReason::AllPaced));
                     let opens = why.soonest.map(|at| Instant::now() + Duration::from_millis(at.since(now())));
                     let next = Instant::now() + LOOK_EVERY;
                     let least = Instant::now() + LOOK_AT_MOST_EVERY;
@@ -135,7 +149,7 @@ pub(super) async fn lease(gateway: &Gateway, ask: &Ask<'_>, patience: Patience) 
             && Instant::now() >= patience.until
         {
             turn.result = "refused";
-            return Err(queue.too_late(ask, Some(turn.ticket), last));
+            return Err(too_late(gateway, ask, Some(turn.ticket), last));
         }
     }
 }
@@ -158,34 +172,85 @@ fn place(ask: &Ask<'_>) -> String {
 }
 
 impl Patience {
+    /// Whether a moment lies within the patience.
+    fn reaches(&self, at: Millis) -> bool {
+        Duration::from_millis(at.since(now())) < self.until.saturating_duration_since(Instant::now())
+    }
+
     /// Whether what stands in the way ends within the patience.
     fn covers(&self, why: &Unavailable) -> bool {
         use UnavailableReason::{AllBroken, AllBusy, AllCooling, AllPaced};
-        let left = self.until.saturating_duration_since(Instant::now());
-        let opens = why.soonest.map(|at| Duration::from_millis(at.since(now())));
         match why.reason {
-            AllBusy => !left.is_zero(),
-            AllPaced | AllCooling | AllBroken => self.timed && opens.is_some_and(|opens| opens < left),
+            AllBusy => Instant::now() < self.until,
+            AllPaced | AllCooling | AllBroken => self.timed && why.soonest.is_some_and(|at| self.reaches(at)),
             _ => false,
         }
     }
 }
 
-impl Queue {
-    /// The same refusal, later by those who wait before.
-    fn behind(&self, ask: &Ask<'_>, ticket: Option<u64>, why: Unavailable) -> Unavailable {
-        let ahead = if self.waiting() == 0 { 0 } else { self.lines.lock().ahead_ms(&place(ask), ticket) };
-        Unavailable { soonest: why.soonest.map(|at| at.plus(ahead)), ..why }
-    }
+/// The same refusal, later by those who wait before.
+fn behind(gateway: &Gateway, ask: &Ask<'_>, ticket: Option<u64>, why: Unavailable) -> Unavailable {
+    let ahead = ahead(gateway, ask, ticket).map_or(0, |ahead| ahead.takes_ms(rates(gateway, ask)));
+    Unavailable { soonest: why.soonest.map(|at| at.plus(ahead)), ..why }
+}
 
-    /// The patience has ended, or the line is too long.
-    fn too_late(&self, ask: &Ask<'_>, ticket: Option<u64>, last: Option<Unavailable>) -> Unavailable {
-        let busy = Unavailable { reason: UnavailableReason::AllBusy, soonest: None };
-        let why = self.behind(ask, ticket, last.unwrap_or(busy));
-        let ahead = self.lines.lock().ahead_ms(&place(ask), ticket);
-        let known = (ahead > 0).then(|| Millis(now().0.saturating_add(ahead)));
-        Unavailable { soonest: why.soonest.or(known), ..why }
+/// The patience has ended, or the line is too long.
+fn too_late(gateway: &Gateway, ask: &Ask<'_>, ticket: Option<u64>, last: Option<Unavailable>) -> Unavailable {
+    match last {
+        Some(why) => behind(gateway, ask, ticket, why),
+        // It never had its turn.
+        None => match expected(gateway, ask, ticket) {
+            Some(at) => Unavailable { reason: UnavailableReason::AllPaced, soonest: Some(at) },
+            None => Unavailable { reason: UnavailableReason::AllBusy, soonest: None },
+        },
     }
+}
+
+/// When it will be a request's turn, if those ahead of it wait for room in limits.
+fn expected(gateway: &Gateway, ask: &Ask<'_>, ticket: Option<u64>) -> Option<Millis> {
+    let ahead = ahead(gateway, ask, ticket)?;
+    let opens = Millis(ahead.opens?).max(now());
+    Some(opens.plus(ahead.takes_ms(rates(gateway, ask))))
+}
+
+fn ahead(gateway: &Gateway, ask: &Ask<'_>, ticket: Option<u64>) -> Option<Ahead> {
+    let queue = &gateway.queue;
+    if queue.waiting() == 0 { None } else { queue.lines.lock().ahead(&place(ask), ticket) }
+}
+
+/// What all accounts that would do can take in a minute, as it was lately.
+fn rates(gateway: &Gateway, ask: &Ask<'_>) -> Rates {
+    let (place, known) = (place(ask), &gateway.queue.rates);
+    if let Some((_, rates)) = known.lock().get(&place).filter(|(at, _)| at.elapsed() < RATES_FOR) {
+        return *rates;
+    }
+    let rates = rates_now(gateway, ask);
+    let mut known = known.lock();
+    if known.len() >= RATES_MAX {
+        known.clear();
+    }
+    known.insert(place, (Instant::now(), rates));
+    rates
+}
+
+/// The same by a walk over all accounts.
+fn rates_now(gateway: &Gateway, ask: &Ask<'_>) -> Rates {
+    let (now, mut sum) = (now(), Rates { requests: Some(0), tokens: Some(0) });
+    for account in gateway.registry.accounts() {
+        let asked = ask.upstreams.contains(&account.upstream().as_str());
+        if !asked
+            || ask.required.is_some_and(|id| id != account.id())
+            || ask.eligible.is_some_and(|may| !may(account.id()))
+        {
+            continue;
+        }
+        let pace = account.paces(now).into_iter().find(|pace| pace.family == ask.family);
+        let add = |sum: Option<u64>, limit: Option<u64>| Some(sum?.saturating_add(limit?));
+        sum.requests = add(sum.requests, pace.as_ref().and_then(|pace| pace.requests.limit));
+        sum.tokens = add(sum.tokens, pace.as_ref().and_then(|pace| pace.tokens.limit));
+    }
+    let known = |rate: Option<u64>| rate.filter(|rate| *rate > 0);
+    Rates { requests: known(sum.requests), tokens: known(sum.tokens) }
 }
 
 impl<'g> Turn<'g> {
@@ -206,9 +271,11 @@ impl<'g> Turn<'g> {
         self.queue.lines.lock().may_look(&self.place, self.ticket)
     }
 
-    fn looked(&self, lacks_room: bool) {
-        let next = self.queue.lines.lock().looked(&self.place, self.ticket, lacks_room);
-        next.iter().for_each(|next| next.notify_one());
+    fn looked(&self, opens: Option<Millis>) {
+        let next = self.queue.lines.lock().looked(&self.place, self.ticket, opens.map(|at| at.0));
+        if let Some(next) = next {
+            next.notify_one();
+        }
     }
 }
 
@@ -221,7 +288,9 @@ impl Drop for Turn<'_> {
             self.queue.waiting.store(lines.waiting(), Ordering::Release);
             next
         };
-        next.iter().for_each(|next| next.notify_one());
+        if let Some(next) = next {
+            next.notify_one();
+        }
         self.metrics.waited.with_label_values(&[self.result]).observe(self.since.elapsed().as_secs_f64());
     }
 }
