@@ -214,6 +214,16 @@ impl Account {
         Some(self.wait(requests, tokens, now).max(resting))
     }
 
+    /// Requests and tokens that can be had from it in the next `ms` milliseconds; none is no limit.
+    pub(crate) fn within(&mut self, ms: u64, now: u64) -> (Option<f64>, Option<f64>) {
+        let out = self.room(0, 0, now).is_none_or(|wait| wait > ms);
+        if out {
+            return (Some(0.0), Some(0.0));
+        }
+        let requests = self.requests.as_mut().map(|meter| meter.within(ms, now));
+        (requests, self.tokens.as_mut().map(|meter| meter.within(ms, now)))
+    }
+
     /// Requests that it could have taken until `now`, and tokens.
     pub(crate) fn could_give(&self, now: u64) -> (Option<f64>, Option<f64>) {
         if self.plan.trouble.is_some() {

@@ -202,16 +202,17 @@ impl Gateway {
     /// Another round, or what the client hears.
     fn nobody(&mut self, walk: &mut Walk, why: &Unavailable, now: u64, woken: &mut Vec<u64>) -> Look {
         walk.waited += now - std::mem::replace(&mut walk.looked_at, now);
-        let opens = why.soonest.map(|at| at.since(Millis(now)));
-        let tried = why.reason == UnavailableReason::AllAttempted && walk.limited && !walk.second_round;
-        if tried && opens.is_some_and(|opens| now + opens < walk.patient_until(now)) {
+        use UnavailableReason::{AllAttempted, AllBroken, AllBusy, AllCooling, AllPaced};
+        walk.limited |= matches!(why.reason, AllBusy | AllPaced);
+        walk.broken |= why.reason == AllBroken;
+        walk.soonest = walk.soonest.into_iter().chain(why.soonest).min();
+        let opens = matches!(why.reason, AllPaced | AllCooling | AllBroken) || (why.reason == AllAttempted && walk.limited);
+        if opens && !walk.second_round && why.soonest.is_some_and(|at| at.0.max(now) < walk.patient_until(now)) {
             walk.second_round = true;
             walk.attempted = Attempted::default();
+            walk.barred.clear();
             return self.choose(walk, now, woken);
         }
-        walk.limited |= matches!(why.reason, UnavailableReason::AllBusy | UnavailableReason::AllPaced);
-        walk.broken |= why.reason == UnavailableReason::AllBroken;
-        walk.soonest = walk.soonest.into_iter().chain(why.soonest).min();
         let again = walk.soonest.map(|at| at.since(Millis(now)).max(1));
         match walk.error {
             Some(status) if !walk.limited => Look::Answer { status, again: again.filter(|_| status >= 500) },

@@ -31,6 +31,9 @@ pub(crate) struct Upstream {
     pub(crate) accounts: Vec<Plan>,
 }
 
+/// The furthest moment that the truth about a retry-after is looked for, in milliseconds.
+const TRUTH_MS_MAX: u64 = 86_400_000;
+
 /// What a world is made of.
 #[derive(Clone)]
 pub(crate) struct Setup {
@@ -387,24 +390,46 @@ impl World {
         self.next_turn(&question);
     }
 
-    /// Milliseconds until some account has room for this question: if what is at work writes nothing more, and if it
-    /// writes all of it at once and the answer must fit too.
+    /// Milliseconds until it would be this question's turn: those who wait before it are served as soon as there is room,
+    /// then it. Once as if what is at work wrote nothing more; once as if it wrote all at once, and its answer had to fit.
     fn truth(&mut self, question: &Question) -> (u64, u64) {
-        let (mut low, mut high) = (u64::MAX, u64::MAX);
-        for (name, account) in &mut self.accounts {
-            let tokens = |of: &BTreeMap<u64, (String, u64)>| {
-                of.values().filter(|(at, _)| at == name).map(|(_, tokens)| *tokens).sum::<u64>()
-            };
-            let requests = self.under_way.values().filter(|(at, _)| at == name).count() as u64;
-            let (coming, writing) = (tokens(&self.under_way), tokens(&self.at_work));
-            if let Some(wait) = account.room(1, coming + question.prompt, self.now) {
-                low = low.min(wait);
-            }
-            if let Some(wait) = account.room(1 + requests, coming + writing + question.prompt + question.output, self.now) {
-                high = high.min(wait);
+        let waiting = self.waiting.keys().filter_map(|id| self.walks.get(id));
+        let (count, tokens) = waiting.fold((0, 0), |sum, walk| (sum.0 + 1, sum.1 + walk.question.prompt));
+        let low = self.turn_in(count + 1, tokens + question.prompt, question.prompt, false);
+        let all = tokens + question.prompt + (count + 1) * question.output;
+        (low, self.turn_in(count + 1, all, question.prompt + question.output, true).max(low))
+    }
+
+    /// Milliseconds until so many requests and tokens have fitted, the last of which has `own` tokens.
+    fn turn_in(&mut self, requests: u64, tokens: u64, own: u64, careful: bool) -> u64 {
+        let (mut early, mut late) = (0, TRUTH_MS_MAX);
+        while early < late {
+            let middle = u64::midpoint(early, late);
+            if self.fits(requests as f64, tokens as f64, own, careful, middle) {
+                late = middle;
+            } else {
+                early = middle + 1;
             }
         }
-        (low, high.max(low))
+        late
+    }
+
+    fn fits(&mut self, requests: f64, tokens: f64, own: u64, careful: bool, ms: u64) -> bool {
+        let now = self.now;
+        let of = |all: &BTreeMap<u64, (String, u64)>, name: &str| {
+            let own = all.values().filter(|(at, _)| at == name);
+            own.fold((0.0, 0.0), |sum, (_, tokens)| (sum.0 + 1.0, sum.1 + *tokens as f64))
+        };
+        let (mut sum, mut one) = ((0.0, 0.0), false);
+        for (name, account) in &mut self.accounts {
+            let (coming, writing) = (of(&self.under_way, name), of(&self.at_work, name));
+            let (some, more) = account.within(ms, now);
+            let taken = coming.1 + if careful { writing.1 } else { 0.0 };
+            let (some, more) = (some.map_or(f64::MAX, |some| (some - coming.0 + 1e-6).floor()), more.map_or(f64::MAX, |more| more - taken));
+            one |= some >= 1.0 && more + 1e-6 >= own as f64;
+            sum = (sum.0 + some.max(0.0), sum.1 + more.max(0.0));
+        }
+        one && sum.0 >= requests && sum.1 + 1e-6 >= tokens
     }
 
     fn next_turn(&mut self, question: &Question) {
