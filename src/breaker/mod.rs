@@ -6,4 +6,4 @@
 
 pub mod circuit;
 
-pub use circuit::{Circuit, CircuitState, CircuitView};
+pub use circuit::{Circuit, CircuitState, CircuitView, StoredCircuit};

@@ -90,12 +90,29 @@ pub struct Cooldown {
     pub strikes: u32,
     /// Sequence number of the last event that set it.
     event: u64,
+    /// When that was.
+    set: Millis,
+    /// Refusals behind it: the one that set it, and those of the same window.
+    supports: u32,
+    /// End and reason before the last event, if it was locked then.
+    base: Option<(Millis, Reason)>,
 }
 
 impl Cooldown {
     /// A lock from the store. It is not tied to any attempt of this process.
     pub fn stored(reason: Reason, since: Millis, until: Millis, strikes: u32) -> Self {
-        Cooldown { reason, since, until, probe_at: None, probing: false, strikes, event: 0 }
+        Cooldown {
+            reason,
+            since,
+            until,
+            probe_at: None,
+            probing: false,
+            strikes,
+            event: 0,
+            set: since,
+            supports: 1,
+            base: None,
+        }
     }
 
     /// Whether the account may be used, as far as this lock goes.
@@ -140,7 +157,8 @@ pub enum Standing {
 
 impl Standing {
     /// Both locks hold; the later moment counts.
-    fn and(self, other: Self) -> Self {
+    #[must_use]
+    pub fn and(self, other: Self) -> Self {
         use Standing::{Closed, Open, Probe};
         match (self, other) {
             (Open, one) | (one, Open) => one,
@@ -181,7 +199,9 @@ impl Cooldowns {
         let old = self.find(family).filter(|old| now.since(old.until) <= settings.memory_ms);
         let next = match old {
             // Sent before the lock was set: the same window. Only what the provider says itself can add to it.
-            Some(old) if lock.taken < old.event && !lock.hinted && old.until > now => old,
+            Some(old) if lock.taken < old.event && !lock.hinted && old.until > now => {
+                Cooldown { supports: old.supports.saturating_add(1), ..old }
+            }
             Some(old) => {
                 let strikes = if lock.taken < old.event { old.strikes } else { old.strikes.saturating_add(1) };
                 fresh(lock, strikes, now, settings).over(old, now, settings)
@@ -215,6 +235,50 @@ impl Cooldowns {
             cleared = true;
         }
         cleared
+    }
+
+    /// The same for one family alone: another account of the same project was served.
+    pub fn succeeded_elsewhere(&mut self, family: &str, taken: u64) -> bool {
+        let cleared = self.families.get(family).is_some_and(|lock| taken > lock.event);
+        if cleared {
+            self.families.remove(family);
+        }
+        cleared
+    }
+
+    /// Takes back what one refusal (its event's number) did to the lock of `family` and to that of the whole account, unless
+    /// another refusal has confirmed it. What was locked before that refusal is locked again. `true` if a lock has changed.
+    pub fn forgive(&mut self, family: &str, event: u64, now: Millis) -> bool {
+        let mut changed = false;
+        for key in [None, Some(family)] {
+            let Some(mut lock) = self.find(key).filter(|lock| lock.event > 0 && event >= lock.event) else { continue };
+            lock.supports = lock.supports.saturating_sub(1);
+            if lock.supports > 0 {
+                self.replace(key, Some(lock));
+                continue;
+            }
+            changed = true;
+            let before = lock.base.filter(|(until, _)| *until > now);
+            self.replace(
+                key,
+                before.map(|(until, reason)| Cooldown { until, reason, supports: 1, base: None, ..lock }),
+            );
+        }
+        changed
+    }
+
+    /// The provider told at `asked` or later that there is quota: one request may see at once whether the locks that were
+    /// set before are still true. They are not cleared: a refusal that was seen outranks a figure. `true` if one was set.
+    pub fn doubt(&mut self, family: &str, asked: Millis, now: Millis) -> bool {
+        let mut doubted = false;
+        for lock in self.account.iter_mut().chain(self.families.get_mut(family)) {
+            let limit = matches!(lock.reason, Reason::QuotaExhausted | Reason::RateLimit | Reason::SpendLimit);
+            if limit && lock.set < asked && lock.until > now {
+                lock.probe_at = Some(now);
+                doubted = true;
+            }
+        }
+        doubted
     }
 
     /// Clears one family, or the whole account's lock (`None`); on evidence that is better than a refusal.
@@ -268,6 +332,18 @@ impl Cooldowns {
         }
     }
 
+    fn replace(&mut self, family: Option<&str>, lock: Option<Cooldown>) {
+        match (family, lock) {
+            (None, lock) => self.account = lock,
+            (Some(family), None) => {
+                self.families.remove(family);
+            }
+            (Some(family), Some(lock)) => {
+                self.families.insert(family.to_owned(), lock);
+            }
+        }
+    }
+
     fn put(&mut self, family: Option<&str>, lock: Cooldown, settings: &Settings, now: Millis) {
         let Some(family) = family else {
             self.account = Some(lock);
@@ -292,7 +368,8 @@ impl Cooldown {
         if old.until <= now {
             return self;
         }
-        let mut merged = Cooldown { since: old.since, probing: old.probing, ..self };
+        let base = Some((old.until, old.reason));
+        let mut merged = Cooldown { since: old.since, probing: old.probing, base, ..self };
         if old.until > self.until {
             merged.until = old.until;
             merged.reason = old.reason;
@@ -313,6 +390,9 @@ fn fresh(lock: Lock, strikes: u32, now: Millis, settings: &Settings) -> Cooldown
         probing: false,
         strikes,
         event: lock.event,
+        set: now,
+        supports: 1,
+        base: None,
     };
     cooldown.plan_probe(now, settings);
     cooldown

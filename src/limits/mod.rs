@@ -16,7 +16,7 @@ pub mod overload;
 pub mod pace;
 pub mod refusals;
 
-pub use allowance::{Allowance, Meter, allowance};
+pub use allowance::{Allowance, Meter, Share, allowance};
 pub use classify::{Defaults, Failure, Fault, Reason, Retry, Scope, Transport, classify};
 pub use hint::{Hint, HintSource, hint};
 pub use pace::Cost;

@@ -1,14 +1,17 @@
 //! One account: what the configuration says of it, and what happens to it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
+use super::registry::Settings;
+use super::slots::Slots;
+use super::standing::{Cause, Fate};
 use super::time::Millis;
-use crate::breaker::{CircuitState, CircuitView};
+use crate::breaker::{Circuit, CircuitView};
 use crate::limits::cooldown::{Cooldown, Cooldowns, Standing};
-use crate::limits::pace::{Known, PaceView};
+use crate::limits::pace::{Charge, Cost, Known, PaceView, Paces, Terms};
 
 /// What an unlimited account's load is measured against: the default limit.
 const UNLIMITED_WEIGHT: u32 = 3;
@@ -65,11 +68,8 @@ struct Counters {
 pub struct AccountState {
     id: Arc<str>,
     tier: AtomicU8,
-    /// 0 means no limit.
-    limit: AtomicU32,
     enabled: AtomicBool,
-    in_flight: AtomicU32,
-    in_flight_max: AtomicU32,
+    slots: Slots,
     last_used: AtomicU64,
     /// Sequence number of the last lease: orders accounts that were used in the same millisecond.
     used: AtomicU64,
@@ -84,25 +84,53 @@ pub struct AccountState {
 struct Inner {
     upstream: String,
     suspended: Option<String>,
-    locks: Cooldowns,
+    project: Option<String>,
+    known: Known,
+    settings: Settings,
+    state: Protections,
+}
+
+/// What watches one account.
+#[derive(Debug, Default)]
+pub(super) struct Protections {
+    pub(super) locks: Cooldowns,
+    pub(super) circuit: Circuit,
+    pub(super) paces: Paces,
+}
+
+impl Inner {
+    fn terms(&self) -> Terms<'_> {
+        Terms { known: &self.known, settings: &self.settings.pace }
+    }
+
+    /// Whether locks, breaker and pace allow a request. The one test on all paths. `family` is `None` for those without
+    /// a lock or pace of their own.
+    fn fate(&self, family: Option<&str>, cost: Cost, now: Millis) -> Fate {
+        let locks = match family {
+            Some(family) => self.state.locks.standing(family, now),
+            None => self.state.locks.standing_in_general(now),
+        };
+        let circuit = self.state.circuit.standing(now, &self.settings.breaker);
+        let paced = family.and_then(|family| self.state.paces.opens(family, cost, self.terms(), now));
+        let pace = paced.map_or(Standing::Open, |at| Standing::Closed { at, until: at });
+        Fate::of(&[(locks, Cause::Cooldown), (circuit, Cause::Breaker), (pace, Cause::Pace)])
+    }
 }
 
 impl AccountState {
-    pub(super) fn new(spec: &AccountSpec) -> Self {
+    pub(super) fn new(spec: &AccountSpec, settings: Settings) -> Self {
         let state = AccountState {
             id: spec.id.as_str().into(),
             tier: AtomicU8::new(spec.tier),
-            limit: AtomicU32::new(spec.concurrency),
             enabled: AtomicBool::new(spec.enabled),
-            in_flight: AtomicU32::new(0),
-            in_flight_max: AtomicU32::new(0),
+            slots: Slots::new(spec.concurrency),
             last_used: AtomicU64::new(0),
             used: AtomicU64::new(0),
             seat: AtomicU64::new(NO_SEAT),
             counters: Counters::default(),
             inner: Mutex::default(),
         };
-        state.apply(spec);
+        state.apply(spec, settings);
         state
     }
 
@@ -127,12 +155,12 @@ impl AccountState {
 
     /// Requests in flight now.
     pub fn in_flight(&self) -> u32 {
-        self.in_flight.load(Ordering::Relaxed)
+        self.slots.in_flight()
     }
 
     /// Requests in flight at most; 0 means no limit.
     pub fn limit(&self) -> u32 {
-        self.limit.load(Ordering::Relaxed)
+        self.slots.limit()
     }
 
     /// Whether the configuration allows it and nothing has suspended it.
@@ -159,53 +187,112 @@ impl AccountState {
             succeeded: read(&self.counters.succeeded),
             failed: read(&self.counters.failed),
             locked: read(&self.counters.locked),
-            in_flight_max: self.in_flight_max.load(Ordering::Relaxed),
+            in_flight_max: self.slots.in_flight_max(),
         }
     }
 
     /// The locks that hold now, each with its family (`None`: the whole account), reason, end and next probe.
     pub fn cooldowns(&self, now: Millis) -> Vec<(Option<String>, Cooldown)> {
         let inner = self.inner.lock();
-        let mut found: Vec<_> =
-            inner.locks.active(now).map(|(family, lock)| (family.map(ToOwned::to_owned), *lock)).collect();
+        let locks = inner.state.locks.active(now);
+        let mut found: Vec<_> = locks.map(|(family, lock)| (family.map(ToOwned::to_owned), *lock)).collect();
         found.sort_by(|a, b| a.0.cmp(&b.0));
         found
     }
 
     /// Its paces that have been used, in order of their families.
     pub fn paces(&self, now: Millis) -> Vec<PaceView> {
-        let _ = now;
-        Vec::new()
+        let inner = self.inner.lock();
+        inner.state.paces.views(inner.terms(), now)
     }
 
     /// The state of its breaker.
     pub fn circuit(&self, now: Millis) -> CircuitView {
-        let _ = now;
-        CircuitView { state: CircuitState::Closed, failures: 0, until: None }
+        let inner = self.inner.lock();
+        inner.state.circuit.view(now, &inner.settings.breaker)
     }
 
-    /// Whether its locks allow a request of `family` now. Slots and switches are not looked at.
+    /// Whether its locks, its breaker and its pace allow a small request of `family` now. Slots and switches are not looked
+    /// at.
     pub fn standing(&self, family: &str, now: Millis) -> Standing {
-        self.inner.lock().locks.standing(family, now)
+        self.fate(Some(family), Cost::default(), now).standing
     }
 
-    pub(super) fn standing_in_general(&self, now: Millis) -> Standing {
-        self.inner.lock().locks.standing_in_general(now)
+    /// Its project, whose limits all accounts of it share.
+    pub fn project(&self) -> Option<String> {
+        self.inner.lock().project.clone()
+    }
+
+    pub(super) fn fate(&self, family: Option<&str>, cost: Cost, now: Millis) -> Fate {
+        self.inner.lock().fate(family, cost, now)
+    }
+
+    /// Its fate, or `None` if it is off.
+    pub(super) fn fate_if_on(&self, family: Option<&str>, now: Millis) -> Option<Fate> {
+        let inner = self.inner.lock();
+        let on = self.enabled.load(Ordering::Relaxed) && inner.suspended.is_none();
+        on.then(|| inner.fate(family, Cost::default(), now))
+    }
+
+    /// When it has room for `cost`; `None` if now.
+    pub(super) fn opens(&self, family: &str, cost: Cost, now: Millis) -> Option<Millis> {
+        let inner = self.inner.lock();
+        inner.state.paces.opens(family, cost, inner.terms(), now)
+    }
+
+    /// When an open breaker may be tried as the last resort, if nothing else stands in the way of `cost`.
+    pub(super) fn last_resort_at(&self, family: &str, cost: Cost, now: Millis) -> Option<Millis> {
+        let inner = self.inner.lock();
+        let fate = inner.fate(Some(family), cost, now);
+        let open = inner.state.locks.standing(family, now) == Standing::Open
+            && inner.state.paces.opens(family, cost, inner.terms(), now).is_none();
+        let closed = open && matches!(fate.standing, Standing::Closed { .. });
+        inner.state.circuit.last_resort_at(&inner.settings.breaker).filter(|_| closed)
+    }
+
+    /// Whether the breaker is not closed.
+    pub(super) fn is_broken(&self) -> bool {
+        self.inner.lock().state.circuit.is_open()
     }
 
     pub(super) fn longest_lock(&self, family: &str, now: Millis) -> Option<Cooldown> {
-        self.inner.lock().locks.longest(family, now).copied()
+        self.inner.lock().state.locks.longest(family, now).copied()
+    }
+
+    /// Takes of its pace for a lease, begins its probe and its try (`true` if it is one of the breaker), and says for how
+    /// many milliseconds it is held back.
+    pub(super) fn begin(&self, family: &str, cost: Cost, taken: u64, probe: bool, now: Millis) -> (u64, Charge, bool) {
+        let inner = &mut *self.inner.lock();
+        let tries = probe && inner.state.circuit.is_open();
+        if probe {
+            inner.state.locks.begin_probe(family, now, &inner.settings.cooldown);
+            inner.state.circuit.begin_try(now);
+        }
+        let terms = Terms { known: &inner.known, settings: &inner.settings.pace };
+        let (pause, charge) = inner.state.paces.take(family, cost, taken, terms, now);
+        (pause, charge, tries)
+    }
+
+    /// Changes what watches it.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Protections, Terms<'_>, &Settings) -> T) -> T {
+        let inner = &mut *self.inner.lock();
+        let terms = Terms { known: &inner.known, settings: &inner.settings.pace };
+        change(&mut inner.state, terms, &inner.settings)
     }
 
     pub(super) fn locks<T>(&self, change: impl FnOnce(&mut Cooldowns) -> T) -> T {
-        change(&mut self.inner.lock().locks)
+        change(&mut self.inner.lock().state.locks)
     }
 
-    pub(super) fn apply(&self, spec: &AccountSpec) {
+    pub(super) fn apply(&self, spec: &AccountSpec, settings: Settings) {
         self.tier.store(spec.tier, Ordering::Relaxed);
-        self.limit.store(spec.concurrency, Ordering::Relaxed);
+        self.slots.set_limit(spec.concurrency);
         self.enabled.store(spec.enabled, Ordering::Relaxed);
-        self.inner.lock().upstream.clone_from(&spec.upstream);
+        let mut inner = self.inner.lock();
+        inner.upstream.clone_from(&spec.upstream);
+        inner.project.clone_from(&spec.project);
+        inner.known = spec.limits;
+        inner.settings = settings;
     }
 
     pub(super) fn suspend(&self, reason: Option<String>) {
@@ -222,24 +309,16 @@ impl AccountState {
     }
 
     pub(super) fn full(&self) -> bool {
-        let limit = self.limit();
-        limit > 0 && self.in_flight() >= limit
+        self.slots.full()
     }
 
-    /// Reserves a slot by compare-and-set. `limited` is off if slots are switched off.
+    /// Reserves a slot. `limited` is off if slots are switched off.
     pub(super) fn reserve(&self, limited: bool) -> bool {
-        let limit = if limited && self.limit() > 0 { self.limit() } else { u32::MAX };
-        let before =
-            self.in_flight.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| (used < limit).then(|| used + 1));
-        if let Ok(before) = before {
-            self.in_flight_max.fetch_max(before + 1, Ordering::Relaxed);
-        }
-        before.is_ok()
+        self.slots.reserve(limited)
     }
 
     pub(super) fn give_back(&self) {
-        // Saturating: one lease gives back once, but a wrong count must not become "four thousand million in flight".
-        let _ = self.in_flight.fetch_update(Ordering::AcqRel, Ordering::Acquire, |used| Some(used.saturating_sub(1)));
+        self.slots.give_back();
     }
 
     pub(super) fn used(&self) -> u64 {

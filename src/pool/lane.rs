@@ -1,14 +1,35 @@
 //! The order of one upstream's accounts for one model family.
 //!
-//! Every account is in exactly one place: ready (in the order of preference), closed by a lock (in the order in which
-//! it opens), full, or off. So choosing takes the first ready one, and neither locked nor full accounts are walked.
-//! A family without a lock of its own shares the upstream's general lane.
+//! Every account is in exactly one place: ready (in the order of preference), short of room for large costs, closed by a
+//! lock, breaker or pace (in the order in which it opens), full, or off. So choosing takes the first ready one, and neither
+//! closed nor full accounts are walked. A family without a closed account of its own shares the upstream's general lane.
+//!
+//! An account with room for small costs but not for that of a request is found out by looking. It is then put among the
+//! short ones of that size, where no request of that size or above looks again until there is room: so each is looked at
+//! once for each size and refill, not once for each request.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::account::AccountState;
 use super::time::Millis;
 use crate::limits::cooldown::Standing;
+use crate::limits::pace::Cost;
+
+/// Steps of size for each doubling of a cost, as a power of two.
+const STEPS_LOG2: u32 = 3;
+
+/// The size of a cost: equal sizes differ by an eighth at most.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Size(u16);
+
+impl Size {
+    pub(super) fn of(cost: Cost) -> Self {
+        let tokens = cost.tokens.max(1);
+        let log = tokens.ilog2();
+        let rest = if log >= STEPS_LOG2 { tokens >> (log - STEPS_LOG2) } else { tokens << (STEPS_LOG2 - log) };
+        Size(((log << STEPS_LOG2) + (rest as u32 & ((1 << STEPS_LOG2) - 1))) as u16)
+    }
+}
 
 /// Order of preference: tier, no probe before a probe, in flight relative to the limit, longest idle, order of the
 /// configuration.
@@ -30,21 +51,17 @@ pub(super) enum Place {
     Ready(Key, Option<Millis>),
     /// No slot left. With the end of the lock if a slot could be had for its probe only.
     Full(Option<Millis>),
-    /// Locked until `until`, to be looked at again at `at`.
+    /// Closed until `until`, to be looked at again at `at`.
     Closed { at: Millis, until: Millis },
+    /// Free, but without room for costs of this size and above before `at`.
+    Short { key: Key, size: Size, at: Millis },
 }
 
 impl Place {
     /// Where an account belongs, for a family (`None`: for those without a lock of their own).
     pub(super) fn of(state: &AccountState, member: u32, family: Option<&str>, limited: bool, now: Millis) -> Self {
-        if !state.enabled() {
-            return Place::Off;
-        }
-        let standing = match family {
-            Some(family) => state.standing(family, now),
-            None => state.standing_in_general(now),
-        };
-        let probe_until = match standing {
+        let Some(fate) = state.fate_if_on(family, now) else { return Place::Off };
+        let probe_until = match fate.standing {
             Standing::Closed { at, until } => return Place::Closed { at, until },
             Standing::Probe { until } => Some(until),
             Standing::Open => None,
@@ -62,9 +79,10 @@ impl Place {
 pub(super) struct Lane {
     places: Vec<Place>,
     ready: BTreeSet<Key>,
-    /// By the moment of the next look.
+    short: BTreeMap<Size, BTreeSet<Key>>,
+    /// By the moment of the next look; the short ones too.
     closed: BTreeSet<(Millis, u32)>,
-    /// Every lock that holds, by its end; those that are due for a probe too.
+    /// Every closure, by its end; those that are due for a probe, and short ones, too.
     ends: BTreeSet<(Millis, u32)>,
     /// Without a slot, and whether a slot could be had for a probe only.
     full: BTreeSet<(u32, bool)>,
@@ -98,6 +116,16 @@ impl Lane {
                 self.closed.remove(&(at, member));
                 self.ends.remove(&(until, member));
             }
+            Place::Short { key, size, at } => {
+                self.closed.remove(&(at, member));
+                self.ends.remove(&(at, member));
+                if let Some(keys) = self.short.get_mut(&size) {
+                    keys.remove(&key);
+                    if keys.is_empty() {
+                        self.short.remove(&size);
+                    }
+                }
+            }
         }
         match place {
             Place::Off => {}
@@ -113,7 +141,17 @@ impl Lane {
                 self.closed.insert((at, member));
                 self.ends.insert((until, member));
             }
+            Place::Short { key, size, at } => {
+                self.closed.insert((at, member));
+                self.ends.insert((at, member));
+                self.short.entry(size).or_default().insert(key);
+            }
         }
+    }
+
+    /// A free account turned out to have no room for costs of `size` and above before `at`.
+    pub(super) fn fall_short(&mut self, key: Key, size: Size, at: Millis) {
+        self.put(key.member, Place::Short { key, size, at });
     }
 
     /// An account whose place is no longer true because time has passed.
@@ -123,8 +161,13 @@ impl Lane {
     }
 
     /// Free accounts in the order of preference.
-    pub(super) fn ready(&self) -> impl Iterator<Item = &Key> {
-        self.ready.iter()
+    pub(super) fn ready(&self) -> &BTreeSet<Key> {
+        &self.ready
+    }
+
+    /// The same among those that are short of room, for sizes from `size` on: smaller costs may have room there.
+    pub(super) fn short(&self, size: Size) -> impl Iterator<Item = (Size, &BTreeSet<Key>)> {
+        self.short.range(size..).map(|(size, keys)| (*size, keys))
     }
 
     /// Accounts without a free slot, and whether a slot could be had for a probe only.
@@ -140,6 +183,10 @@ impl Lane {
     /// Number of accounts.
     pub(super) fn len(&self) -> usize {
         self.places.len()
+    }
+
+    pub(super) fn is_full(&self, member: u32) -> bool {
+        self.places.get(member as usize).is_some_and(|place| matches!(place, Place::Full(_)))
     }
 
     pub(super) fn is_off(&self, member: u32) -> bool {

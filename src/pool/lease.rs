@@ -2,13 +2,18 @@
 
 use std::fmt;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use parking_lot::Mutex;
 
 use super::account::AccountState;
+use super::index::Report;
 use super::registry::Shared;
 use super::time::Millis;
 use crate::limits::allowance::Allowance;
-use crate::limits::classify::Failure;
+use crate::limits::classify::{Failure, Reason};
 use crate::limits::cooldown::Cooldown;
+use crate::limits::pace::{Charge, Cost};
 
 /// What became of the account that the session is bound to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -49,21 +54,34 @@ pub struct Lease {
     shared: Arc<Shared>,
     account: Arc<AccountState>,
     family: Box<str>,
-    sequence: u64,
+    /// Changed under the index's lock alone.
+    taken: Mutex<Taken>,
     probe: bool,
+    last_resort: bool,
     bound: BoundAccount,
+    /// The last failure.
+    event: AtomicU64,
+}
+
+/// What a lease has taken.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Taken {
+    pub(super) sequence: u64,
+    pub(super) probe: bool,
+    /// Whether it tries an open breaker.
+    pub(super) tries: bool,
+    pub(super) last_resort: bool,
+    pub(super) pause_ms: u64,
+    pub(super) charge: Charge,
+    pub(super) cost: Cost,
+    pub(super) bound: BoundAccount,
 }
 
 impl Lease {
-    pub(super) fn new(
-        shared: Arc<Shared>,
-        account: Arc<AccountState>,
-        family: &str,
-        sequence: u64,
-        probe: bool,
-        bound: BoundAccount,
-    ) -> Self {
-        Lease { shared, account, family: family.into(), sequence, probe, bound }
+    pub(super) fn new(shared: Arc<Shared>, account: Arc<AccountState>, family: &str, taken: Taken) -> Self {
+        let Taken { probe, last_resort, bound, .. } = taken;
+        let (family, taken, event) = (family.into(), Mutex::new(taken), AtomicU64::new(0));
+        Lease { shared, account, family, taken, event, probe, last_resort, bound }
     }
 
     /// The account's identity.
@@ -96,58 +114,84 @@ impl Lease {
         self.bound
     }
 
+    /// Whether nobody else was left, and its breaker is open.
+    pub fn is_last_resort(&self) -> bool {
+        self.last_resort
+    }
+
     /// So many milliseconds are to pass before the request is sent: spreads requests where a limit is near.
     pub fn pause_ms(&self) -> u64 {
-        0
+        self.taken.lock().pause_ms
     }
 
     /// The same account is tried once more on this lease: takes of its limits again, and returns the pause, in
-    /// milliseconds.
+    /// milliseconds. What is reported from now on is about the new attempt.
     pub fn again(&self, now: Millis) -> u64 {
-        let _ = now;
-        0
+        let mut index = self.shared.index.lock();
+        index.now = now;
+        let mut taken = self.taken.lock();
+        taken.sequence = index.next();
+        let Taken { sequence, cost, mut charge, .. } = *taken;
+        (taken.pause_ms, taken.charge) = self.account.change(|all, terms, _| {
+            all.paces.close(&self.family, &mut charge);
+            all.paces.take(&self.family, cost, sequence, terms, now)
+        });
+        let pause_ms = taken.pause_ms;
+        drop(taken);
+        index.refresh_pace(&self.account, &self.family, now);
+        pause_ms
     }
 
     /// The headers of an answer, also of a refusal, as soon as they are there and before [`Self::failed`].
     pub fn told(&self, allowance: &Allowance, now: Millis) {
-        let _ = (allowance, now);
+        let mut index = self.shared.index.lock();
+        index.now = now;
+        let charge = &mut self.taken.lock().charge;
+        self.account.change(|all, _, _| all.paces.told(&self.family, charge, allowance, now));
+        index.refresh_pace(&self.account, &self.family, now);
     }
 
-    /// What the request really took. Without this the estimate stays.
+    /// What the request really took: prompt and output, in tokens. Once for each attempt; without it the estimate stays.
     pub fn settle(&self, tokens: u64, now: Millis) {
-        let _ = (tokens, now);
+        let mut index = self.shared.index.lock();
+        index.now = now;
+        let charge = &mut self.taken.lock().charge;
+        self.account.change(|all, _, _| all.paces.settle(&self.family, charge, tokens, now));
+        index.refresh_pace(&self.account, &self.family, now);
     }
 
-    /// Whether a rate limit is surprising: the account had plenty of room when this lease was taken, or has served
-    /// others since. For [`crate::limits::Refusals::stops`].
+    /// Whether a rate limit is surprising: the account had plenty of room when this lease was taken, or has served what was
+    /// sent later. For [`crate::limits::Refusals::stops`]; before or after [`Self::failed`].
     pub fn surprised(&self, failure: &Failure) -> bool {
-        let _ = failure;
-        false
+        let charge = self.taken.lock().charge;
+        failure.reason == Reason::RateLimit
+            && self.account.change(|all, _, _| all.paces.surprised(&self.family, &charge))
     }
 
     /// The number of the last failure on this lease, for [`super::Registry::forgive`]; 0 if there was none.
     pub fn event(&self) -> u64 {
-        0
+        self.event.load(Ordering::Relaxed)
     }
 
-    /// The provider served: clears the locks that were set before this lease was taken, so that a stream which began
-    /// earlier does not undo what was learnt since. `true` if something was cleared.
+    /// The provider served: clears the locks and the breaker that were set before this attempt was sent, so that a stream
+    /// which began earlier does not undo what was learnt since. `true` if something was cleared.
     pub fn succeeded(&self, now: Millis) -> bool {
         self.account.note_succeeded();
         let mut index = self.shared.index.lock();
-        index.now = now;
-        let cleared = self.account.locks(|locks| locks.succeeded(&self.family, self.sequence));
-        if cleared {
-            index.refresh(&self.account, now);
-        }
-        cleared
+        let sequence = self.taken.lock().sequence;
+        index.succeed(&self.account, &self.family, sequence, now)
     }
 
-    /// The attempt failed: sets the lock that `failure` names, if any, spread by `seed`. The lease is kept, so that a
-    /// retry on the same account needs no new one.
+    /// The attempt failed: sets the lock that `failure` names, if any, spread by `seed`, and tells breaker, ceiling and
+    /// pace. The lease is kept, so that a retry on the same account needs no new one ([`Self::again`]).
     pub fn failed(&self, failure: &Failure, now: Millis, seed: u64) -> Option<Cooldown> {
         self.account.note_failed();
-        self.shared.index.lock().fail(&self.account, &self.family, failure, self.sequence, seed, now)
+        let mut index = self.shared.index.lock();
+        let taken = &mut *self.taken.lock();
+        let report = Report { family: &self.family, failure, taken: taken.sequence, charge: &mut taken.charge, seed };
+        let (event, cooldown) = index.fail(&self.account, report, now);
+        self.event.store(event, Ordering::Relaxed);
+        cooldown
     }
 }
 
@@ -156,11 +200,17 @@ impl Drop for Lease {
         {
             let mut index = self.shared.index.lock();
             self.account.give_back();
-            if self.probe {
-                self.account.locks(|locks| locks.end_probe(&self.family));
-            }
-            let now = index.now;
-            index.refresh(&self.account, now);
+            let taken = self.taken.get_mut();
+            self.account.change(|all, _, _| {
+                all.paces.close(&self.family, &mut taken.charge);
+                if taken.probe {
+                    all.locks.end_probe(&self.family);
+                }
+                if taken.tries {
+                    all.circuit.end_try();
+                }
+            });
+            index.released(&self.account);
         }
         self.shared.slot_released();
     }

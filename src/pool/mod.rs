@@ -1,7 +1,8 @@
 //! The pool: which account serves a request.
 //!
 //! - [`registry`]: the live state of all accounts, by identity. It survives reloads of the configuration.
-//! - [`mod@select`]: takes a [`lease::Lease`] on the best account: tier, then least in flight, then longest idle.
+//! - [`mod@select`]: takes a [`lease::Lease`] on the best account: tier, then least in flight, then longest idle. Locks,
+//!   breakers, paces and ceilings are looked at in one place, and a change is seen by the very next selection.
 //! - [`affinity`]: which account a session was served by, so that its prompt cache stays warm; [`session_key`] names the
 //!   session.
 //!
@@ -12,20 +13,28 @@
 
 pub mod account;
 pub mod affinity;
+pub mod ask;
+mod explain;
+mod index;
 mod lane;
 pub mod lease;
 pub mod registry;
 pub mod select;
 pub mod session_key;
+mod slots;
+mod standing;
 pub mod stored;
+mod sync;
 pub mod time;
 
 pub use account::{AccountSpec, AccountState, Counts};
 pub use affinity::Affinity;
+pub use ask::{Ask, Attempted, CandidateView, Skip, Unavailable, UnavailableReason};
+pub use explain::explain;
 pub use lease::{BoundAccount, Lease};
 pub use registry::{Registry, Settings};
-pub use select::{Ask, Attempted, CandidateView, Skip, Unavailable, UnavailableReason, explain, select};
-pub use stored::{StoredAccount, StoredPool};
+pub use select::select;
+pub use stored::{StoredAccount, StoredCooldown, StoredPool};
 pub use time::Millis;
 
 #[cfg(test)]

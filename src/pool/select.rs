@@ -1,179 +1,30 @@
 //! Choosing an account and taking a slot of it, in one step.
 //!
-//! Filter: switched on, eligible, not locked, not tried by this request, a slot free. Then tier, then slots in use
-//! relative to the limit, then longest idle, then the order of `upstreams`. The account that the session is bound to
-//! goes before all that whenever it is free. A probe of a lock stands behind the free accounts of its tier, and one
-//! request makes one probe at most: a request must not walk through all locked accounts.
+//! Filter: switched on, eligible, not tried by this request, not closed by a lock, its breaker or its pace, a slot free, its
+//! upstream not at its ceiling. Then tier, then slots in use relative to the limit, then longest idle, then the order of
+//! `upstreams`. The account that the session is bound to goes before all that whenever it is free. A probe stands behind
+//! the free accounts of its tier, and one request makes one probe at most: a request must not walk through all locked
+//! accounts. With nobody else left, and nobody merely busy, an account whose breaker is open is tried, but seldom.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use super::account::AccountState;
-use super::lane::{Key, Place};
-use super::lease::{BoundAccount, Lease};
-use super::registry::{Index, Registry};
+use super::ask::{Ask, Unavailable, UnavailableReason};
+use super::index::Index;
+use super::lane::{Key, Size};
+use super::lease::{BoundAccount, Lease, Taken};
+use super::registry::Registry;
+use super::standing::Cause;
 use super::time::Millis;
-use crate::limits::classify::Reason;
 use crate::limits::cooldown::Standing;
-use crate::limits::pace::Cost;
 
-/// Accounts that one request may try at most.
-pub const ATTEMPTS_MAX: usize = 64;
-
-/// What a request asks of the pool.
-#[derive(Clone, Copy)]
-pub struct Ask<'a> {
-    /// Eligible upstreams by name; their order breaks the last tie only.
-    pub upstreams: &'a [&'a str],
-    /// Model family, or model name, that cooldowns are keyed by.
-    pub family: &'a str,
-    /// What this request has tried.
-    pub attempted: &'a Attempted,
-    /// The account that the session is bound to.
-    pub bound: Option<&'a str>,
-    /// Only this account: pinned, or the holder of an object that the request names.
-    pub required: Option<&'a str>,
-    /// Whether an account may serve this request at all. Called under the registry's lock: it must be quick, must not
-    /// select or drop a lease, and may call [`Registry::get`]. It costs a walk past every free account that it refuses.
-    pub eligible: Option<&'a (dyn Fn(&str) -> bool + Sync)>,
-    /// What the request takes of the account's limits.
-    pub cost: Cost,
-}
-
-/// The accounts that one request has tried; at most [`ATTEMPTS_MAX`].
-#[derive(Clone, Debug, Default)]
-pub struct Attempted {
-    ids: Vec<Arc<str>>,
-    probed: bool,
-}
-
-impl Attempted {
-    /// Notes the account of a lease, and that its probe is spent. `false` if no more fit.
-    pub fn record(&mut self, lease: &Lease) -> bool {
-        self.probed |= lease.is_probe();
-        self.push(lease.shared_id())
-    }
-
-    /// Notes an account by its id. `false` if no more fit.
-    pub fn insert(&mut self, id: &str) -> bool {
-        self.push(id.into())
-    }
-
-    /// Whether the account was tried.
-    pub fn contains(&self, id: &str) -> bool {
-        self.ids.iter().any(|tried| **tried == *id)
-    }
-
-    /// How many were tried.
-    pub fn len(&self) -> usize {
-        self.ids.len()
-    }
-
-    /// Whether none was tried.
-    pub fn is_empty(&self) -> bool {
-        self.ids.is_empty()
-    }
-
-    fn push(&mut self, id: Arc<str>) -> bool {
-        if self.contains(&id) {
-            return true;
-        }
-        let fits = self.ids.len() < ATTEMPTS_MAX;
-        if fits {
-            self.ids.push(id);
-        }
-        fits
-    }
-
-    fn full(&self) -> bool {
-        self.ids.len() >= ATTEMPTS_MAX
-    }
-}
-
-/// Why no account was given.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Unavailable {
-    /// Why.
-    pub reason: UnavailableReason,
-    /// When the first of the candidates opens, tried ones included, and has room for this cost: what `retry-after` is
-    /// made of. `None` if none is closed.
-    pub soonest: Option<Millis>,
-}
-
-/// Why no account was given. The first that applies, in this order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum UnavailableReason {
-    /// Some account would do, but for its slots: waiting for a release helps.
-    AllBusy,
-    /// Some account would do, but for its limits a minute: it has room at `soonest`.
-    AllPaced,
-    /// Some account would do, but for its lock.
-    AllCooling,
-    /// Some account would do, but it has failed too often; it is tried at `soonest`.
-    AllBroken,
-    /// This request has tried every account that would do, or as many as it may.
-    AllAttempted,
-    /// There are accounts, but none may serve this request.
-    NoneEligible,
-    /// There are accounts, but all are switched off.
-    AllDisabled,
-    /// There is no account.
-    NoneConfigured,
-}
-
-/// Why an account was passed over.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Skip {
-    /// Another one is required.
-    NotRequired,
-    /// Switched off, or suspended with a reason.
-    Disabled(Option<String>),
-    /// It may not serve this request.
-    NotEligible,
-    /// This request has tried it.
-    Attempted,
-    /// Locked.
-    Cooling {
-        /// Why.
-        reason: Reason,
-        /// Until when.
-        until: Millis,
-        /// When one request may try.
-        next_probe: Option<Millis>,
-    },
-    /// It has no room for this cost.
-    Paced {
-        /// Until when.
-        until: Millis,
-    },
-    /// It has failed too often.
-    Broken {
-        /// When one request may try.
-        until: Millis,
-    },
-    /// All its slots are in use.
-    Busy,
-    /// Its upstream is overloaded, and has as much to do as it may.
-    Overloaded,
-}
-
-/// One account as a selection sees it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct CandidateView {
-    /// The account.
-    pub id: String,
-    /// Its upstream.
-    pub upstream: String,
-    /// Its tier.
-    pub tier: u8,
-    /// Requests in flight.
-    pub in_flight: u32,
-    /// Requests in flight at most; 0 means no limit.
-    pub limit: u32,
-    /// Place in the order of preference, from 0; `None` if it is passed over.
-    pub order: Option<usize>,
-    /// Why it is passed over.
-    pub skipped: Option<Skip>,
-}
+/// Accounts without room for the cost that one selection finds out. Beyond, it is told to look again in a moment.
+const LOOKS_MAX: usize = 256;
+/// The same among those where a cost of the same size was refused before.
+const SAME_SIZE_LOOKS_MAX: usize = 8;
+/// Closed or full accounts that are looked at for the reason why nobody is free.
+const REASON_LOOKS_MAX: usize = 32;
 
 /// Takes a slot of the best account for `ask`.
 ///
@@ -183,96 +34,75 @@ pub fn select(registry: &Registry, ask: &Ask<'_>, now: Millis) -> Result<Lease, 
     let mut index = registry.shared.index.lock();
     index.now = now;
     let mut bound = BoundAccount::None;
-    let state = if let Some(id) = ask.required {
-        required(registry, &index, ask, id, now)?
-    } else {
-        let named = ask.bound.and_then(|id| registry.get(id));
-        if ask.bound.is_some() {
-            bound = named.as_deref().map_or(BoundAccount::Gone, |state| standing_of(&index, ask, state, now));
-        }
-        let chosen = named.filter(|_| bound == BoundAccount::Served).or_else(|| best(&mut index, ask, now));
-        match chosen {
-            Some(state) if !ask.attempted.full() => state,
-            _ => return Err(unavailable(registry, &mut index, ask, now)),
-        }
-    };
-    let probe = matches!(state.standing(ask.family, now), Standing::Probe { .. });
+    let (state, last_resort) = choose(registry, &mut index, ask, &mut bound, now)?;
+    let standing = state.fate(Some(ask.family), ask.cost, now).standing;
+    let probe = last_resort || matches!(standing, Standing::Probe { .. });
     if !state.reserve(index.limited()) {
         // Cannot be: slots change under the index's lock alone.
         return Err(Unavailable { reason: UnavailableReason::AllBusy, soonest: None });
     }
-    index.sequence += 1;
-    let sequence = index.sequence;
+    let sequence = index.next();
     state.note_taken(sequence, probe, now);
-    if probe {
-        let settings = index.settings.cooldown;
-        state.locks(|locks| locks.begin_probe(ask.family, now, &settings));
-    }
-    index.refresh(&state, now);
+    let (pause_ms, charge, tries) = state.begin(ask.family, ask.cost, sequence, probe, now);
+    index.taken(&state, ask.family, now);
     drop(index);
-    Ok(Lease::new(Arc::clone(&registry.shared), state, ask.family, sequence, probe, bound))
+    let taken = Taken { sequence, probe, tries, last_resort, pause_ms, charge, cost: ask.cost, bound };
+    Ok(Lease::new(Arc::clone(&registry.shared), state, ask.family, taken))
 }
 
-/// All candidates in the order of preference, those passed over last. It walks all of them: for people, not for requests.
-pub fn explain(registry: &Registry, ask: &Ask<'_>, now: Millis) -> Vec<CandidateView> {
-    let index = registry.shared.index.lock();
-    let mut views = Vec::new();
-    for (order, name) in ask.upstreams.iter().enumerate() {
-        let members = index.upstream(name).map_or(&[][..], |upstream| index.members(upstream));
-        for (member, state) in (0u32..).zip(members) {
-            let place = Place::of(state, member, Some(ask.family), index.limited(), now);
-            let skipped = skip(ask, state, &place, now);
-            let free = match place {
-                Place::Ready(key, _) if skipped.is_none() => Some((ask.bound != Some(state.id()), rank(key, order))),
-                _ => None,
-            };
-            let view = CandidateView {
-                id: state.id().to_owned(),
-                upstream: (*name).to_owned(),
-                tier: state.tier(),
-                in_flight: state.in_flight(),
-                limit: state.limit(),
-                order: None,
-                skipped,
-            };
-            views.push(((free.is_none(), free, order, member), view));
+/// The account, and whether it is the last resort.
+fn choose(
+    registry: &Registry,
+    index: &mut Index,
+    ask: &Ask<'_>,
+    bound: &mut BoundAccount,
+    now: Millis,
+) -> Result<(Arc<AccountState>, bool), Unavailable> {
+    if let Some(id) = ask.required {
+        return required(registry, index, ask, id, now);
+    }
+    let named = ask.bound.and_then(|id| registry.get(id));
+    if ask.bound.is_some() {
+        *bound = named.as_deref().map_or(BoundAccount::Gone, |state| standing_of(index, ask, state, now));
+    }
+    let mut overlooked = false;
+    if !ask.attempted.full() {
+        if let Some(state) = named.filter(|_| *bound == BoundAccount::Served) {
+            return Ok((state, false));
+        }
+        if let Some(state) = best(index, ask, now, &mut overlooked) {
+            return Ok((state, false));
         }
     }
-    drop(index);
-    views.sort_by_key(|(place, _)| *place);
-    for (place, ((skipped, ..), view)) in views.iter_mut().enumerate() {
-        view.order = (!*skipped).then_some(place);
-    }
-    views.into_iter().map(|(_, view)| view).collect()
+    let unavailable = unavailable(registry, index, ask, now, overlooked);
+    let last = (unavailable.reason != UnavailableReason::AllBusy).then(|| last_resort(index, ask, now)).flatten();
+    last.map(|state| (state, true)).ok_or(unavailable)
 }
 
 /// The order of preference across upstreams.
-type Rank = (u8, bool, u64, u64, usize, u32);
+pub(super) type Rank = (u8, bool, u64, u64, usize, u32);
 
-fn rank(key: Key, order: usize) -> Rank {
+pub(super) fn rank(key: Key, order: usize) -> Rank {
     (key.tier, key.probe, key.load, key.used, order, key.member)
-}
-
-fn allowed(ask: &Ask<'_>, id: &str) -> bool {
-    ask.eligible.is_none_or(|eligible| eligible(id))
 }
 
 /// Whether one named account can be taken; [`BoundAccount::Served`] if so.
 fn standing_of(index: &Index, ask: &Ask<'_>, state: &AccountState, now: Millis) -> BoundAccount {
-    let seated = state
-        .seat()
-        .is_some_and(|(upstream, _)| ask.upstreams.iter().any(|name| index.upstream(name) == Some(upstream)));
-    if !seated || !state.enabled() || !allowed(ask, state.id()) {
+    let seat = state.seat().map(|(upstream, _)| upstream);
+    let seat = seat.filter(|seat| ask.upstreams.iter().any(|name| index.upstream(name) == Some(*seat)));
+    let Some(upstream) = seat.filter(|_| state.enabled() && ask.allows(state.id())) else {
         return BoundAccount::Gone;
-    }
+    };
     if ask.attempted.contains(state.id()) {
         return BoundAccount::Attempted;
     }
-    match state.standing(ask.family, now) {
-        Standing::Closed { until, .. } => BoundAccount::Cooling { until },
-        Standing::Probe { until } if ask.attempted.probed => BoundAccount::Cooling { until },
-        _ if index.limited() && state.full() => BoundAccount::Busy,
-        _ => BoundAccount::Served,
+    let fate = state.fate(Some(ask.family), ask.cost, now);
+    match (fate.until(ask.attempted.probed), fate.cause) {
+        (Some(until), Cause::Cooldown) => BoundAccount::Cooling { until },
+        (Some(until), Cause::Breaker) => BoundAccount::Broken { until },
+        (Some(until), Cause::Pace) => BoundAccount::Paced { until },
+        (None, _) if index.limited() && state.full() || index.at_ceiling(upstream, now) => BoundAccount::Busy,
+        (None, _) => BoundAccount::Served,
     }
 }
 
@@ -283,29 +113,40 @@ fn required(
     ask: &Ask<'_>,
     id: &str,
     now: Millis,
-) -> Result<Arc<AccountState>, Unavailable> {
+) -> Result<(Arc<AccountState>, bool), Unavailable> {
     let Some(state) = registry.get(id) else {
         return Err(Unavailable { reason: UnavailableReason::NoneConfigured, soonest: None });
     };
     let reason = match standing_of(index, ask, &state, now) {
-        BoundAccount::Served => return Ok(state),
+        BoundAccount::Served => return Ok((state, false)),
+        BoundAccount::Broken { .. } if despairs(index, ask, &state, now) => return Ok((state, true)),
         BoundAccount::Busy => UnavailableReason::AllBusy,
         BoundAccount::Cooling { .. } => UnavailableReason::AllCooling,
+        BoundAccount::Broken { .. } => UnavailableReason::AllBroken,
+        BoundAccount::Paced { .. } => UnavailableReason::AllPaced,
         BoundAccount::Attempted => UnavailableReason::AllAttempted,
         _ if !state.enabled() => UnavailableReason::AllDisabled,
         _ => UnavailableReason::NoneEligible,
     };
-    let soonest = state.longest_lock(ask.family, now).map(|lock| lock.until);
-    Err(Unavailable { reason, soonest })
+    Err(Unavailable { reason, soonest: opens(ask, &state, now) })
+}
+
+/// When a closed account opens for this request.
+fn opens(ask: &Ask<'_>, state: &AccountState, now: Millis) -> Option<Millis> {
+    let until = state.fate(Some(ask.family), ask.cost, now).until(true)?;
+    let sooner = state.last_resort_at(ask.family, ask.cost, now).filter(|_| ask.attempted.may_despair());
+    Some(sooner.map_or(until, |sooner| sooner.min(until).max(now)))
 }
 
 /// The best free account of all upstreams.
-fn best(index: &mut Index, ask: &Ask<'_>, now: Millis) -> Option<Arc<AccountState>> {
+fn best(index: &mut Index, ask: &Ask<'_>, now: Millis, overlooked: &mut bool) -> Option<Arc<AccountState>> {
     let mut best: Option<(Rank, usize)> = None;
     for (order, name) in ask.upstreams.iter().enumerate() {
         let Some(upstream) = index.upstream(name) else { continue };
-        index.advance(upstream, ask.family, now);
-        let Some(key) = first(index, upstream, ask) else { continue };
+        if index.at_ceiling(upstream, now) {
+            continue;
+        }
+        let Some(key) = first(index, upstream, ask, now, overlooked) else { continue };
         let rank = rank(key, order);
         if best.is_none_or(|(other, _)| rank < other) {
             best = Some((rank, upstream));
@@ -315,79 +156,173 @@ fn best(index: &mut Index, ask: &Ask<'_>, now: Millis) -> Option<Arc<AccountStat
     index.member(upstream, member).map(Arc::clone)
 }
 
-/// The best free account of one upstream. Walks past tried ones, of which there are few, and ineligible ones.
-fn first(index: &Index, upstream: usize, ask: &Ask<'_>) -> Option<Key> {
-    let members = index.members(upstream);
-    let usable = |key: &&Key| {
-        let Some(state) = members.get(key.member as usize) else { return false };
-        let spent = key.probe && ask.attempted.probed;
-        !(spent || ask.attempted.contains(state.id())) && allowed(ask, state.id())
-    };
-    index.lane(upstream, ask.family)?.ready().find(usable).copied()
+/// What one selection finds out of an upstream.
+struct Search<'s> {
+    ask: &'s Ask<'s>,
+    members: &'s [Arc<AccountState>],
+    now: Millis,
+    found: Option<Key>,
+    /// Those without room, and when they have it.
+    fell: Vec<(Key, Millis)>,
 }
 
-/// Why nothing is free. Walks the full ones until one would do, and the locks until one counts.
-fn unavailable(registry: &Registry, index: &mut Index, ask: &Ask<'_>, now: Millis) -> Unavailable {
-    let (mut any, mut on, mut eligible) = (false, false, false);
-    let (mut busy, mut cooling, mut attempted) = (false, false, false);
-    let mut soonest: Option<Millis> = None;
+impl Search<'_> {
+    /// Looks through `keys` for a better one than what was found, and at `looks` without room at most. `false` if there
+    /// may be more.
+    fn look(&mut self, keys: &BTreeSet<Key>, looks: usize) -> bool {
+        let mut looked = 0;
+        for key in keys {
+            if self.found.is_some_and(|found| found <= *key) {
+                return true;
+            }
+            let Some(state) = self.members.get(key.member as usize) else { continue };
+            let spent = key.probe && self.ask.attempted.probed;
+            if spent || self.ask.attempted.contains(state.id()) || !self.ask.allows(state.id()) {
+                continue;
+            }
+            let Some(at) = state.opens(self.ask.family, self.ask.cost, self.now) else {
+                self.found = Some(*key);
+                return true;
+            };
+            self.fell.push((*key, at));
+            looked += 1;
+            if looked >= looks {
+                return false;
+            }
+        }
+        true
+    }
+}
+
+/// The best free account of one upstream. Walks past tried ones, of which there are few, ineligible ones, and those that
+/// turn out to have no room for this cost.
+fn first(index: &mut Index, upstream: usize, ask: &Ask<'_>, now: Millis, overlooked: &mut bool) -> Option<Key> {
+    index.advance(upstream, ask.family, now);
+    let size = Size::of(ask.cost);
+    let mut search = Search { ask, members: index.members(upstream), now, found: None, fell: Vec::new() };
+    let lane = index.lane(upstream, ask.family)?;
+    let mut complete = search.look(lane.ready(), LOOKS_MAX);
+    for (other, keys) in lane.short(size) {
+        let looks = if other == size { SAME_SIZE_LOOKS_MAX } else { LOOKS_MAX.saturating_sub(search.fell.len()) };
+        complete &= search.look(keys, looks.max(1));
+    }
+    let Search { found, fell, .. } = search;
+    for (key, at) in fell {
+        index.fall_short(upstream, ask.family, key, size, at, now);
+    }
+    *overlooked |= !complete && found.is_none();
+    found
+}
+
+/// An account whose breaker is open, if one may be tried: the best tier, and then the one that was tried longest ago.
+pub(super) fn last_resort(index: &Index, ask: &Ask<'_>, now: Millis) -> Option<Arc<AccountState>> {
+    let upstreams = ask.upstreams.iter().enumerate().filter_map(|(order, name)| Some((order, index.upstream(name)?)));
+    let broken = upstreams
+        .flat_map(|(order, upstream)| index.broken(upstream).take(REASON_LOOKS_MAX).map(move |state| (order, state)));
+    let able =
+        broken.filter(|(_, state)| state.enabled() && ask.allows(state.id()) && despairs(index, ask, state, now));
+    let order = |(order, state): &(usize, &Arc<AccountState>)| {
+        (state.tier(), state.last_resort_at(ask.family, ask.cost, now), *order, state.seat())
+    };
+    able.min_by_key(order).map(|(_, state)| Arc::clone(state))
+}
+
+/// Whether an account with an open breaker may be tried, since there is nobody else.
+fn despairs(index: &Index, ask: &Ask<'_>, state: &AccountState, now: Millis) -> bool {
+    let ready = state.last_resort_at(ask.family, ask.cost, now).is_some_and(|at| at <= now);
+    let slot = !(index.limited() && state.full());
+    let upstream = state.seat().is_some_and(|(upstream, _)| !index.at_ceiling(upstream, now));
+    ready && slot && upstream && ask.attempted.may_despair() && !ask.attempted.contains(state.id())
+}
+
+/// Why nothing is free.
+#[derive(Default)]
+struct Why {
+    any: bool,
+    on: bool,
+    eligible: bool,
+    busy: bool,
+    paced: bool,
+    cooling: bool,
+    broken: bool,
+    attempted: bool,
+    soonest: Option<Millis>,
+}
+
+impl Why {
+    /// One more account that may serve the request.
+    fn account(&mut self, ask: &Ask<'_>, state: &AccountState, now: Millis) {
+        self.soonest = self.soonest.into_iter().chain(opens(ask, state, now)).min();
+        if ask.attempted.contains(state.id()) {
+            return;
+        }
+        let fate = state.fate(Some(ask.family), ask.cost, now);
+        match (fate.until(ask.attempted.probed), fate.cause) {
+            (None, _) => self.busy = true,
+            (Some(_), Cause::Pace) => self.paced = true,
+            (Some(_), Cause::Cooldown) => self.cooling = true,
+            (Some(_), Cause::Breaker) => self.broken = true,
+        }
+    }
+}
+
+/// Why nothing is free. Looks at the full ones until one would do, and at the first of the closed ones.
+fn unavailable(registry: &Registry, index: &mut Index, ask: &Ask<'_>, now: Millis, overlooked: bool) -> Unavailable {
+    let mut why = Why { paced: overlooked, soonest: overlooked.then(|| now.plus(1)), ..Why::default() };
     for name in ask.upstreams {
         let Some(upstream) = index.upstream(name) else { continue };
+        let free = index.at_ceiling(upstream, now) && first(index, upstream, ask, now, &mut false).is_some();
         index.advance(upstream, ask.family, now);
         let Some(lane) = index.lane(upstream, ask.family) else { continue };
         let members = index.members(upstream);
-        let id = |member: u32| members.get(member as usize).map_or("", |state| state.id());
-        let would_do = |member: u32| !ask.attempted.contains(id(member)) && allowed(ask, id(member));
-        any |= !members.is_empty();
-        let enabled = (0u32..).zip(members).filter(|(member, _)| !lane.is_off(*member));
-        for (_, state) in enabled {
-            on = true;
-            if allowed(ask, state.id()) {
-                eligible = true;
+        let account = |member: u32| members.get(member as usize).filter(|state| ask.allows(state.id()));
+        why.busy |= free;
+        why.any |= !members.is_empty();
+        let mut enabled = (0u32..).zip(members).filter(|(member, _)| !lane.is_off(*member)).map(|(_, state)| state);
+        why.on |= enabled.clone().next().is_some();
+        why.eligible |= enabled.any(|state| ask.allows(state.id()));
+        let seated =
+            |id: &Arc<str>| registry.get(id).and_then(|state| state.seat()).is_some_and(|seat| seat.0 == upstream);
+        why.attempted |= ask.attempted.full() || ask.attempted.ids.iter().any(seated);
+        for state in lane.full().filter_map(|(member, _)| account(member)).take(REASON_LOOKS_MAX) {
+            why.account(ask, state, now);
+            if why.busy {
                 break;
             }
         }
-        let seated =
-            |id: &Arc<str>| registry.get(id).and_then(|state| state.seat()).is_some_and(|seat| seat.0 == upstream);
-        attempted |= ask.attempted.full() || ask.attempted.ids.iter().any(seated);
-        busy |= lane.full().any(|(member, probe)| !(probe && ask.attempted.probed) && would_do(member));
-        cooling |= lane.ends().any(|(_, member)| would_do(member));
-        let end = lane.ends().find(|(_, member)| allowed(ask, id(*member))).map(|(until, _)| until);
-        soonest = soonest.into_iter().chain(end).min();
+        let closed = lane.ends().filter(|(_, member)| !lane.is_full(*member));
+        for (until, state) in
+            closed.filter_map(|(until, member)| Some((until, account(member)?))).take(REASON_LOOKS_MAX)
+        {
+            if why.busy && why.soonest.is_some_and(|soonest| soonest <= until) {
+                break;
+            }
+            why.account_closed(ask, state, now);
+        }
+        for state in index.broken(upstream).filter(|state| ask.allows(state.id())).take(REASON_LOOKS_MAX) {
+            why.soonest = why.soonest.into_iter().chain(opens(ask, state, now).filter(|_| state.enabled())).min();
+        }
     }
     let full = ask.attempted.full();
     let reason = match () {
-        () if busy && !full => UnavailableReason::AllBusy,
-        () if cooling && !full => UnavailableReason::AllCooling,
-        () if attempted => UnavailableReason::AllAttempted,
-        () if eligible || on => UnavailableReason::NoneEligible,
-        () if any => UnavailableReason::AllDisabled,
+        () if why.busy && !full => UnavailableReason::AllBusy,
+        () if why.paced && !full => UnavailableReason::AllPaced,
+        () if why.cooling && !full => UnavailableReason::AllCooling,
+        () if why.broken && !full => UnavailableReason::AllBroken,
+        () if why.attempted => UnavailableReason::AllAttempted,
+        () if why.eligible || why.on => UnavailableReason::NoneEligible,
+        () if why.any => UnavailableReason::AllDisabled,
         () => UnavailableReason::NoneConfigured,
     };
-    Unavailable { reason, soonest }
+    Unavailable { reason, soonest: why.soonest }
 }
 
-fn skip(ask: &Ask<'_>, state: &AccountState, place: &Place, now: Millis) -> Option<Skip> {
-    if ask.required.is_some_and(|required| required != state.id()) {
-        return Some(Skip::NotRequired);
-    }
-    if *place == Place::Off {
-        return Some(Skip::Disabled(state.suspended()));
-    }
-    if !allowed(ask, state.id()) {
-        return Some(Skip::NotEligible);
-    }
-    if ask.attempted.contains(state.id()) {
-        return Some(Skip::Attempted);
-    }
-    let cooling = || {
-        let lock = state.longest_lock(ask.family, now)?;
-        Some(Skip::Cooling { reason: lock.reason, until: lock.until, next_probe: lock.probe_at })
-    };
-    match place {
-        Place::Closed { .. } => cooling(),
-        Place::Ready(_, Some(_)) | Place::Full(Some(_)) if ask.attempted.probed => cooling(),
-        Place::Full(_) => Some(Skip::Busy),
-        _ => None,
+impl Why {
+    /// One more account that is closed, ready for a probe, or short of room.
+    fn account_closed(&mut self, ask: &Ask<'_>, state: &AccountState, now: Millis) {
+        let busy = self.busy;
+        self.account(ask, state, now);
+        // What is not closed here was free: it was tried, or stands at its upstream's ceiling.
+        self.busy = busy;
     }
 }

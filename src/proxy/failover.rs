@@ -21,7 +21,7 @@ use super::settings::limits;
 use crate::config::Upstream;
 use crate::limits::{Failure, Fault, Reason, Retry, Transport, classify, hint};
 use crate::pool::Millis;
-use crate::pool::select::ATTEMPTS_MAX;
+use crate::pool::ask::ATTEMPTS_MAX;
 use crate::routing::Step;
 
 impl Gateway {
@@ -199,7 +199,7 @@ fn poisons(gateway: &Gateway, walk: &mut Walk, attempt: &Attempt, failure: &Fail
     let alike: Vec<Booked> = walk.booked.extract_if(.., |booked| same(booked)).collect();
     for booked in alike {
         if walk.refusals.same(upstream, failure.reason).any(|account| *account == *booked.account)
-            && gateway.registry.forgive(&booked.account, &booked.family, booked.event)
+            && gateway.registry.forgive(&booked.account, &booked.family, booked.event, now())
         {
             gateway.metrics.forgiven.with_label_values(&[&booked.account]).inc();
         }

@@ -261,7 +261,7 @@ impl Gateway {
         walk.booked.push((name, lease.account_id().to_owned(), lease.event(), failure.reason));
         let stops = walk.refusals.stops(name, lease.account_id(), &failure, lease.surprised(&failure));
         if stops {
-            self.forgive(walk, name, failure.reason);
+            self.forgive(walk, name, failure.reason, now);
         }
         let late = now >= walk.begun + DEADLINE_MS;
         if late || walk.attempts >= ATTEMPTS_MAX || failure.retry == Retry::No {
@@ -284,10 +284,10 @@ impl Gateway {
     }
 
     /// Not about the accounts, then: what this request has done to them is taken back.
-    fn forgive(&self, walk: &mut Walk, upstream: &str, reason: Reason) {
+    fn forgive(&self, walk: &mut Walk, upstream: &str, reason: Reason, now: u64) {
         let alike = |booked: &mut (&str, String, u64, Reason)| booked.0 == upstream && booked.3 == reason;
         for (_, account, event, _) in walk.booked.extract_if(.., alike) {
-            self.registry.forgive(&account, FAMILY, event);
+            self.registry.forgive(&account, FAMILY, event, Millis(now));
         }
     }
 

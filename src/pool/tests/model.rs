@@ -7,7 +7,7 @@ use super::{
     UnavailableReason, explain, limit, select,
 };
 use crate::limits::cooldown::{self, Cooldowns, Lock, Standing};
-use crate::limits::pace::{Cost, Known};
+use crate::limits::pace::{self, Cost, Known};
 
 const ACCOUNTS: usize = 6;
 const UPSTREAMS: [&str; 3] = ["up", "west", "east"];
@@ -228,7 +228,11 @@ fn reconcile(registry: &Registry, specs: &[Option<(usize, u8, u32, bool)>], sett
 }
 
 fn run(ops: Vec<Op>) -> Result<(), TestCaseError> {
-    let settings = Settings { cooldown: cooldown::Settings::default(), ..Settings::default() };
+    let settings = Settings {
+        cooldown: cooldown::Settings::default(),
+        pace: pace::Settings { enabled: false, ..pace::Settings::default() },
+        ..Settings::default()
+    };
     let registry = Registry::new(settings);
     let mut model = Model { accounts: vec![Account::default(); ACCOUNTS], sequence: 0, settings };
     let first: Vec<_> = (0..ACCOUNTS).map(|n| Some((n % 2, (n % 3) as u8, 2, true))).collect();
