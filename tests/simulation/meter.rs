@@ -67,16 +67,6 @@ impl Meter {
         self.taken += cost as f64;
     }
 
-    /// All that can be had in the next `ms` milliseconds, if it is taken as soon as it is there.
-    pub(crate) fn within(&mut self, ms: u64, now: u64) -> f64 {
-        self.refill(now);
-        self.level
-            + match self.renewal {
-                Renewal::Bucket => ms as f64 * self.rate(),
-                Renewal::Window => (((now + ms) / MINUTE - now / MINUTE) * self.per_minute) as f64,
-            }
-    }
-
     pub(crate) fn limit(&self) -> u64 {
         self.per_minute
     }

@@ -204,24 +204,14 @@ impl Account {
         requests.max(self.tokens.as_mut().map_or(0, |meter| meter.wait(tokens, now)))
     }
 
-    /// Milliseconds until a request has room here, all troubles looked at. `None`: not for hours.
-    pub(crate) fn room(&mut self, requests: u64, tokens: u64, now: u64) -> Option<u64> {
+    /// What can be had from it, to be played with. `None`: nothing for hours.
+    pub(crate) fn to_be_had(&self, now: u64) -> Option<Room> {
         if self.plan.trouble.is_some() || self.plan.daily.is_some_and(|daily| self.day >= daily) {
             return None;
         }
-        let phase = self.plan.phases.iter().find(|phase| (phase.from..phase.to).contains(&now)).copied();
-        let resting = phase.filter(|phase| !matches!(phase.kind, PhaseKind::Overload(_))).map_or(0, |phase| phase.to - now);
-        Some(self.wait(requests, tokens, now).max(resting))
-    }
-
-    /// Requests and tokens that can be had from it in the next `ms` milliseconds; none is no limit.
-    pub(crate) fn within(&mut self, ms: u64, now: u64) -> (Option<f64>, Option<f64>) {
-        let out = self.room(0, 0, now).is_none_or(|wait| wait > ms);
-        if out {
-            return (Some(0.0), Some(0.0));
-        }
-        let requests = self.requests.as_mut().map(|meter| meter.within(ms, now));
-        (requests, self.tokens.as_mut().map(|meter| meter.within(ms, now)))
+        let phase = self.plan.phases.iter().find(|phase| (phase.from..phase.to).contains(&now));
+        let rests_until = phase.filter(|phase| !matches!(phase.kind, PhaseKind::Overload(_))).map_or(now, |phase| phase.to);
+        Some(Room { requests: self.requests.clone(), tokens: self.tokens.clone(), rests_until })
     }
 
     /// Requests that it could have taken until `now`, and tokens.
@@ -287,6 +277,27 @@ impl Account {
             }
         }
         verdict
+    }
+}
+
+/// A copy of an account's limits, in which the future can be tried.
+pub(crate) struct Room {
+    requests: Option<Meter>,
+    tokens: Option<Meter>,
+    rests_until: u64,
+}
+
+impl Room {
+    /// When a request of so many tokens has room; not before `now`.
+    pub(crate) fn opens(&mut self, tokens: u64, now: u64) -> u64 {
+        let at = now.max(self.rests_until);
+        let requests = self.requests.as_mut().map_or(0, |meter| meter.wait(1, at));
+        at + requests.max(self.tokens.as_mut().map_or(0, |meter| meter.wait(tokens, at)))
+    }
+
+    pub(crate) fn take(&mut self, requests: u64, tokens: u64, at: u64) {
+        self.requests.iter_mut().for_each(|meter| meter.take(requests, at));
+        self.tokens.iter_mut().for_each(|meter| meter.take(tokens, at));
     }
 }
 

@@ -13,7 +13,7 @@ use interlingua_filters::Dialect;
 use super::clients::{Clients, Traffic};
 use super::figures::{Figures, jain};
 use super::invariants::Watch;
-use super::provider::{Account, CACHE_MS, Headers, Plan, Question, Verdict, way};
+use super::provider::{Account, CACHE_MS, Headers, Plan, Question, Room, Verdict, way};
 use super::rng::Rng;
 use super::trace::Trace;
 use super::walk::{Gateway, Look, Next, Walk};
@@ -31,7 +31,7 @@ pub(crate) struct Upstream {
     pub(crate) accounts: Vec<Plan>,
 }
 
-/// The furthest moment that the truth about a retry-after is looked for, in milliseconds.
+/// The truth about a retry-after where no account can serve at all, in milliseconds.
 const TRUTH_MS_MAX: u64 = 86_400_000;
 
 /// What a world is made of.
@@ -168,7 +168,8 @@ impl World {
     }
 
     fn told(mut self) -> Figures {
-        let end = self.now;
+        // Limits are not used when nobody comes any more.
+        let end = self.now.min(BEGIN + self.setup.span_ms - 1);
         let mut shares: BTreeMap<u8, Vec<f64>> = BTreeMap::new();
         let (mut requests, mut tokens) = (Some(0.0), Some(0.0));
         let sum = |all: Option<f64>, one: Option<f64>| Some(all? + one?);
@@ -390,46 +391,33 @@ impl World {
         self.next_turn(&question);
     }
 
-    /// Milliseconds until it would be this question's turn: those who wait before it are served as soon as there is room,
-    /// then it. Once as if what is at work wrote nothing more; once as if it wrote all at once, and its answer had to fit.
-    fn truth(&mut self, question: &Question) -> (u64, u64) {
-        let waiting = self.waiting.keys().filter_map(|id| self.walks.get(id));
-        let (count, tokens) = waiting.fold((0, 0), |sum, walk| (sum.0 + 1, sum.1 + walk.question.prompt));
-        let low = self.turn_in(count + 1, tokens + question.prompt, question.prompt, false);
-        let all = tokens + question.prompt + (count + 1) * question.output;
-        (low, self.turn_in(count + 1, all, question.prompt + question.output, true).max(low))
+    /// Milliseconds until it would be this question's turn, if those who wait before it are served one after the other as
+    /// soon as some account has room. Once as if what is at work wrote nothing more; once as if it wrote all at once, and
+    /// all answers had to fit too.
+    fn truth(&self, question: &Question) -> (u64, u64) {
+        let low = self.turn_in(question, false);
+        (low, self.turn_in(question, true).max(low))
     }
 
-    /// Milliseconds until so many requests and tokens have fitted, the last of which has `own` tokens.
-    fn turn_in(&mut self, requests: u64, tokens: u64, own: u64, careful: bool) -> u64 {
-        let (mut early, mut late) = (0, TRUTH_MS_MAX);
-        while early < late {
-            let middle = u64::midpoint(early, late);
-            if self.fits(requests as f64, tokens as f64, own, careful, middle) {
-                late = middle;
-            } else {
-                early = middle + 1;
-            }
+    fn turn_in(&self, question: &Question, careful: bool) -> u64 {
+        let mut rooms: BTreeMap<&str, Room> =
+            self.accounts.iter().filter_map(|(name, account)| Some((name.as_str(), account.to_be_had(self.now)?))).collect();
+        for (name, tokens) in self.under_way.values() {
+            rooms.entry(name.as_str()).and_modify(|room| room.take(1, *tokens, self.now));
         }
-        late
-    }
-
-    fn fits(&mut self, requests: f64, tokens: f64, own: u64, careful: bool, ms: u64) -> bool {
-        let now = self.now;
-        let of = |all: &BTreeMap<u64, (String, u64)>, name: &str| {
-            let own = all.values().filter(|(at, _)| at == name);
-            own.fold((0.0, 0.0), |sum, (_, tokens)| (sum.0 + 1.0, sum.1 + *tokens as f64))
-        };
-        let (mut sum, mut one) = ((0.0, 0.0), false);
-        for (name, account) in &mut self.accounts {
-            let (coming, writing) = (of(&self.under_way, name), of(&self.at_work, name));
-            let (some, more) = account.within(ms, now);
-            let taken = coming.1 + if careful { writing.1 } else { 0.0 };
-            let (some, more) = (some.map_or(f64::MAX, |some| (some - coming.0 + 1e-6).floor()), more.map_or(f64::MAX, |more| more - taken));
-            one |= some >= 1.0 && more + 1e-6 >= own as f64;
-            sum = (sum.0 + some.max(0.0), sum.1 + more.max(0.0));
+        for (name, tokens) in self.at_work.values().filter(|_| careful) {
+            rooms.entry(name.as_str()).and_modify(|room| room.take(0, *tokens, self.now));
         }
-        one && sum.0 >= requests && sum.1 + 1e-6 >= tokens
+        let tokens = |question: &Question| question.prompt + if careful { question.output } else { 0 };
+        let before = self.waiting.keys().filter_map(|id| self.walks.get(id)).map(|walk| &walk.question);
+        let mut at = self.now;
+        for asked in before.chain([question]) {
+            let first = rooms.values_mut().map(|room| (room.opens(tokens(asked), at), room)).min_by_key(|(opens, _)| *opens);
+            let Some((opens, room)) = first else { return TRUTH_MS_MAX };
+            at = opens.max(at);
+            room.take(1, tokens(asked), at);
+        }
+        at - self.now
     }
 
     fn next_turn(&mut self, question: &Question) {
