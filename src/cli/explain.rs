@@ -122,10 +122,10 @@ fn reason(skip: &pool::Skip) -> String {
         pool::Skip::NotEligible => "it does not serve this model".to_owned(),
         pool::Skip::Attempted => "it was tried".to_owned(),
         pool::Skip::Cooling { reason, .. } => format!("it rests: {}", reason.name()),
-        pool::Skip::Paced { .. } => "it is at its limit".to_owned(),
+        pool::Skip::Paced { .. } => "it has no room left in this minute".to_owned(),
         pool::Skip::Broken { .. } => "it has failed too often".to_owned(),
+        pool::Skip::Busy => "all its slots are in use".to_owned(),
         pool::Skip::Overloaded => "its upstream is overloaded".to_owned(),
-        pool::Skip::Busy => "it is busy".to_owned(),
     }
 }
 

@@ -13,6 +13,7 @@ use super::gateway::Gateway;
 use super::stay;
 use super::upstream_peer::unplanned;
 use super::wait::{self, Patience};
+use crate::breaker::CircuitState;
 use crate::config::{Config, MoveRule};
 use crate::pool::{Ask, BoundAccount, Lease, Unavailable, UnavailableReason};
 use crate::routing::Step;
@@ -87,7 +88,8 @@ async fn at_step(gateway: &Gateway, ctx: &Ctx, inbound: &Inbound, step: &Step) -
         arrival: ctx.walk.arrival,
         model: wait::number(&step.model),
     };
-    if let (Some(own), None, None) = (bound.as_deref(), pinned, &holder) {
+    let own = bound.as_deref().filter(|own| pinned.is_none() && holder.is_none() && is_well(gateway, own));
+    if let Some(own) = own {
         let most = stays(gateway, config, inbound, &step.model, patience.until);
         let patience = Patience { until: Instant::now() + most, timed: true, ..patience };
         if let Ok(lease) = wait::lease(gateway, &Ask { required: Some(own), bound: None, ..ask }, patience).await {
@@ -103,6 +105,12 @@ async fn at_step(gateway: &Gateway, ctx: &Ctx, inbound: &Inbound, step: &Step) -
         note_affinity(gateway, inbound, bound.as_deref(), &lease);
     }
     Ok(lease)
+}
+
+/// Whether an account may be insisted on. One that fails is the last resort of who does: but others are left here.
+fn is_well(gateway: &Gateway, account: &str) -> bool {
+    let state = gateway.registry.get(account).map(|account| account.circuit(now()).state);
+    state == Some(CircuitState::Closed)
 }
 
 /// Until when the request may wait for an account.

@@ -19,7 +19,7 @@ use super::redact::redact;
 use super::response::REFUSAL_BYTES_MAX;
 use super::settings::limits;
 use crate::config::Upstream;
-use crate::limits::{Failure, Fault, Reason, Retry, Transport, classify, hint};
+use crate::limits::{Failure, Fault, Reason, Retry, Transport, allowance, classify, hint};
 use crate::pool::Millis;
 use crate::pool::ask::ATTEMPTS_MAX;
 use crate::routing::Step;
@@ -102,6 +102,10 @@ impl Gateway {
         }
         let (account, reason) = (attempt.account.id.as_str(), failure.reason.name());
         self.metrics.attempts.with_label_values(&[attempt.upstream.id.as_str(), account, reason]).inc();
+        if !attempt.accepted() && !attempt.lease.surprised(&failure) {
+            // What a surprising refusal says of limits may be about the request alone; its lock can be taken back.
+            attempt.lease.told(&allowance(&header, now), now);
+        }
         let cooldown = attempt.lease.failed(&failure, now, ctx.id ^ u64::from(ctx.walk.attempts));
         if !attempt.accepted() {
             // Refused, or never seen: it took nothing.

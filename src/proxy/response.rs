@@ -33,9 +33,11 @@ pub(super) fn upstream_response_filter(response: &ResponseHeader, ctx: &mut Ctx)
     if !attempt.accepted() {
         attempt.headers = response.headers.clone();
     }
-    let header = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok());
-    let now = now();
-    attempt.lease.told(&allowance(&header, now), now);
+    if attempt.accepted() {
+        let header = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok());
+        let now = now();
+        attempt.lease.told(&allowance(&header, now), now);
+    }
     ctx.outbox.set_patience(attempt.content_until);
     let encoding = response.headers.get(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
     if attempt.accepted() && encoding.is_some() {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use super::access;
 use super::gateway::Gateway;
 use crate::breaker::circuit;
-use crate::config::{Breaker, Custody, Pace, Resilience, Snapshot, specs};
+use crate::config::{Custody, Resilience, Snapshot, specs};
 use crate::custody;
 use crate::limits::{Defaults, cooldown, overload, pace};
 use crate::pool::{self, affinity};
@@ -31,38 +31,27 @@ pub(super) fn pool(resilience: &Resilience) -> pool::Settings {
         jitter_permille: u32::from(configured.jitter_percent) * 10,
         ..cooldown::Settings::default()
     };
+    let (pace, breaker, overload) = (&resilience.pace, &resilience.breaker, &resilience.overload);
     pool::Settings {
-        cooldown,
-        pace: pace(&resilience.pace),
-        breaker: breaker(&resilience.breaker),
-        overload: overload::Settings {
-            enabled: resilience.overload.enabled,
-            floor: resilience.overload.floor,
-            calm_ms: ms(resilience.overload.calm),
+        slots: true,
+        pace: pace::Settings {
+            enabled: pace.enabled,
+            slow_at_percent: pace.slow_at_percent.into(),
+            pause_ms_max: ms(pace.pause_max),
+            skip_at_percent: pace.skip_at_percent.into(),
+            decrease_percent: pace.decrease_percent.into(),
+            increase_percent: pace.increase_percent.into(),
         },
+        breaker: circuit::Settings {
+            enabled: breaker.enabled,
+            failures: breaker.failures,
+            open_ms: ms(breaker.open),
+            open_ms_max: ms(breaker.open_max),
+            last_resort_ms: ms(breaker.last_resort),
+        },
+        overload: overload::Settings { enabled: overload.enabled, floor: overload.floor, calm_ms: ms(overload.calm) },
         shared_projects: resilience.quota.shared_projects,
-        ..pool::Settings::default()
-    }
-}
-
-fn pace(configured: &Pace) -> pace::Settings {
-    pace::Settings {
-        enabled: configured.enabled,
-        slow_at_percent: configured.slow_at_percent.into(),
-        pause_ms_max: ms(configured.pause_max),
-        skip_at_percent: configured.skip_at_percent.into(),
-        decrease_percent: configured.decrease_percent.into(),
-        increase_percent: configured.increase_percent.into(),
-    }
-}
-
-fn breaker(configured: &Breaker) -> circuit::Settings {
-    circuit::Settings {
-        enabled: configured.enabled,
-        failures: configured.failures,
-        open_ms: ms(configured.open),
-        open_ms_max: ms(configured.open_max),
-        last_resort_ms: ms(configured.last_resort),
+        cooldown,
     }
 }
 

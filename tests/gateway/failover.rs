@@ -11,7 +11,8 @@ use super::rig::{Gateway, Mock, eventually};
 use super::stage::Stage;
 
 /// No waits of our own, and no memory: each request meets the broken account anew.
-const QUICK: &str = "grace_retry: { enabled: false }, affinity: { enabled: false }, cooldown: { enabled: false }";
+const QUICK: &str = "grace_retry: { enabled: false }, affinity: { enabled: false }, cooldown: { enabled: false }, \
+    pace: { enabled: false }, breaker: { enabled: false }, overload: { enabled: false }";
 
 /// Every protocol, streamed and not, in its provider's own dialect and a foreign one.
 fn ways() -> impl Iterator<Item = (Protocol, &'static str, bool)> {
