@@ -7,7 +7,7 @@ VENV := .venv
 BIN := target/debug/interlingua
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help run test fmt lint unit sdk cost laws simulation faults load fuzz agents tools venv clean
+.PHONY: help run test fmt lint unit sdk cost laws simulation faults load fuzz loom agents tools venv clean
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -52,6 +52,9 @@ load: tools ## Load over sockets at 95 % and 150 % of the limits, with broken ac
 
 fuzz: ## Fuzz every parser and stream machine, SECONDS_EACH=30 each
 	fuzz/run.sh
+
+loom: ## Check the pool's locks and slots under every order of threads
+	cd loom && LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-2} cargo test --release --quiet -- --test-threads 1
 
 agents: tools ## Real agent CLIs through the gateway (installs them from npm)
 	cargo build --quiet

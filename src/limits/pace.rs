@@ -31,6 +31,9 @@ use crate::pool::time::Millis;
 /// Families of one account that are remembered.
 pub const FAMILIES_MAX: usize = 32;
 const MINUTE_MS: u64 = 60_000;
+/// Requests in the last minute from which a refusal teaches something. Fewer may have met a limit of another kind, or
+/// somebody else's use of the account; a cooldown is enough for those.
+const LEARN_MIN: u64 = 4;
 /// A learned limit that has not been met for a day is forgotten.
 const LEARNED_MS_MAX: u64 = 86_400_000;
 /// How long a part of a whole is true if nothing is said, and at most.
@@ -294,7 +297,11 @@ impl Paces {
         let Some(pace) = self.families.get_mut(family).filter(|_| charge.taken > 0 && terms.settings.enabled) else {
             return;
         };
-        pace.best_minute = pace.best_minute.min(pace.window.used(Kind::Requests, now));
+        let minute = pace.window.used(Kind::Requests, now);
+        pace.best_minute = pace.best_minute.min(minute);
+        if minute <= LEARN_MIN {
+            return;
+        }
         for (kind, own) in [(Kind::Requests, 1), (Kind::Tokens, charge.cost.tokens)] {
             // In truth used, without the one that was refused.
             let used = pace.window.used(kind, now).saturating_sub(own);

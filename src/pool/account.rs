@@ -1,13 +1,11 @@
 //! One account: what the configuration says of it, and what happens to it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
-
-use parking_lot::Mutex;
 
 use super::registry::Settings;
 use super::slots::Slots;
 use super::standing::{Cause, Fate};
+use super::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering};
 use super::time::Millis;
 use crate::breaker::{Circuit, CircuitView};
 use crate::limits::cooldown::{Cooldown, Cooldowns, Standing};

@@ -37,7 +37,7 @@ pub fn explain(registry: &Registry, ask: &Ask<'_>, now: Millis) -> Vec<Candidate
     }
     let busy = |view: &CandidateView| matches!(view.skipped, None | Some(Skip::Busy | Skip::Overloaded));
     if !views.iter().any(|(_, view)| busy(view))
-        && let Some(last) = last_resort(&index, ask, now).filter(|last| ask.required.is_none_or(|id| id == last.id()))
+        && let Some(last) = last_resort(&index, ask, now)
     {
         for ((skipped, ..), view) in views.iter_mut().filter(|(_, view)| view.id == last.id()) {
             (*skipped, view.skipped) = (false, None);

@@ -2,13 +2,11 @@
 
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-
-use parking_lot::Mutex;
 
 use super::account::AccountState;
 use super::index::Report;
 use super::registry::Shared;
+use super::sync::{AtomicU64, Mutex, Ordering};
 use super::time::Millis;
 use crate::limits::allowance::Allowance;
 use crate::limits::classify::{Failure, Reason};
@@ -200,7 +198,7 @@ impl Drop for Lease {
         {
             let mut index = self.shared.index.lock();
             self.account.give_back();
-            let taken = self.taken.get_mut();
+            let mut taken = *self.taken.lock();
             self.account.change(|all, _, _| {
                 all.paces.close(&self.family, &mut taken.charge);
                 if taken.probe {

@@ -7,11 +7,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, OnceLock};
 
-use parking_lot::{Mutex, RwLock};
-
 use super::account::{AccountSpec, AccountState};
 pub use super::index::FAMILIES_MAX;
 use super::index::Index;
+use super::sync::{Mutex, RwLock};
 use super::time::Millis;
 use crate::breaker::{Circuit, circuit};
 use crate::limits::classify::Reason;

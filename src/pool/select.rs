@@ -219,8 +219,10 @@ pub(super) fn last_resort(index: &Index, ask: &Ask<'_>, now: Millis) -> Option<A
     let upstreams = ask.upstreams.iter().enumerate().filter_map(|(order, name)| Some((order, index.upstream(name)?)));
     let broken = upstreams
         .flat_map(|(order, upstream)| index.broken(upstream).take(REASON_LOOKS_MAX).map(move |state| (order, state)));
-    let able =
-        broken.filter(|(_, state)| state.enabled() && ask.allows(state.id()) && despairs(index, ask, state, now));
+    let able = broken.filter(|(_, state)| {
+        let wanted = ask.required.is_none_or(|id| id == state.id());
+        wanted && state.enabled() && ask.allows(state.id()) && despairs(index, ask, state, now)
+    });
     let order = |(order, state): &(usize, &Arc<AccountState>)| {
         (state.tier(), state.last_resort_at(ask.family, ask.cost, now), *order, state.seat())
     };
@@ -281,9 +283,14 @@ fn unavailable(registry: &Registry, index: &mut Index, ask: &Ask<'_>, now: Milli
         let mut enabled = (0u32..).zip(members).filter(|(member, _)| !lane.is_off(*member)).map(|(_, state)| state);
         why.on |= enabled.clone().next().is_some();
         why.eligible |= enabled.any(|state| ask.allows(state.id()));
-        let seated =
-            |id: &Arc<str>| registry.get(id).and_then(|state| state.seat()).is_some_and(|seat| seat.0 == upstream);
-        why.attempted |= ask.attempted.full() || ask.attempted.ids.iter().any(seated);
+        why.attempted |= ask.attempted.full();
+        let tried = ask.attempted.ids.iter().filter_map(|id| registry.get(id));
+        for state in tried.filter(|state| state.seat().is_some_and(|seat| seat.0 == upstream)) {
+            why.attempted = true;
+            // These were not looked at for their room.
+            let opens = opens(ask, &state, now).filter(|_| state.enabled() && ask.allows(state.id()));
+            why.soonest = why.soonest.into_iter().chain(opens).min();
+        }
         for state in lane.full().filter_map(|(member, _)| account(member)).take(REASON_LOOKS_MAX) {
             why.account(ask, state, now);
             if why.busy {

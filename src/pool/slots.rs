@@ -1,6 +1,6 @@
 //! The slots of one account: how many requests are at work, and how many may be.
 //!
-//! Reserving is a compare-and-set, so that no two threads take the last slot. `loom/` checks this very file.
+//! Reserving is a compare-and-set, so that no two threads take the last slot. `loom/` checks this very file, and the pool around it.
 
 use super::sync::{AtomicU32, Ordering};
 

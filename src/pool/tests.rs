@@ -1,6 +1,7 @@
 //! The pool as a whole: cases by name, then against a naive model, then with many threads.
 
 mod model;
+mod protections;
 mod threads;
 
 use super::{

@@ -4,6 +4,7 @@
 //! its account, what a failure means, when the same refusal stops. What is written anew here is only the order in which
 //! they are asked, and it is to stay as short as that order is. `queue` has the waiting.
 
+use interlingua::breaker::CircuitState;
 use interlingua::config::{Move, MoveRule};
 use interlingua::limits::{
     Cost, Defaults, Failure, Fault, Reason, Refusals, Retry, Transport, allowance, classify, hint,
@@ -130,7 +131,8 @@ impl Gateway {
         }
         walk.looked_at = now;
         let session = walk.question.session.map(u128::from);
-        if let Some(own) = session.and_then(|session| self.affinity.bound(session, Millis(now))) {
+        let own = session.and_then(|session| self.affinity.bound(session, Millis(now)));
+        if let Some(own) = own.filter(|own| self.is_well(own, now)) {
             let cold = stay::cold_microusd(walk.question.prompt, &Profile::default(), &MOVING);
             let most = stay::wait_ms(&MOVING, cold, None, walk.patient_until(now) - now);
             match self.enter(walk, Some(own.to_string()), now + most, now, woken) {
@@ -140,6 +142,11 @@ impl Gateway {
             }
         }
         self.any(walk, now, woken)
+    }
+
+    fn is_well(&self, account: &str, now: u64) -> bool {
+        let state = self.registry.get(account).map(|account| account.circuit(Millis(now)).state);
+        state == Some(CircuitState::Closed)
     }
 
     /// It was woken, or the time that it waited for has come.
@@ -236,10 +243,12 @@ impl Gateway {
         let (failure, again) = match answer {
             Ok((status, body, headers)) => {
                 let header = |name: &str| found(headers, name);
-                lease.told(&allowance(&header, Millis(now)), Millis(now));
                 let wait = hint(status, &header, body.as_bytes(), Millis(now));
                 let told = decode_error(dialect, status, body.as_bytes());
                 let failure = classify(dialect, Some(status), Some(&told), wait, None, &Defaults::default());
+                if !lease.surprised(&failure) {
+                    lease.told(&allowance(&header, Millis(now)), Millis(now));
+                }
                 (failure, wait.map(|wait| wait.wait_ms))
             }
             Err(transport) => (classify(dialect, None, None, None, Some(transport), &Defaults::default()), None),

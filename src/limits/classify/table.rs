@@ -127,7 +127,8 @@ pub(super) const TABLE: &[Row] = &[
     }),
     // Body too large for the provider.
     Row::new(Reason::TooLarge, Fault::Client, Scope::Request, Next::Stop, Lock::None, |case| {
-        case.status == 413 || case.kind == ErrorKind::TooLarge
+        // Groq says with 413 that one request is more than an account's minute.
+        (case.status == 413 || case.kind == ErrorKind::TooLarge) && !case.code_is(&["rate_limit_exceeded"])
     }),
     // An object of an account that is gone, or that another account holds: no other account has it either.
     Row::new(Reason::ObjectMissing, Fault::Client, Scope::Request, Next::Stop, Lock::None, |case| {
@@ -164,13 +165,24 @@ pub(super) const TABLE: &[Row] = &[
             || case.kind == ErrorKind::Billing
             || case.code_is(&["billing_hard_limit_reached", "billing_not_active", "BILLING_DISABLED"])
             || matches!(case.status, 400 | 403 | 429)
-                && case.says(&["credit balance is too low", "enable billing", "billing account", "billing hard limit"])
+                && case.says(&[
+                    "credit balance is too low",
+                    "insufficient balance",
+                    "enable billing",
+                    "billing account",
+                    "billing hard limit",
+                ])
     }),
     // Closed or suspended by the provider.
     Row::new(Reason::AccountDisabled, Fault::Account, Scope::Account, Next::Other, Lock::Billing, |case| {
         case.code_is(&["account_deactivated", "organization_deactivated", "CONSUMER_SUSPENDED"])
-            || matches!(case.status, 400 | 401 | 403)
-                && case.says(&["organization has been disabled", "has been suspended", "has been deactivated"])
+            || matches!(case.status, 400 | 401 | 403 | 429)
+                && case.says(&[
+                    "organization has been disabled",
+                    "has been suspended",
+                    "is suspended",
+                    "has been deactivated",
+                ])
     }),
     // Its owner must confirm something, or switch the API on.
     Row::new(Reason::OperatorNeeded, Fault::Account, Scope::Account, Next::Other, Lock::Billing, |case| {
@@ -190,7 +202,7 @@ pub(super) const TABLE: &[Row] = &[
     // --- Limits.
     // This one request is more than the account may ever send: it must lock nobody. A larger plan may take it.
     Row::new(Reason::OverOwnLimit, Fault::Client, Scope::Request, Next::Other, Lock::None, |case| {
-        case.limited()
+        (case.limited() || case.status == 413)
             && case.says(&["request too large for", "tokens must be reduced", "required for long context requests"])
     }),
     // The plan has none of this model.
@@ -201,18 +213,24 @@ pub(super) const TABLE: &[Row] = &[
     Row::new(Reason::Capacity, Fault::Provider, Scope::Model, Next::SameShortly, Lock::None, |case| {
         case.code_is(&["MODEL_CAPACITY_EXHAUSTED"])
             || case.status >= 429
-                && case.says(&["no capacity available", "model is overloaded", "model is currently overloaded"])
+                && case.says(&[
+                    "no capacity available",
+                    "tier capacity exceeded",
+                    "model is overloaded",
+                    "model is currently overloaded",
+                ])
     }),
     // The provider has too much to do, also inside a 200. More accounts would make it worse.
     Row::new(Reason::Overloaded, Fault::Provider, Scope::Provider, Next::SameShortly, Lock::None, |case| {
         case.status == 529
             || case.kind == ErrorKind::Overloaded
             || case.code_is(&["overloaded_error", "server_is_overloaded", "engine_overloaded", "slow_down"])
-            || case.says(&["engine is currently overloaded"])
+            || case.says(&["engine is currently overloaded", "service may be temporarily overloaded"])
     }),
-    // Google, the day's quota of this model, or of this model family until its renewal.
+    // The day's quota of this model, or of this model family until its renewal.
     Row::new(Reason::QuotaExhausted, Fault::Account, Scope::AccountModel, Next::Other, Lock::Quota, |case| {
-        case.limited() && (case.daily || case.code_is(&["QUOTA_EXHAUSTED", "INSUFFICIENT_G1_CREDITS_BALANCE"]))
+        let daily = case.daily || case.says(&["requests per day", "tokens per day", "models-per-day"]);
+        case.limited() && (daily || case.code_is(&["QUOTA_EXHAUSTED", "INSUFFICIENT_G1_CREDITS_BALANCE"]))
     }),
     // OpenAI and its like: nothing is left on the account, whatever the model. Gemini words its minute limits like this
     // ("exceeded your current quota"), so there the class alone proves nothing.
@@ -227,13 +245,17 @@ pub(super) const TABLE: &[Row] = &[
     // --- What the account may use.
     // No such model here; another account's plan may have it.
     Row::new(Reason::ModelMissing, Fault::Account, Scope::AccountModel, Next::Other, Lock::Model, |case| {
-        case.code_is(&["model_not_found"])
+        case.code_is(&["model_not_found", "DeploymentNotFound"])
             || case.kind == ErrorKind::NotFound && case.says(&["model"])
             // Code Assist, of a model that the account's tier lacks. It has one path for all of them.
             || case.dialect == Dialect::Gemini
                 && case.kind == ErrorKind::NotFound
                 && case.says(&["requested entity was not found"])
             || case.status == 403 && case.says(&["access to model", "access to the model"])
+    }),
+    // What the caller wrote was flagged: no account may send it.
+    Row::new(Reason::BadRequest, Fault::Client, Scope::Request, Next::Stop, Lock::None, |case| {
+        case.status == 403 && case.says(&["input was flagged", "prompt was flagged"])
     }),
     // A firewall's page or an egress that is not liked has no error in it: it says nothing of the account.
     Row::new(Reason::Forbidden, Fault::Gateway, Scope::Address, Next::Other, Lock::None, |case| {

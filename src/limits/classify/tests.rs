@@ -1,4 +1,5 @@
 mod code_assist;
+mod compatible;
 mod providers;
 
 use interlingua_filters::Dialect;
@@ -83,6 +84,14 @@ fn network() -> Vec<Example> {
 fn clients() -> Vec<Example> {
     let client = |reason| (reason, Fault::Client, Scope::Request, No, None);
     vec![
+        refused(
+            OpenAiChat,
+            403,
+            K::Permission,
+            "403",
+            "requires moderation on OpenAI. Your input was flagged for \"harassment\".",
+            (Reason::BadRequest, Fault::Client, Scope::Request, No, None),
+        ),
         refused(
             Anthropic,
             400,

@@ -1,13 +1,21 @@
 //! The registry against a model that walks everything.
 
+mod naive;
+
 use proptest::prelude::*;
 
+use self::naive::{Account, Model, Question, fail, id, known, meter, project, succeed};
+
 use super::{
-    AccountSpec, Ask, Attempted, BoundAccount, Failure, Lease, Millis, Registry, Scope, Settings, Unavailable,
-    UnavailableReason, explain, limit, select,
+    AccountSpec, Ask, Attempted, Failure, Lease, Millis, Registry, Scope, Settings, UnavailableReason, explain, limit,
+    select,
 };
-use crate::limits::cooldown::{self, Cooldowns, Lock, Standing};
-use crate::limits::pace::{self, Cost, Known};
+use crate::breaker::{Circuit, circuit};
+use crate::limits::allowance::Allowance;
+use crate::limits::classify::{Fault, Reason};
+use crate::limits::cooldown;
+use crate::limits::overload::Ceiling;
+use crate::limits::pace::{Charge, Cost, Terms};
 
 const ACCOUNTS: usize = 6;
 const UPSTREAMS: [&str; 3] = ["up", "west", "east"];
@@ -22,8 +30,16 @@ enum Op {
         bound: Option<usize>,
         required: Option<usize>,
         not: usize,
+        tokens: u64,
     },
     Drop(usize),
+    Again(usize),
+    Told(usize, Option<(u64, u64, u64)>, Option<(u64, u64, u64)>),
+    Settle(usize, u64),
+    Trouble(usize, Reason),
+    Forgive(usize),
+    ResetBreaker(usize),
+    Reachable(usize),
     Fail {
         lease: usize,
         scope: Scope,
@@ -46,21 +62,34 @@ fn op() -> impl Strategy<Value = Op> {
         proptest::option::weighted(0.3, 0..ACCOUNTS),
         proptest::option::weighted(0.1, 0..ACCOUNTS),
         0..20_usize,
+        prop_oneof![Just(0_u64), 1..50_u64, 50..2_000_u64],
     )
-        .prop_map(|(upstreams, family, tried, bound, required, not)| Op::Select {
+        .prop_map(|(upstreams, family, tried, bound, required, not, tokens)| Op::Select {
             upstreams,
             family,
             tried,
             bound,
             required,
             not,
+            tokens,
         });
+    let meter = || proptest::option::of((1..30_u64, 0..30_u64, 0..90_000_u64));
+    let many = || proptest::option::of((100..1_500_u64, 0..1_500_u64, 0..90_000_u64));
+    let trouble =
+        prop_oneof![5 => Just(Reason::ProviderError), 1 => Just(Reason::Overloaded), 1 => Just(Reason::BadRequest)];
     let scope = prop_oneof![3 => Just(Scope::AccountModel), 1 => Just(Scope::Account), 1 => Just(Scope::Provider)];
     let fail = (0..20_usize, scope, prop_oneof![1..5_000_u64, 60_000..700_000_u64], any::<bool>(), any::<u64>())
         .prop_map(|(lease, scope, ms, hinted, seed)| Op::Fail { lease, scope, ms, hinted, seed });
     let spec = proptest::option::weighted(0.8, (0..3_usize, 0..3_u8, 0..4_u32, proptest::bool::weighted(0.9)));
     prop_oneof![
-        12 => select,
+        14 => select,
+        2 => (0..20_usize).prop_map(Op::Again),
+        4 => (0..20_usize, meter(), many()).prop_map(|(n, requests, tokens)| Op::Told(n, requests, tokens)),
+        3 => (0..20_usize, 0..3_000_u64).prop_map(|(n, tokens)| Op::Settle(n, tokens)),
+        6 => (0..20_usize, trouble).prop_map(|(n, reason)| Op::Trouble(n, reason)),
+        2 => (0..20_usize).prop_map(Op::Forgive),
+        1 => (0..ACCOUNTS).prop_map(Op::ResetBreaker),
+        1 => (0..3_usize).prop_map(Op::Reachable),
         6 => (0..20_usize).prop_map(Op::Drop),
         6 => fail,
         3 => (0..20_usize).prop_map(Op::Succeed),
@@ -71,140 +100,16 @@ fn op() -> impl Strategy<Value = Op> {
     ]
 }
 
-#[derive(Clone, Debug, Default)]
-struct Account {
-    present: Option<(usize, u8, u32, bool)>,
-    suspended: bool,
-    in_flight: u32,
-    used: u64,
-    locks: Cooldowns,
-}
-
 struct Held {
     lease: Lease,
     account: usize,
     family: &'static str,
     taken: u64,
     probe: bool,
-}
-
-struct Model {
-    accounts: Vec<Account>,
-    sequence: u64,
-    settings: Settings,
-}
-
-struct Question<'a> {
-    upstreams: Vec<usize>,
-    family: &'a str,
-    tried: Vec<usize>,
-    probed: bool,
-    not: usize,
-}
-
-type Answer = Result<(usize, bool, BoundAccount), Unavailable>;
-
-fn id(account: usize) -> String {
-    format!("a{account}")
-}
-
-impl Account {
-    fn on(&self) -> bool {
-        !self.suspended && self.present.is_some_and(|(_, _, _, enabled)| enabled)
-    }
-
-    fn full(&self) -> bool {
-        self.present.is_some_and(|(_, _, limit, _)| limit > 0 && self.in_flight >= limit)
-    }
-
-    fn fate(&self, account: usize, question: &Question<'_>, now: Millis) -> BoundAccount {
-        let here = self.present.is_some_and(|(upstream, ..)| question.upstreams.contains(&upstream));
-        if !here || !self.on() || question.not == account {
-            return BoundAccount::Gone;
-        }
-        if question.tried.contains(&account) {
-            return BoundAccount::Attempted;
-        }
-        match self.locks.standing(question.family, now) {
-            Standing::Closed { until, .. } => BoundAccount::Cooling { until },
-            Standing::Probe { until } if question.probed => BoundAccount::Cooling { until },
-            _ if self.full() => BoundAccount::Busy,
-            _ => BoundAccount::Served,
-        }
-    }
-}
-
-impl Model {
-    fn answer(&self, question: &Question<'_>, bound: Option<usize>, required: Option<usize>, now: Millis) -> Answer {
-        use UnavailableReason as Why;
-        let probe = |account: &Account| matches!(account.locks.standing(question.family, now), Standing::Probe { .. });
-        if let Some(required) = required {
-            let account = &self.accounts[required];
-            if account.present.is_none() {
-                return Err(Unavailable { reason: Why::NoneConfigured, soonest: None });
-            }
-            let reason = match account.fate(required, question, now) {
-                BoundAccount::Served => return Ok((required, probe(account), BoundAccount::None)),
-                BoundAccount::Busy => Why::AllBusy,
-                BoundAccount::Cooling { .. } => Why::AllCooling,
-                BoundAccount::Attempted => Why::AllAttempted,
-                _ if !account.on() => Why::AllDisabled,
-                _ => Why::NoneEligible,
-            };
-            let soonest = account.locks.longest(question.family, now).map(|lock| lock.until);
-            return Err(Unavailable { reason, soonest });
-        }
-        let fate = bound.map_or(BoundAccount::None, |bound| self.accounts[bound].fate(bound, question, now));
-        if let (BoundAccount::Served, Some(bound)) = (fate, bound) {
-            return Ok((bound, probe(&self.accounts[bound]), fate));
-        }
-        let best = (0..ACCOUNTS)
-            .filter(|n| self.accounts[*n].fate(*n, question, now) == BoundAccount::Served)
-            .min_by_key(|n| {
-                let account = &self.accounts[*n];
-                let (upstream, tier, limit, _) = account.present.unwrap();
-                let weight = if limit == 0 { 3 } else { limit };
-                let load = (u64::from(account.in_flight) << 32) / u64::from(weight);
-                let order = question.upstreams.iter().position(|at| *at == upstream);
-                (tier, probe(account), load, account.used, order, *n)
-            });
-        best.map(|best| (best, probe(&self.accounts[best]), fate)).ok_or_else(|| self.nothing(question, now))
-    }
-
-    fn nothing(&self, question: &Question<'_>, now: Millis) -> Unavailable {
-        use UnavailableReason as Why;
-        let here = |n: &usize| self.accounts[*n].present.is_some_and(|(at, ..)| question.upstreams.contains(&at));
-        let all: Vec<usize> = (0..ACCOUNTS).filter(here).collect();
-        let fates: Vec<_> = all.iter().map(|n| self.accounts[*n].fate(*n, question, now)).collect();
-        let reason = if fates.contains(&BoundAccount::Busy) {
-            Why::AllBusy
-        } else if fates.iter().any(|fate| matches!(fate, BoundAccount::Cooling { .. })) {
-            Why::AllCooling
-        } else if all.iter().any(|n| question.tried.contains(n)) {
-            Why::AllAttempted
-        } else if all.iter().any(|n| self.accounts[*n].on()) {
-            Why::NoneEligible
-        } else if all.is_empty() {
-            Why::NoneConfigured
-        } else {
-            Why::AllDisabled
-        };
-        let standing_in_the_way = |n: &&usize| {
-            let account = &self.accounts[**n];
-            account.on() && question.not != **n
-        };
-        let end = |n: &usize| self.accounts[*n].locks.longest(question.family, now).map(|lock| lock.until);
-        Unavailable { reason, soonest: all.iter().filter(standing_in_the_way).filter_map(end).min() }
-    }
-
-    fn reconcile(&mut self, specs: &[Option<(usize, u8, u32, bool)>]) {
-        for (account, spec) in self.accounts.iter_mut().zip(specs) {
-            account.present = *spec;
-            if spec.is_none() && account.in_flight == 0 {
-                *account = Account::default();
-            }
-        }
-    }
+    tries: bool,
+    cost: Cost,
+    charge: Charge,
+    pause_ms: u64,
 }
 
 fn reconcile(registry: &Registry, specs: &[Option<(usize, u8, u32, bool)>], settings: Settings) {
@@ -214,13 +119,13 @@ fn reconcile(registry: &Registry, specs: &[Option<(usize, u8, u32, bool)>], sett
         .filter_map(|(n, spec)| {
             let (upstream, tier, concurrency, enabled) = (*spec)?;
             Some(AccountSpec {
+                limits: known(n),
+                project: project(n),
                 id: id(n),
                 upstream: UPSTREAMS[upstream].to_owned(),
                 tier,
                 concurrency,
                 enabled,
-                limits: Known::default(),
-                project: None,
             })
         })
         .collect();
@@ -230,11 +135,12 @@ fn reconcile(registry: &Registry, specs: &[Option<(usize, u8, u32, bool)>], sett
 fn run(ops: Vec<Op>) -> Result<(), TestCaseError> {
     let settings = Settings {
         cooldown: cooldown::Settings::default(),
-        pace: pace::Settings { enabled: false, ..pace::Settings::default() },
+        breaker: circuit::Settings { failures: 2, ..circuit::Settings::default() },
         ..Settings::default()
     };
     let registry = Registry::new(settings);
-    let mut model = Model { accounts: vec![Account::default(); ACCOUNTS], sequence: 0, settings };
+    let accounts = (0..ACCOUNTS).map(|_| Account::default()).collect();
+    let mut model = Model { accounts, ceilings: [Ceiling::default(); 3], sequence: 0, settings };
     let first: Vec<_> = (0..ACCOUNTS).map(|n| Some((n % 2, (n % 3) as u8, 2, true))).collect();
     reconcile(&registry, &first, settings);
     model.reconcile(&first);
@@ -259,28 +165,100 @@ fn run(ops: Vec<Op>) -> Result<(), TestCaseError> {
                     model.accounts[n].locks.clear(family);
                 }
             }
-            Op::Select { upstreams, family, tried, bound, required, not } => {
-                select_both(&registry, &mut model, &mut held, (upstreams, family, &tried, bound, required, not), now)?;
+            Op::Select { upstreams, family, tried, bound, required, not, tokens } => {
+                select_both(
+                    &registry,
+                    &mut model,
+                    &mut held,
+                    (upstreams, family, &tried, bound, required, not, tokens),
+                    now,
+                )?;
             }
             Op::Drop(n) if n < held.len() => {
                 let gone = held.swap_remove(n);
                 let account = &mut model.accounts[gone.account];
                 account.in_flight -= 1;
+                let mut charge = gone.charge;
+                account.paces.close(gone.family, &mut charge);
                 if gone.probe {
                     account.locks.end_probe(gone.family);
+                }
+                if gone.tries {
+                    account.circuit.end_try();
+                }
+            }
+            Op::Again(n) if n < held.len() => {
+                let one = &mut held[n];
+                let pause = one.lease.again(now);
+                model.sequence += 1;
+                one.taken = model.sequence;
+                let (known, account) = (known(one.account), &mut model.accounts[one.account]);
+                let terms = Terms { known: &known, settings: &settings.pace };
+                account.paces.close(one.family, &mut one.charge);
+                (one.pause_ms, one.charge) = account.paces.take(one.family, one.cost, one.taken, terms, now);
+                prop_assert_eq!(pause, one.pause_ms);
+            }
+            Op::Told(n, requests, tokens) if n < held.len() => {
+                let told =
+                    Allowance { requests: requests.map(meter), tokens: tokens.map(meter), ..Allowance::default() };
+                let one = &mut held[n];
+                one.lease.told(&told, now);
+                model.accounts[one.account].paces.told(one.family, &mut one.charge, &told, now);
+            }
+            Op::Settle(n, tokens) if n < held.len() => {
+                let one = &mut held[n];
+                one.lease.settle(tokens, now);
+                model.accounts[one.account].paces.settle(one.family, &mut one.charge, tokens, now);
+            }
+            Op::Trouble(n, reason) if n < held.len() => {
+                let (fault, scope) = match reason {
+                    Reason::Overloaded => (Fault::Provider, Scope::Provider),
+                    Reason::BadRequest => (Fault::Client, Scope::Request),
+                    _ => (Fault::Provider, Scope::Request),
+                };
+                let failure = Failure { fault, cooldown_ms: None, reason, ..limit(scope, 1) };
+                prop_assert_eq!(held[n].lease.failed(&failure, now, 0), None);
+                prop_assert_eq!(fail(&mut model, &mut held[n], &failure, 0, now), None);
+            }
+            Op::Forgive(n) if n < held.len() => {
+                let one = &held[n];
+                let event = one.lease.event();
+                registry.forgive(&id(one.account), one.family, event, now);
+                if model.accounts[one.account].present.is_some() && event > 0 {
+                    for other in model.fellows(one.account) {
+                        model.accounts[other].locks.forgive(one.family, event, now);
+                    }
+                    let account = &mut model.accounts[one.account];
+                    account.paces.forgive(one.family, event);
+                    account.circuit.forgive(event);
+                    account.locks.forgive(one.family, event, now);
+                }
+            }
+            Op::ResetBreaker(n) => {
+                registry.reset_breaker(&id(n));
+                if model.accounts[n].present.is_some() {
+                    model.accounts[n].circuit = Circuit::default();
+                }
+            }
+            Op::Reachable(upstream) => {
+                registry.note_reachable(&[UPSTREAMS[upstream]], now);
+                for account in &mut model.accounts {
+                    if account.present.is_some_and(|(at, ..)| at == upstream) {
+                        account.circuit.half_open(now);
+                    }
                 }
             }
             Op::Fail { lease, scope, ms, hinted, seed } if lease < held.len() => {
                 let failure = Failure { hinted, ..limit(scope, ms) };
                 let got = held[lease].lease.failed(&failure, now, seed);
-                let expected = fail(&mut model, &held[lease], &failure, seed, now);
+                let expected = fail(&mut model, &mut held[lease], &failure, seed, now);
                 prop_assert_eq!(got.map(|lock| lock.until), expected);
             }
             Op::Succeed(n) if n < held.len() => {
                 let got = held[n].lease.succeeded(now);
-                prop_assert_eq!(got, model.accounts[held[n].account].locks.succeeded(held[n].family, held[n].taken));
+                prop_assert_eq!(got, succeed(&mut model, &held[n], now));
             }
-            Op::Drop(_) | Op::Fail { .. } | Op::Succeed(_) => {}
+            _ => {}
         }
         for (n, account) in model.accounts.iter().enumerate() {
             let live = registry.get(&id(n)).map(|state| state.in_flight());
@@ -290,38 +268,27 @@ fn run(ops: Vec<Op>) -> Result<(), TestCaseError> {
     Ok(())
 }
 
-fn fail(model: &mut Model, held: &Held, failure: &Failure, seed: u64, now: Millis) -> Option<Millis> {
-    let family = match failure.scope {
-        Scope::AccountModel => Some(held.family),
-        Scope::Account => None,
-        _ => return None,
-    };
-    model.sequence += 1;
-    let (event, taken) = (model.sequence, held.taken);
-    let lock = Lock { ms: failure.cooldown_ms?, hinted: failure.hinted, reason: failure.reason, taken, event, seed };
-    let settings = model.settings.cooldown;
-    model.accounts[held.account].locks.lock(family, lock, now, &settings).map(|lock| lock.until)
-}
-
-type Asked<'a> = (usize, usize, &'a [usize], Option<usize>, Option<usize>, usize);
+type Asked<'a> = (usize, usize, &'a [usize], Option<usize>, Option<usize>, usize, u64);
 
 fn select_both(
     registry: &Registry,
     model: &mut Model,
     held: &mut Vec<Held>,
-    (mask, family, tried, bound, required, not): Asked<'_>,
+    (mask, family, tried, bound, required, not, tokens): Asked<'_>,
     now: Millis,
 ) -> Result<(), TestCaseError> {
     let family = FAMILIES[family];
     // From the last to the first, so that the order of upstreams is not that of their creation.
     let upstreams: Vec<usize> = (0..3).rev().filter(|n| mask & (1 << n) != 0).collect();
     let mut attempted = Attempted::default();
-    let mut question = Question { upstreams, family, tried: Vec::new(), probed: false, not };
+    let cost = Cost { tokens };
+    let mut question = Question { upstreams, family, tried: Vec::new(), probed: false, last_resorts: 0, not, cost };
     for one in tried {
         if let Some(lease) = held.get(*one) {
             attempted.record(&lease.lease);
             question.tried.push(lease.account);
             question.probed |= lease.probe;
+            question.last_resorts += usize::from(lease.lease.is_last_resort());
         } else if *one < ACCOUNTS {
             attempted.insert(&id(*one));
             question.tried.push(*one);
@@ -337,7 +304,7 @@ fn select_both(
         bound: bound_id.as_deref(),
         required: required_id.as_deref(),
         eligible: Some(&eligible),
-        cost: Cost::default(),
+        cost,
     };
     let told = explain(registry, &ask, now).into_iter().find(|view| view.order == Some(0)).map(|view| view.id);
     let expected = model.answer(&question, bound, required, now);
@@ -347,17 +314,29 @@ fn select_both(
             prop_assert_eq!((lease.is_probe(), lease.bound()), (probe, fate));
             prop_assert_eq!(told, Some(id(account)), "explain must tell what select does");
             model.sequence += 1;
-            let settings = model.settings.cooldown;
+            let (taken, settings, known) = (model.sequence, model.settings, known(account));
             let state = &mut model.accounts[account];
             state.in_flight += 1;
-            state.used = model.sequence;
+            prop_assert!(state.present.unwrap().2 == 0 || state.in_flight <= state.present.unwrap().2);
+            state.used = taken;
+            let tries = probe && state.circuit.is_open();
             if probe {
-                state.locks.begin_probe(family, now, &settings);
+                state.locks.begin_probe(family, now, &settings.cooldown);
+                state.circuit.begin_try(now);
             }
-            held.push(Held { lease, account, family, taken: model.sequence, probe });
+            let terms = Terms { known: &known, settings: &settings.pace };
+            let (pause_ms, charge) = state.paces.take(family, cost, taken, terms, now);
+            prop_assert_eq!(lease.pause_ms(), pause_ms);
+            prop_assert!(pause_ms <= settings.pace.pause_ms_max);
+            held.push(Held { lease, account, family, taken, probe, tries, cost, charge, pause_ms });
         }
         (Err(got), Err(expected)) => {
-            prop_assert_eq!(got, expected);
+            prop_assert_eq!(got.reason, expected.reason);
+            // Who waits for a slot does not wait for a moment.
+            prop_assert!(
+                got.reason == UnavailableReason::AllBusy || got.soonest == expected.soonest,
+                "{got:?} {expected:?}"
+            );
             prop_assert_eq!(told, None);
         }
         (got, expected) => prop_assert!(false, "got {got:?}, expected {expected:?}"),

@@ -1,0 +1,297 @@
+//! Pace, breaker, ceiling, projects and forgiveness in one selection.
+
+use super::{
+    AccountSpec, Ask, Attempted, BoundAccount, Failure, Fault, Lease, Millis, NOW, Reason, Registry, Retry, Scope,
+    Skip, UnavailableReason, account, ask, explain, ids, limit, pool, select, settings, take, three,
+};
+use crate::breaker::CircuitState;
+use crate::limits::allowance::{Allowance, Meter};
+use crate::limits::cooldown::Standing;
+use crate::limits::pace::{Cost, Known};
+use crate::limits::{Defaults, Refusals, Transport, classify};
+use crate::pool::StoredPool;
+use interlingua_filters::Dialect;
+
+fn trouble() -> Failure {
+    classify(Dialect::Anthropic, Some(500), None, None, None, &Defaults::default())
+}
+
+fn with_limits(id: &str, requests: Option<u64>, tokens: Option<u64>) -> AccountSpec {
+    AccountSpec { limits: Known { requests, tokens }, ..account(id, 1, 9) }
+}
+
+fn want(registry: &Registry, tokens: u64, now: Millis) -> Result<Lease, super::Unavailable> {
+    select(registry, &Ask { cost: Cost { tokens }, ..ask(&Attempted::default()) }, now)
+}
+
+fn break_account(registry: &Registry, id: &str, now: Millis) {
+    for _ in 0..5 {
+        let attempted = Attempted::default();
+        let lease = select(registry, &Ask { required: Some(id), ..ask(&attempted) }, now).unwrap();
+        assert_eq!(lease.failed(&trouble(), now, 0), None);
+    }
+}
+
+#[test]
+fn requests_go_where_there_is_room_and_the_exact_moment_is_told() {
+    let registry = pool(&[with_limits("a", Some(2), None), with_limits("b", Some(3), None)]);
+    let held: Vec<Lease> = (0..5).map(|_| want(&registry, 0, NOW).unwrap()).collect();
+    assert_eq!(ids(&held), ["a", "b", "a", "b", "b"]);
+    let refused = want(&registry, 0, NOW).unwrap_err();
+    assert_eq!(refused.reason, UnavailableReason::AllPaced);
+    let soonest = refused.soonest.unwrap();
+    drop(held);
+    assert!(want(&registry, 0, Millis(soonest.0 - 1)).is_err());
+    let lease = want(&registry, 0, soonest).unwrap();
+    assert_eq!(lease.pause_ms(), 100, "the rest of the wait is a pause");
+}
+
+#[test]
+fn a_large_prompt_passes_over_those_that_have_room_for_small_ones_only() {
+    let registry = pool(&[with_limits("a", None, Some(1_000)), with_limits("b", None, Some(10_000))]);
+    drop(want(&registry, 900, NOW).unwrap());
+    drop(want(&registry, 900, NOW).unwrap());
+    let attempted = Attempted::default();
+    let large = Ask { cost: Cost { tokens: 5_000 }, bound: Some("a"), ..ask(&attempted) };
+    let skipped = explain(&registry, &large, NOW).into_iter().find(|view| view.id == "a").unwrap().skipped;
+    let Some(Skip::Paced { until }) = skipped else { panic!("{skipped:?}") };
+    let lease = select(&registry, &large, NOW).unwrap();
+    assert_eq!((lease.account_id(), lease.bound()), ("b", BoundAccount::Paced { until }));
+    assert_eq!(want(&registry, 50, NOW).unwrap().account_id(), "a");
+    lease.settle(10, NOW);
+    assert_eq!(want(&registry, 5_000, NOW).unwrap().account_id(), "b", "seen by the very next selection");
+}
+
+#[test]
+fn headers_close_and_open_an_account_at_once() {
+    let registry = pool(&[account("a", 1, 9)]);
+    let lease = take(&registry).unwrap();
+    let told = |remaining, reset_ms| Allowance {
+        requests: Some(Meter { limit: Some(60), remaining: Some(remaining), reset_ms: Some(reset_ms) }),
+        ..Allowance::default()
+    };
+    lease.told(&told(0, 30_000), NOW);
+    assert_eq!(take(&registry).unwrap_err().soonest, Some(NOW.plus(29_900)));
+    assert!(matches!(lease.account().standing("opus", NOW), Standing::Closed { .. }));
+    assert_eq!(lease.account().standing("haiku", NOW), Standing::Open);
+    lease.told(&told(40, 20_000), NOW);
+    assert!(take(&registry).is_ok());
+}
+
+#[test]
+fn a_broken_account_is_left_out_tried_by_one_and_closed_by_a_success() {
+    let registry = pool(&[account("a", 0, 3), account("b", 1, 9)]);
+    break_account(&registry, "a", NOW);
+    assert_eq!(registry.get("a").unwrap().circuit(NOW).state, CircuitState::Open);
+    assert_eq!(take(&registry).unwrap().account_id(), "b");
+    let half = NOW.plus(30_000);
+    let attempted = Attempted::default();
+    let probe = select(&registry, &ask(&attempted), half).unwrap();
+    assert!(probe.is_probe() && probe.account_id() == "a");
+    assert_eq!(select(&registry, &ask(&attempted), half).unwrap().account_id(), "b", "one at a time");
+    drop(probe);
+    let probe = select(&registry, &ask(&attempted), half).unwrap();
+    assert_eq!(probe.account_id(), "a", "a try without a verdict wedges nothing");
+    assert!(probe.succeeded(half));
+    assert_eq!(registry.get("a").unwrap().circuit(half).state, CircuitState::Closed);
+}
+
+#[test]
+fn with_nobody_else_a_broken_account_is_tried_but_seldom() {
+    let registry = pool(&[account("a", 0, 3)]);
+    break_account(&registry, "a", NOW);
+    let soon = NOW.plus(500);
+    let refused = select(&registry, &ask(&Attempted::default()), soon).unwrap_err();
+    assert_eq!((refused.reason, refused.soonest), (UnavailableReason::AllBroken, Some(NOW.plus(1_000))));
+    let last = select(&registry, &ask(&Attempted::default()), NOW.plus(1_000)).unwrap();
+    assert!(last.is_last_resort() && last.is_probe());
+    last.failed(&trouble(), NOW.plus(1_001), 0);
+    drop(last);
+    assert!(select(&registry, &ask(&Attempted::default()), NOW.plus(1_999)).is_err());
+    let last = select(&registry, &ask(&Attempted::default()), NOW.plus(2_000)).unwrap();
+    assert!(last.succeeded(NOW.plus(2_001)));
+    assert!(!select(&registry, &ask(&Attempted::default()), NOW.plus(2_002)).unwrap().is_probe());
+}
+
+#[test]
+fn a_reachable_upstream_and_the_operator_open_breakers() {
+    let registry = pool(&[AccountSpec { upstream: "up+west".to_owned(), ..account("a", 0, 3) }]);
+    let attempted = Attempted::default();
+    let here = Ask { upstreams: &["up+west"], ..ask(&attempted) };
+    for _ in 0..5 {
+        select(&registry, &here, NOW).unwrap().failed(&trouble(), NOW, 0);
+    }
+    assert_eq!(registry.note_reachable(&["east"], NOW), 0);
+    assert!(select(&registry, &here, NOW).is_err());
+    assert_eq!(registry.note_reachable(&["west"], NOW), 1);
+    assert!(select(&registry, &here, NOW).unwrap().is_probe());
+    assert!(registry.reset_breaker("a"));
+    assert!(!select(&registry, &here, NOW).unwrap().is_probe());
+}
+
+#[test]
+fn lesson_14_an_overloaded_upstream_gets_fewer_at_a_time_and_nobody_is_locked() {
+    let registry = three();
+    let held: Vec<Lease> = (0..6).map(|_| take(&registry).unwrap()).collect();
+    let overloaded = classify(Dialect::Anthropic, Some(529), None, None, None, &Defaults::default());
+    for lease in &held {
+        assert_eq!(lease.failed(&overloaded, NOW, 0), None);
+    }
+    assert_eq!(registry.ceilings(NOW)[0].ceiling, Some(3));
+    drop(held);
+    let held: Vec<Lease> = (0..3).map(|_| take(&registry).unwrap()).collect();
+    assert_eq!(take(&registry).unwrap_err().reason, UnavailableReason::AllBusy, "who comes now waits in line");
+    let attempted = Attempted::default();
+    assert!(explain(&registry, &ask(&attempted), NOW).iter().any(|view| view.skipped == Some(Skip::Overloaded)));
+    let bound = select(&registry, &Ask { required: Some("a"), ..ask(&attempted) }, NOW).unwrap_err();
+    assert_eq!(bound.reason, UnavailableReason::AllBusy);
+    for lease in &held {
+        lease.succeeded(NOW);
+    }
+    assert!(take(&registry).is_ok(), "three successes: one more");
+    assert!(select(&registry, &ask(&attempted), NOW.plus(60_000)).is_ok());
+    assert_eq!(registry.get("a").unwrap().circuit(NOW).failures, 0);
+}
+
+#[test]
+fn lesson_1_a_poisoned_request_stops_and_locks_nobody() {
+    let specs: Vec<_> = (0..6).map(|n| with_limits(&format!("a{n}"), Some(100), None)).collect();
+    let registry = pool(&specs);
+    let (mut refusals, mut attempted, mut seen) = (Refusals::default(), Attempted::default(), Vec::new());
+    let failure = limit(Scope::AccountModel, 30_000);
+    loop {
+        let lease = select(&registry, &ask(&attempted), NOW).unwrap();
+        assert!(lease.failed(&failure, NOW, 0).is_some());
+        attempted.record(&lease);
+        seen.push((lease.account_id().to_owned(), lease.event()));
+        if refusals.stops("up", lease.account_id(), &failure, lease.surprised(&failure)) {
+            break;
+        }
+    }
+    assert_eq!(seen.len(), 3);
+    for (id, event) in &seen {
+        assert!(registry.forgive(id, "opus", *event, NOW));
+        assert!(!registry.forgive(id, "opus", *event, NOW), "once");
+    }
+    assert!(registry.accounts().iter().all(|state| state.cooldowns(NOW).is_empty()));
+}
+
+#[test]
+fn accounts_that_are_truly_exhausted_do_not_stop_the_walk() {
+    let specs: Vec<_> = (0..6).map(|n| with_limits(&format!("a{n}"), Some(10), None)).collect();
+    let registry = pool(&specs);
+    drop((0..48).map(|_| take(&registry).unwrap()).collect::<Vec<_>>());
+    let (mut refusals, mut attempted) = (Refusals::default(), Attempted::default());
+    let failure = limit(Scope::AccountModel, 30_000);
+    while let Ok(lease) = select(&registry, &ask(&attempted), NOW) {
+        lease.failed(&failure, NOW, 0);
+        attempted.record(&lease);
+        assert!(!refusals.stops("up", lease.account_id(), &failure, lease.surprised(&failure)));
+    }
+    assert_eq!(attempted.len(), 6);
+}
+
+#[test]
+fn a_lock_that_something_else_confirms_is_not_forgiven_and_what_was_before_comes_back() {
+    let registry = pool(&[account("a", 1, 9)]);
+    let (one, two) = (take(&registry).unwrap(), take(&registry).unwrap());
+    let bare = Failure { hinted: false, ..limit(Scope::AccountModel, 5_000) };
+    one.failed(&bare, NOW, 0);
+    two.failed(&bare, NOW, 0);
+    assert!(!registry.forgive("a", "opus", one.event(), NOW), "the other says so too");
+    two.failed(&limit(Scope::AccountModel, 600_000), NOW, 0);
+    assert!(registry.forgive("a", "opus", two.event(), NOW));
+    let (_, lock) = registry.get("a").unwrap().cooldowns(NOW).remove(0);
+    assert_eq!(lock.until, NOW.plus(5_000));
+    assert!(!registry.forgive("a", "opus", 0, NOW) && !registry.forgive("nobody", "opus", 9, NOW));
+}
+
+#[test]
+fn accounts_of_one_project_rest_together_for_limits_alone() {
+    let spec = |id: &str, project: &str| AccountSpec { project: Some(project.to_owned()), ..account(id, 1, 9) };
+    let specs = [spec("a", "p"), spec("b", "p"), spec("c", "q")];
+    let registry = pool(&specs);
+    let locked = |registry: &Registry| {
+        let states = registry.accounts();
+        states
+            .iter()
+            .filter(|state| !state.cooldowns(NOW).is_empty())
+            .map(|state| state.id().to_owned())
+            .collect::<Vec<_>>()
+    };
+    let lease = take(&registry).unwrap();
+    lease.failed(&limit(Scope::AccountModel, 30_000), NOW, 0);
+    assert_eq!(locked(&registry), ["a", "b"]);
+    assert!(registry.forgive("a", "opus", lease.event(), NOW));
+    assert!(locked(&registry).is_empty(), "forgiven together");
+    let key = Failure { reason: Reason::KeyInvalid, hinted: false, ..limit(Scope::Account, 30_000) };
+    lease.failed(&key, NOW, 0);
+    assert_eq!(locked(&registry), ["a"], "a key is one account's own");
+    let alone = crate::pool::Settings { shared_projects: false, ..settings() };
+    let registry = Registry::new(alone);
+    registry.reconcile(&specs, alone);
+    take(&registry).unwrap().failed(&limit(Scope::AccountModel, 30_000), NOW, 0);
+    assert_eq!(locked(&registry), ["a"]);
+}
+
+#[test]
+fn lesson_13_a_figure_does_not_clear_what_a_refusal_set_but_one_may_see() {
+    let registry = pool(&[account("a", 1, 9)]);
+    let quota = Failure { reason: Reason::QuotaExhausted, ..limit(Scope::AccountModel, 900_000) };
+    take(&registry).unwrap().failed(&quota, NOW, 0);
+    assert!(!registry.note_quota("a", "opus", Millis(NOW.0 - 1), NOW.plus(5)), "asked before the refusal");
+    assert!(take(&registry).is_err());
+    assert!(registry.note_quota("a", "opus", NOW.plus(1), NOW.plus(5)));
+    let attempted = Attempted::default();
+    let probe = select(&registry, &ask(&attempted), NOW.plus(5)).unwrap();
+    assert!(probe.is_probe() && select(&registry, &ask(&attempted), NOW.plus(5)).is_err());
+    assert!(probe.succeeded(NOW.plus(9)));
+    assert!(select(&registry, &ask(&attempted), NOW.plus(9)).is_ok());
+}
+
+#[test]
+fn a_retry_on_the_same_lease_is_a_new_attempt() {
+    let registry = pool(&[with_limits("a", Some(100), None)]);
+    let lease = take(&registry).unwrap();
+    lease.failed(&limit(Scope::AccountModel, 90_000), NOW, 0);
+    lease.again(NOW.plus(1_000));
+    assert_eq!(lease.account().paces(NOW.plus(1_000))[0].requests.last_minute, 2);
+    assert!(lease.succeeded(NOW.plus(1_500)), "sent after the lock was set");
+}
+
+#[test]
+fn what_is_learned_is_kept_across_a_restart() {
+    let registry = pool(&[with_limits("a", Some(2), None), account("b", 1, 9), account("c", 2, 9)]);
+    drop((0..2).map(|_| select(&registry, &Ask { required: Some("a"), ..ask(&Attempted::default()) }, NOW).unwrap()));
+    for _ in 0..2 {
+        drop(select(&registry, &Ask { required: Some("a"), ..ask(&Attempted::default()) }, NOW));
+    }
+    break_account(&registry, "b", NOW);
+    registry.cool("c", Some("haiku"), 50_000, Reason::QuotaExhausted, NOW);
+    let text = serde_json::to_string(&registry.export(NOW)).unwrap();
+    let text = text.replacen(r#"{"id":"#, r#"{"of_the_future":{"x":1},"id":"#, 1);
+    let again = pool(&[with_limits("a", Some(2), None), account("b", 1, 9), account("c", 2, 9)]);
+    again.import(&serde_json::from_str::<StoredPool>(&text).unwrap(), NOW.plus(1));
+    assert_eq!(again.export(NOW.plus(1)), registry.export(NOW.plus(1)));
+    let attempted = Attempted::default();
+    assert_eq!(select(&again, &ask(&attempted), NOW.plus(1)).unwrap().account_id(), "c");
+    let haiku = Ask { family: "haiku", ..ask(&attempted) };
+    assert_eq!(select(&again, &haiku, NOW.plus(1)).unwrap().account_id(), "a", "paces are of one family");
+    again.import(&serde_json::from_str(r#"{"accounts":[{"id":"nobody"},{}]}"#).unwrap(), NOW);
+}
+
+#[test]
+fn transport_failures_open_a_breaker_and_the_request_s_own_faults_do_not() {
+    let registry = pool(&[account("a", 1, 9)]);
+    let reset = classify(Dialect::Gemini, None, None, None, Some(Transport::Reset), &Defaults::default());
+    let bad =
+        Failure { fault: Fault::Client, retry: Retry::No, reason: Reason::BadRequest, ..limit(Scope::Request, 1) };
+    for _ in 0..20 {
+        take(&registry).unwrap().failed(&bad, NOW, 0);
+    }
+    for n in 0..5 {
+        assert_eq!(registry.get("a").unwrap().circuit(NOW).failures, n);
+        take(&registry).unwrap().failed(&reset, NOW, 0);
+    }
+    assert!(take(&registry).is_err());
+}
