@@ -148,12 +148,12 @@ async fn limited(rig: &Rig, percent: u64) -> Result<String> {
     let _mock = rig.mock(mock_at, &script)?;
     wait_for(mock_at).await?;
     let _gateway = rig.gateway(at, &configuration(at, &[("one", mock_at)], &accounts, "")).await?;
-    // Buckets are full at the beginning.
-    let minutes = 1.0 + SPAN.as_secs_f64() / 60.0;
-    let allowed = limits.iter().sum::<u64>() as f64 * minutes;
-    let offered = (allowed * percent as f64 / 100.0) as u64;
-    let clients = Clients::default();
+    // Buckets are full at the beginning, and who waits in line is still served at the end.
+    let allow = |span: Duration| limits.iter().sum::<u64>() as f64 * (1.0 + span.as_secs_f64() / 60.0);
+    let offered = (allow(SPAN) * percent as f64 / 100.0) as u64;
+    let (clients, begun) = (Clients::default(), Instant::now());
     open_loop(&clients, at, offered, SPAN, body(false)).await?;
+    let allowed = allow(begun.elapsed());
     let stats = stats(mock_at).await?;
     let (took, refused) = (count(&stats, "200"), count(&stats, "429"));
     let seen = clients.seen.lock().map_err(|_| "a client panicked")?;
@@ -247,7 +247,8 @@ async fn killed(rig: &Rig) -> Result<String> {
 
 impl Seen {
     fn told(&self) -> String {
-        let again = if self.again.is_empty() { String::new() } else { format!(", retry-after (s: clients) {:?}", self.again) };
+        let again =
+            if self.again.is_empty() { String::new() } else { format!(", retry-after (s: clients) {:?}", self.again) };
         format!(
             "    clients saw {:?}, broken before content {}, cut after content {}, slowest {:.1} s{again}\n",
             self.statuses,

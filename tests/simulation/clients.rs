@@ -16,7 +16,15 @@ pub(crate) enum Traffic {
     /// The same, but nobody takes them; each is sent `times` in all, as agents do.
     Poisoned { mean_ms: f64, poison: Poison, times: u64 },
     /// Sessions: each begins with a prompt and adds to it with each turn.
-    Sessions { count: u64, turns: u64, prompt: (u64, u64), growth: (u64, u64), output: (u64, u64), work_ms: (u64, u64), think_ms: f64 },
+    Sessions {
+        count: u64,
+        turns: u64,
+        prompt: (u64, u64),
+        growth: (u64, u64),
+        output: (u64, u64),
+        work_ms: (u64, u64),
+        think_ms: f64,
+    },
 }
 
 #[derive(Clone, Debug)]

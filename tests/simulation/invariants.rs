@@ -97,7 +97,8 @@ impl Watch {
     /// Accounts that are locked or broken now.
     pub(crate) fn locked(&self, now: u64) -> u64 {
         let out = |state: &&Arc<AccountState>| {
-            state.standing(FAMILY, Millis(now)) != Standing::Open || state.circuit(Millis(now)).state != CircuitState::Closed
+            state.standing(FAMILY, Millis(now)) != Standing::Open
+                || state.circuit(Millis(now)).state != CircuitState::Closed
         };
         self.states.iter().filter(out).count() as u64
     }

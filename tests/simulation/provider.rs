@@ -114,8 +114,15 @@ pub(crate) enum Poison {
 #[derive(Clone, Debug)]
 pub(crate) enum Verdict {
     /// The tokens of the prompt that the cache had.
-    Served { cached: u64, headers: Headers },
-    Refused { status: u16, body: String, headers: Headers },
+    Served {
+        cached: u64,
+        headers: Headers,
+    },
+    Refused {
+        status: u16,
+        body: String,
+        headers: Headers,
+    },
     Broken(Transport),
 }
 
@@ -210,7 +217,8 @@ impl Account {
             return None;
         }
         let phase = self.plan.phases.iter().find(|phase| (phase.from..phase.to).contains(&now));
-        let rests_until = phase.filter(|phase| !matches!(phase.kind, PhaseKind::Overload(_))).map_or(now, |phase| phase.to);
+        let rests_until =
+            phase.filter(|phase| !matches!(phase.kind, PhaseKind::Overload(_))).map_or(now, |phase| phase.to);
         Some(Room { requests: self.requests.clone(), tokens: self.tokens.clone(), rests_until })
     }
 
@@ -241,7 +249,10 @@ impl Account {
                 body(dialect, "rate_limit_error", "This request would exceed your account's rate limit."),
                 vec![("retry-after", (QUOTA_WAIT_MS / 1000).to_string())],
             ),
-            _ => (body(dialect, "insufficient_quota", "You exceeded your current quota, please check your plan"), Vec::new()),
+            _ => (
+                body(dialect, "insufficient_quota", "You exceeded your current quota, please check your plan"),
+                Vec::new(),
+            ),
         };
         Verdict::Refused { status: 429, body, headers }
     }

@@ -48,7 +48,9 @@ impl Gateway {
         } else {
             match self.ask(walk, own.as_deref(), now, |ask| select(&self.registry, ask, Millis(now))) {
                 Ok(lease) => return Found::Lease(lease),
-                Err(why) if !covers(until, &why, now) => return Found::None(self.behind(&place, own.as_deref(), None, why, now)),
+                Err(why) if !covers(until, &why, now) => {
+                    return Found::None(self.behind(&place, own.as_deref(), None, why, now));
+                }
                 Err(_) => {}
             }
         }

@@ -199,7 +199,8 @@ pub(crate) fn wild(seed: u64, minutes: u64) -> Setup {
     }
     storm.upstreams.push(Upstream { name: "third", dialect: Dialect::Gemini, accounts });
     storm.traffic.push(sessions(30, 1_000));
-    for (mean_ms, poison) in [(50_000.0, Poison::Bare429), (70_000.0, Poison::Status500), (20_000.0, Poison::Status400)] {
+    for (mean_ms, poison) in [(50_000.0, Poison::Bare429), (70_000.0, Poison::Status500), (20_000.0, Poison::Status400)]
+    {
         storm.traffic.push(Traffic::Poisoned { mean_ms, poison, times: 3 });
     }
     storm

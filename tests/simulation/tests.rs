@@ -14,7 +14,7 @@ use super::world::{Setup, World};
 /// Seeds of the quick form.
 const SEEDS: u64 = 2;
 /// Minutes of virtual time of the quick form, and of the long one.
-const MINUTES: (u64, u64) = (8, 120);
+const MINUTES: (u64, u64) = (8, 360);
 
 fn long_seeds() -> Option<u64> {
     std::env::var("INTERLINGUA_SIMULATION_SEEDS").ok()?.parse().ok()
@@ -67,7 +67,8 @@ fn above_untold(figures: &Figures) {
 fn limits(percent: u64, target: fn(&Figures), tokens: bool, renewal: Renewal, told: Told) {
     let plan = if tokens { setups::by_tokens(told, renewal) } else { setups::by_requests(told, renewal) };
     for dialect in [Dialect::Anthropic, Dialect::OpenAiChat] {
-        let name = format!("{percent} % {} {renewal:?} {told:?} {dialect:?}", if tokens { "tokens" } else { "requests" });
+        let name =
+            format!("{percent} % {} {renewal:?} {told:?} {dialect:?}", if tokens { "tokens" } else { "requests" });
         each(&name, |seed, minutes| setups::limited(seed, percent, minutes, dialect, &plan), target);
     }
 }

@@ -10,7 +10,9 @@ use interlingua::limits::{
     Cost, Defaults, Failure, Fault, Reason, Refusals, Retry, Transport, allowance, classify, hint,
 };
 use interlingua::pool::affinity;
-use interlingua::pool::{Affinity, Ask, Attempted, BoundAccount, Lease, Millis, Registry, Unavailable, UnavailableReason};
+use interlingua::pool::{
+    Affinity, Ask, Attempted, BoundAccount, Lease, Millis, Registry, Unavailable, UnavailableReason,
+};
 use interlingua_filters::Dialect;
 use interlingua_filters::dialects::decode_error;
 use interlingua_filters::ir::ErrorKind;
@@ -30,8 +32,7 @@ pub(crate) const PATIENCE_MS: u64 = 10_000;
 /// The one family of models.
 pub(crate) const FAMILY: &str = "model";
 /// What a minute of waiting and a cold prompt are worth: the product's defaults.
-const MOVING: Move =
-    Move { rule: MoveRule::ByPrice, minute_microusd: 500_000, cold_million_microusd: 2_500_000 };
+const MOVING: Move = Move { rule: MoveRule::ByPrice, minute_microusd: 500_000, cold_million_microusd: 2_500_000 };
 
 /// One request on its way.
 pub(crate) struct Walk {
@@ -75,7 +76,10 @@ pub(crate) enum Next {
     Look,
     /// The same account again, after so many milliseconds.
     Same(u64),
-    Answer { status: u16, again: Option<u64> },
+    Answer {
+        status: u16,
+        again: Option<u64>,
+    },
 }
 
 /// What the gateway remembers between requests.
@@ -118,7 +122,11 @@ impl Walk {
 }
 
 impl Gateway {
-    pub(crate) fn new(registry: Registry, settings: affinity::Settings, upstreams: Vec<(&'static str, Dialect)>) -> Self {
+    pub(crate) fn new(
+        registry: Registry,
+        settings: affinity::Settings,
+        upstreams: Vec<(&'static str, Dialect)>,
+    ) -> Self {
         Gateway { registry, affinity: Affinity::new(settings), lines: Lines::default(), upstreams, arrivals: 0 }
     }
 
@@ -213,7 +221,8 @@ impl Gateway {
         walk.limited |= matches!(why.reason, AllBusy | AllPaced);
         walk.broken |= why.reason == AllBroken;
         walk.soonest = walk.soonest.into_iter().chain(why.soonest).min();
-        let opens = matches!(why.reason, AllPaced | AllCooling | AllBroken) || (why.reason == AllAttempted && walk.limited);
+        let opens =
+            matches!(why.reason, AllPaced | AllCooling | AllBroken) || (why.reason == AllAttempted && walk.limited);
         if opens && !walk.second_round && why.soonest.is_some_and(|at| at.0.max(now) < walk.patient_until(now)) {
             walk.second_round = true;
             walk.attempted = Attempted::default();

@@ -163,7 +163,11 @@ impl World {
                 return self.told();
             }
         }
-        assert!(self.walks.is_empty() && self.gateway.lines.waiting() == 0, "{} requests have no answer", self.walks.len());
+        assert!(
+            self.walks.is_empty() && self.gateway.lines.waiting() == 0,
+            "{} requests have no answer",
+            self.walks.len()
+        );
         self.told()
     }
 
@@ -174,7 +178,10 @@ impl World {
         let (mut requests, mut tokens) = (Some(0.0), Some(0.0));
         let sum = |all: Option<f64>, one: Option<f64>| Some(all? + one?);
         for account in self.accounts.values() {
-            shares.entry(account.plan.tier).or_default().extend(account.plan.trouble.is_none().then_some(account.served as f64));
+            shares
+                .entry(account.plan.tier)
+                .or_default()
+                .extend(account.plan.trouble.is_none().then_some(account.served as f64));
             let (some_requests, some_tokens) = account.could_give(end);
             (requests, tokens) = (sum(requests, some_requests), sum(tokens, some_tokens));
         }
@@ -198,7 +205,9 @@ impl World {
         match event {
             Event::Come(kind) => self.come(kind),
             Event::Turn(kind, session) => {
-                if self.open() && let Some(question) = self.clients.turn(kind, session, &mut self.rng) {
+                if self.open()
+                    && let Some(question) = self.clients.turn(kind, session, &mut self.rng)
+                {
                     self.begin(question);
                 }
             }
@@ -342,7 +351,8 @@ impl World {
             return;
         }
         self.figures.refused += u64::from(walk.question.poison.is_none());
-        let told = answer.as_ref().map(|(status, body, headers)| (*status, body.as_str(), headers)).map_err(|broken| *broken);
+        let told =
+            answer.as_ref().map(|(status, body, headers)| (*status, body.as_str(), headers)).map_err(|broken| *broken);
         let seed = self.rng.next();
         let (failure, next) = self.gateway.failed(&mut walk, told, self.now, seed);
         self.trace.note(failure.reason.name(), &[self.now, id]);
@@ -384,7 +394,10 @@ impl World {
         *failures.entry(status).or_default() += 1;
         self.arrivals.remove(&walk.arrival);
         drop(walk);
-        if by_pool && status == 429 && let Some(said) = again {
+        if by_pool
+            && status == 429
+            && let Some(said) = again
+        {
             let (low, high) = self.truth(&question);
             self.figures.again.push((said, low, high));
         }
@@ -400,8 +413,11 @@ impl World {
     }
 
     fn turn_in(&self, question: &Question, careful: bool) -> u64 {
-        let mut rooms: BTreeMap<&str, Room> =
-            self.accounts.iter().filter_map(|(name, account)| Some((name.as_str(), account.to_be_had(self.now)?))).collect();
+        let mut rooms: BTreeMap<&str, Room> = self
+            .accounts
+            .iter()
+            .filter_map(|(name, account)| Some((name.as_str(), account.to_be_had(self.now)?)))
+            .collect();
         for (name, tokens) in self.under_way.values() {
             rooms.entry(name.as_str()).and_modify(|room| room.take(1, *tokens, self.now));
         }
@@ -412,7 +428,8 @@ impl World {
         let before = self.waiting.keys().filter_map(|id| self.walks.get(id)).map(|walk| &walk.question);
         let mut at = self.now;
         for asked in before.chain([question]) {
-            let first = rooms.values_mut().map(|room| (room.opens(tokens(asked), at), room)).min_by_key(|(opens, _)| *opens);
+            let first =
+                rooms.values_mut().map(|room| (room.opens(tokens(asked), at), room)).min_by_key(|(opens, _)| *opens);
             let Some((opens, room)) = first else { return TRUTH_MS_MAX };
             at = opens.max(at);
             room.take(1, tokens(asked), at);
