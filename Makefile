@@ -7,7 +7,7 @@ VENV := .venv
 BIN := target/debug/interlingua
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help run test fmt lint unit sdk cost laws fuzz kills loom agents tools venv clean
+.PHONY: help run test fmt lint unit sdk cost laws fuzz kills loom agents tools venv clean simulation faults load
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -38,6 +38,17 @@ cost: tools ## CPU time a request costs, beside a bare Pingora pass-through
 
 laws: tools ## The laws of translation over LAW_CASES=500000 generated cases each
 	INTERLINGUA_LAW_CASES=$${LAW_CASES:-500000} cargo nextest run --release --profile laws -p interlingua-filters --test laws
+
+simulation: tools ## The pool in a simulated world: SEEDS=5 of each, six hours of its time; prints the table
+	INTERLINGUA_SIMULATION_SEEDS=$${SEEDS:-5} cargo nextest run --release --profile laws --test simulation --no-fail-fast \
+		--success-output final --failure-output final
+
+faults: tools ## Every fault over every pair of dialects, ROUNDS=10 times
+	INTERLINGUA_FAULTS_ROUNDS=$${ROUNDS:-10} cargo nextest run --profile laws --test faults
+
+load: tools ## Load over sockets at 95 % and 150 % of the limits, with broken accounts, with killed providers
+	cargo build --release --quiet --bin interlingua --example load
+	target/release/examples/load
 
 fuzz: ## Fuzz every parser and stream machine, SECONDS_EACH=30 each
 	fuzz/run.sh

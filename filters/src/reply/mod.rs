@@ -336,6 +336,12 @@ impl Reply {
         }
         if !seen.ended {
             decoder.finish(&mut |event| undo.push(event, &mut |event| writer.event(event, plan, seen, out)));
+            if is_spliced && seen.ended {
+                if pass.is_ragged() {
+                    out.extend_from_slice(b"\n\n");
+                }
+                out.extend_from_slice(last_words(plan.client));
+            }
         }
     }
 
@@ -455,6 +461,16 @@ fn observe_event(
         return Verdict::Hold;
     }
     if plan.strip_usage { judge(raw, event.data) } else { Verdict::Keep }
+}
+
+/// The event that ends a stream after the model's last words, for a provider that has left it out: some clients wait for
+/// it. The other dialects have no such event of its own.
+fn last_words(client: Dialect) -> &'static [u8] {
+    match client {
+        Dialect::Anthropic => b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n",
+        Dialect::OpenAiChat => b"data: [DONE]\n\n",
+        Dialect::OpenAiResponses | Dialect::Gemini => b"",
+    }
 }
 
 #[cfg(test)]

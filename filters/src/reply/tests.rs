@@ -94,6 +94,13 @@ fn wire_125_a_spliced_stream_passes_untouched_at_every_split() {
 }
 
 #[test]
+fn lesson_21_a_spliced_stream_without_its_last_event_gets_it() {
+    let text = CHAT.strip_suffix("data: [DONE]\n\n").unwrap();
+    assert_eq!(splits(&plan(Lane::Splice, true, true), text), [CHAT]);
+    assert_eq!(splits(&plan(Lane::Splice, true, true), text.trim_end()), [CHAT]);
+}
+
+#[test]
 fn wire_034_usage_that_was_not_asked_for_is_stripped_at_every_split() {
     let plan = ReplyPlan { strip_usage: true, ..plan(Lane::Splice, true, true) };
     let wanted: String = CHAT

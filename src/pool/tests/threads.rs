@@ -2,7 +2,9 @@ use std::sync::Barrier;
 use std::thread;
 
 use super::{Attempted, Lease, NOW, Scope, account, ask, limit, pool, select, take};
-use crate::limits::classify::Reason;
+use crate::limits::allowance::{Allowance, Meter};
+use crate::limits::classify::{Failure, Fault, Reason};
+use crate::limits::pace::Cost;
 use crate::pool::{Ask, Registry, explain};
 
 fn in_flight(registry: &Registry) -> Vec<u32> {
@@ -34,6 +36,15 @@ fn parallel_requests_spread_evenly_and_never_pass_the_limit() {
     assert_eq!(in_flight(&registry), [0; 7]);
 }
 
+fn broken() -> Failure {
+    Failure { cooldown_ms: None, fault: Fault::Provider, reason: Reason::ProviderError, ..limit(Scope::Request, 1) }
+}
+
+fn told(remaining: u64) -> Allowance {
+    let meter = Meter { limit: Some(90), remaining: Some(remaining), reset_ms: Some(30_000) };
+    Allowance { requests: Some(meter), ..Allowance::default() }
+}
+
 #[test]
 fn no_slot_is_lost_whatever_happens_at_once() {
     let specs: Vec<_> = (0..10).map(|n| account(&format!("a{n}"), n % 3, 3)).collect();
@@ -47,12 +58,17 @@ fn no_slot_is_lost_whatever_happens_at_once() {
                     let now = NOW.plus(n * 10);
                     let family = ["opus", "haiku"][(n % 2) as usize];
                     let attempted = Attempted::default();
-                    if let Ok(lease) = select(registry, &Ask { family, ..ask(&attempted) }, now) {
+                    let cost = Cost { tokens: n % 900 };
+                    if let Ok(lease) = select(registry, &Ask { family, cost, ..ask(&attempted) }, now) {
                         assert!(lease.account().in_flight() <= 3);
                         match (n * 7 + worker) % 11 {
                             0 => drop(lease.failed(&limit(Scope::AccountModel, 50), now, n)),
                             1 => drop(lease.failed(&limit(Scope::Account, 50), now, n)),
                             2 => drop(lease.succeeded(now)),
+                            3 => drop(lease.failed(&broken(), now, n)),
+                            4 => lease.told(&told(n % 90), now),
+                            5 => lease.settle(n % 700, now),
+                            6 => drop(lease.again(now)),
                             _ => {}
                         }
                         held.push(lease);
@@ -71,6 +87,8 @@ fn no_slot_is_lost_whatever_happens_at_once() {
     });
     registry.reconcile(&specs, super::settings());
     assert_eq!(in_flight(&registry), [0; 10]);
+    assert_eq!(registry.ceilings(NOW)[0].in_flight, 0);
+    assert!(specs.iter().all(|spec| registry.reset_breaker(&spec.id)));
     let attempted = Attempted::default();
     let views = explain(&registry, &ask(&attempted), NOW.plus(10_000_000));
     assert!(views.iter().all(|view| view.skipped.is_none()));
