@@ -1,5 +1,6 @@
 //! What the proxy must know of an answer while it passes.
 
+use crate::continuation::Transcript;
 use crate::custody::Recorder;
 use crate::ir::stream::{BlockStart, Delta};
 use crate::ir::{ApiError, Event, Losses, Response, StopReason, Usage};
@@ -29,6 +30,8 @@ pub(super) struct Observed {
     pub(super) losses: Losses,
     /// What the provider sealed, where the client may lose it.
     pub(super) recorder: Option<Recorder>,
+    /// What the client has, where the answer may be gone on with.
+    pub(super) transcript: Option<Transcript>,
 }
 
 impl Observed {
@@ -37,6 +40,9 @@ impl Observed {
         self.has_content |= event.is_content();
         if let Some(recorder) = &mut self.recorder {
             recorder.see(event);
+        }
+        if let Some(transcript) = &mut self.transcript {
+            transcript.see(event);
         }
         match event {
             Event::Start { id: Some(id), .. } if self.answer_id.is_none() => self.answer_id = Some(id.to_string()),
