@@ -24,6 +24,8 @@ mod affinity;
 mod bodies;
 #[path = "gateway/commands.rs"]
 mod commands;
+#[path = "gateway/continuation.rs"]
+mod continuation;
 #[path = "gateway/crowd.rs"]
 mod crowd;
 #[path = "gateway/custody.rs"]

@@ -12,6 +12,9 @@ use sha2::{Digest, Sha256};
 /// Longest quotation of what the user said or a tool returned, in characters.
 const QUOTE_MAX: usize = 4_000;
 
+/// Chunks of a text whose beginning is recognised in a request.
+const BEGUN_CHUNKS_MAX: u64 = 100_000;
+
 /// Text of the `text` scenario: an emoji of several code points, CJK, combining characters, right-to-left, separators.
 pub(crate) const TEXT: &str =
     "Hello 👩\u{200d}💻, this is 世界 and 日本語. Café, cafe\u{301}, שלום. Line\u{2028}separator. 🇨🇭 done.";
@@ -113,11 +116,31 @@ pub(crate) struct Composer<'a> {
     pub(crate) number: u64,
     /// The calls that the request spells out.
     pub(crate) calls: &'a [Spelled],
+    /// Characters at the end of a begun answer that are said again.
+    pub(crate) repeats: usize,
 }
 
 impl Composer<'_> {
-    /// The pieces of an answer, and how it ends.
+    /// The pieces of an answer, and how it ends. Where the request ends in the beginning of its text, what is left of it.
     pub(crate) fn compose(&self, scenario: Scenario) -> (Vec<Piece>, Finish) {
+        let (pieces, finish) = self.answer(scenario);
+        let is_bounded = |piece: &Piece| piece.chunks.len() <= BEGUN_CHUNKS_MAX;
+        let rest = self.view.begun.as_ref().and_then(|begun| {
+            let at = pieces.iter().position(|piece| matches!(piece.kind, Kind::Text) && is_bounded(piece))?;
+            let whole = pieces.get(at)?.chunks.whole();
+            let rest = whole.strip_prefix(begun.as_str())?;
+            let again = begun.char_indices().rev().take(self.repeats).last().map_or(begun.len(), |(from, _)| from);
+            let said = format!("{}{rest}", begun.get(again..).unwrap_or_default());
+            Some((at, self.piece(0, Kind::Text, Chunks::of_words(&said, 2))))
+        });
+        match rest {
+            // What came before the text was said before it.
+            Some((at, rest)) => (std::iter::once(rest).chain(pieces.into_iter().skip(at + 1)).collect(), finish),
+            None => (pieces, finish),
+        }
+    }
+
+    fn answer(&self, scenario: Scenario) -> (Vec<Piece>, Finish) {
         let scenario = self.effective(scenario);
         let answered = !self.view.results.is_empty();
         match scenario {

@@ -13,6 +13,7 @@ use interlingua_filters::json::skim::Skim;
 
 use super::access::Access;
 use super::answer::Answer;
+use super::continuation::Continuing;
 use super::errand::Errand;
 use super::outbox::Outbox;
 use super::replay::Berth;
@@ -41,6 +42,8 @@ pub struct Ctx {
     pub walk: Walk,
     /// The attempt under way.
     pub attempt: Option<Attempt>,
+    /// An answer that broke off behind the commit point, and with which another account goes on.
+    pub continuing: Option<Continuing>,
     /// What goes down to the client.
     pub outbox: Arc<Outbox>,
     /// Where the real downstream session is while the request is proxied.
@@ -224,6 +227,7 @@ impl Ctx {
             inbound: None,
             walk: Walk::default(),
             attempt: None,
+            continuing: None,
             outbox: Arc::default(),
             berth: None,
             outcome: Outcome::default(),

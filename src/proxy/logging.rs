@@ -10,7 +10,7 @@ use pingora_proxy::Session;
 use super::clock::now;
 use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
-use super::{passthrough, replay};
+use super::{continuation, passthrough, replay};
 use crate::pool::session_key::response_key;
 
 /// Puts the downstream session back, settles the last attempt, and writes metrics and the log line.
@@ -21,6 +21,7 @@ pub(super) async fn logging(gateway: &Gateway, session: &mut Session, error: Opt
     if let Some(attempt) = ctx.attempt.take() {
         settle(gateway, ctx, &attempt, error.is_none());
     }
+    continuation::settle(gateway, ctx);
     let (protocol, mode) = (ctx.protocol(), ctx.mode());
     let metrics = &gateway.metrics;
     let status = ctx.outcome.status.to_string();
@@ -56,7 +57,9 @@ fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
             gateway.affinity.served(key, &attempt.account.id, now);
         }
         passthrough::remember(gateway, ctx, attempt, now);
-        gateway.learn(ctx, attempt);
+        if ctx.continuing.is_none() {
+            gateway.learn(ctx, attempt);
+        }
         gateway.metrics.attempts.with_label_values(&[labels[0], labels[1], "ok"]).inc();
         gateway.metrics.custody.with_label_values(&["restored"]).inc_by(attempt.restored as u64);
         if ctx.walk.seals_dropped {
@@ -66,8 +69,10 @@ fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
         ctx.outcome.error.get_or_insert_with(|| "the client left".to_owned());
         gateway.metrics.attempts.with_label_values(&[labels[0], labels[1], "client_left"]).inc();
     }
+    if let Some(own) = attempt.reply.own_usage() {
+        count(gateway, labels, own);
+    }
     if let Some(usage) = attempt.reply.usage() {
-        count(gateway, labels, usage);
         ctx.outcome.usage = Some(usage.counts());
     }
     for loss in attempt.encoded.losses.iter().chain(attempt.reply.losses().into_iter().flat_map(Losses::iter)) {
@@ -75,7 +80,8 @@ fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
     }
 }
 
-fn count(gateway: &Gateway, labels: [&str; 2], usage: &Usage<'_>) {
+/// Adds tokens of an upstream and account to the metric.
+pub(super) fn count(gateway: &Gateway, labels: [&str; 2], usage: &Usage<'_>) {
     for (class, tokens) in [
         ("uncached", usage.uncached),
         ("cache_read", usage.cache_read),

@@ -5,6 +5,7 @@ mod answer;
 mod auth;
 mod body;
 mod clock;
+mod continuation;
 mod count;
 mod ctx;
 pub mod endpoint;

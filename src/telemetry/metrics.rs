@@ -51,6 +51,9 @@ pub struct Metrics {
     /// Seals of reasoning, by `event`: calls whose seals were `kept` and `restored`, requests that were `repaired` (sent
     /// again without seals) and that were answered then (`repair_worked`).
     pub custody: IntCounterVec,
+    /// Answers that broke off behind their first byte, by `result`: another account went on to the end (`completed`), or tried
+    /// (`failed`, `client_left`), or nobody can go on with such an answer (`impossible`).
+    pub continuations: IntCounterVec,
     /// Number of the configuration in force.
     pub config_generation: IntGauge,
     /// Attempts to load a configuration, by `result` (`applied`, `refused`).
@@ -96,6 +99,7 @@ impl Metrics {
             losses: counter(with, "losses_total", "Fields a target could not say", &["upstream", "field", "kind"])?,
             affinity: counter(with, "affinity_total", "Choices of an account by affinity", &["result"])?,
             custody: counter(with, "custody_total", "Seals kept, restored and repaired", &["event"])?,
+            continuations: counter(with, "continuations_total", "Broken answers gone on with", &["result"])?,
             config_generation: add(
                 with,
                 IntGauge::new("interlingua_config_generation", "Number of the configuration in force")?,

@@ -158,7 +158,7 @@ fn check_numbers(dialect: Dialect, datas: &[(String, String)]) {
                     _ => {}
                 }
             }
-            assert_eq!(starts, 1);
+            assert!(starts <= 1);
         }
         Dialect::OpenAiChat => {
             let heads: std::collections::BTreeSet<String> = values
@@ -166,9 +166,9 @@ fn check_numbers(dialect: Dialect, datas: &[(String, String)]) {
                 .filter(|value| value["error"].is_null())
                 .map(|value| format!("{} {} {}", value["id"], value["created"], value["model"]))
                 .collect();
-            assert_eq!(heads.len(), 1, "{heads:?}");
+            assert!(heads.len() <= 1, "{heads:?}");
             let roles = values.iter().filter(|value| value["choices"][0]["delta"]["role"].is_string()).count();
-            assert_eq!(roles, 1);
+            assert!(roles <= 1);
         }
         Dialect::Gemini => {}
     }
