@@ -36,9 +36,7 @@ pub struct Continuing {
     until: Instant,
     /// Where in the route it broke.
     step: usize,
-    /// Attempts begun before it broke.
-    attempts: u32,
-    /// Whether the account that broke it may be asked again.
+    /// Whether the accounts that were tried were asked again.
     last_resort: bool,
 }
 
@@ -104,7 +102,11 @@ pub(super) fn may_go_on(gateway: &Gateway, ctx: &Ctx, attempt: &Attempt) -> bool
     let obstacle = reply.obstacle();
     if let Some(obstacle) = obstacle.filter(|_| times == 0) {
         gateway.metrics.continuations.with_label_values(&["impossible"]).inc();
-        tracing::info!(request = ctx.request_id(), reason = obstacle.name(), "the broken answer cannot be gone on with");
+        tracing::info!(
+            request = ctx.request_id(),
+            reason = obstacle.name(),
+            "the broken answer cannot be gone on with"
+        );
     }
     obstacle.is_none() && times < configured.times_max && ctx.walk.attempts < attempts_max
 }
@@ -153,7 +155,6 @@ pub(super) fn goes_on(
         times,
         until: Instant::now() + ctx.snapshot.config.resilience.deadline,
         step: ctx.walk.step,
-        attempts: ctx.walk.attempts,
         last_resort: false,
     });
     true
@@ -167,14 +168,10 @@ fn complete(ctx: &Ctx, attempt: &mut Attempt) -> bool {
     is_whole
 }
 
-/// Whether, with nobody else left, the accounts that were tried may be asked: once, when nobody could be asked at all.
+/// Whether, with nobody else left, the accounts that were tried may be asked again, the one that broke among them: once.
 pub(super) fn asks_again(ctx: &mut Ctx) -> bool {
-    let attempts = ctx.walk.attempts;
     let Some(continuing) = &mut ctx.continuing else { return false };
-    if continuing.broken.is_none() || continuing.attempts != attempts {
-        return false;
-    }
-    if std::mem::replace(&mut continuing.last_resort, true) {
+    if continuing.broken.is_none() || std::mem::replace(&mut continuing.last_resort, true) {
         return false;
     }
     ctx.walk.step = continuing.step;

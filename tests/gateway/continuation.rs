@@ -97,7 +97,8 @@ fn check_numbers(protocol: Protocol, events: &[Event]) {
         Protocol::Chat => {
             let roles = values.iter().filter(|value| value["choices"][0]["delta"]["role"].is_string()).count();
             assert_eq!(roles, 1);
-            let ids: Vec<&Value> = values.iter().filter(|value| value["error"].is_null()).map(|value| &value["id"]).collect();
+            let ids: Vec<&Value> =
+                values.iter().filter(|value| value["error"].is_null()).map(|value| &value["id"]).collect();
             assert!(ids.windows(2).all(|pair| pair[0] == pair[1]), "{ids:?}");
         }
         Protocol::Gemini => {}
@@ -110,12 +111,12 @@ fn usage(protocol: Protocol, answer: &Answer) -> Option<(u64, u64)> {
     let values = events.iter().filter_map(|(_, data)| serde_json::from_str::<Value>(data).ok());
     let number = |value: &Value| value.as_u64().unwrap_or(0);
     let told = |value: Value| match protocol {
-        Protocol::Chat => Some(&value["usage"]).filter(|usage| usage.is_object()).map(|usage| {
-            (number(&usage["prompt_tokens"]), number(&usage["completion_tokens"]))
-        }),
-        Protocol::Responses => Some(&value["response"]["usage"]).filter(|usage| usage.is_object()).map(|usage| {
-            (number(&usage["input_tokens"]), number(&usage["output_tokens"]))
-        }),
+        Protocol::Chat => Some(&value["usage"])
+            .filter(|usage| usage.is_object())
+            .map(|usage| (number(&usage["prompt_tokens"]), number(&usage["completion_tokens"]))),
+        Protocol::Responses => Some(&value["response"]["usage"])
+            .filter(|usage| usage.is_object())
+            .map(|usage| (number(&usage["input_tokens"]), number(&usage["output_tokens"]))),
         Protocol::Anthropic => Some(&value["usage"]).filter(|usage| usage.is_object()).map(|usage| {
             let cached = number(&usage["cache_read_input_tokens"]) + number(&usage["cache_creation_input_tokens"]);
             (number(&usage["input_tokens"]) + cached, number(&usage["output_tokens"]))
@@ -133,14 +134,16 @@ async fn billed(mock: &Mock, last: usize) -> (u64, u64) {
     let requests = mock.requests().await;
     let number = |request: &Value, name: &str| request["billed"][name].as_u64().unwrap_or(0);
     requests.iter().rev().take(last).fold((0, 0), |(input, output), request| {
-        let read = ["uncached", "cached", "written_5m", "written_1h"].iter().map(|name| number(request, name)).sum::<u64>();
+        let read =
+            ["uncached", "cached", "written_5m", "written_1h"].iter().map(|name| number(request, name)).sum::<u64>();
         (input + read, output + number(request, "output") + number(request, "reasoning"))
     })
 }
 
 /// Whether a request ends in an answer that was begun.
 fn is_rest(request: &Value) -> bool {
-    let last = |list: &str| request["body"][list].as_array().and_then(|list| list.last()).map(|last| last["role"].clone());
+    let last =
+        |list: &str| request["body"][list].as_array().and_then(|list| list.last()).map(|last| last["role"].clone());
     last("messages").is_some_and(|role| role == "assistant") || last("contents").is_some_and(|role| role == "model")
 }
 
@@ -159,7 +162,7 @@ async fn a_stream_that_is_cut_anywhere_goes_on_without_a_seam() {
     let mock = Mock::start("").await;
     let gateway = Gateway::start(&stage(mock.port)).await;
     let (mut dice, began, mut gone_on) = (Dice(0x9E37_79B9_7F4A_7C15), Instant::now(), 0);
-    let (mut exact, mut off_most) = (0, 0.0_f64);
+    let (mut exact, mut off_most, mut failed) = (0, 0.0_f64, 0);
     let cuts = cuts();
     for number in 0..cuts {
         let protocol = ALL[number % 4];
@@ -177,7 +180,9 @@ async fn a_stream_that_is_cut_anywhere_goes_on_without_a_seam() {
         };
         let again = if dice.below(4) == 0 { format!(", 'reset-at:{}'", dice.below(3) + 1) } else { String::new() };
         // The second time the cut comes at whoever goes on; the third finds nothing in its way.
-        let second = if again.is_empty() { String::new() } else {
+        let second = if again.is_empty() {
+            String::new()
+        } else {
             format!(", {{match: {{key: key-b, stream: true, nth: 1}}, faults: [{}]}}", again.trim_start_matches(", "))
         };
         let case = format!("{protocol:?} {target} {scenario} {fault}{again}");
@@ -197,7 +202,12 @@ async fn a_stream_that_is_cut_anywhere_goes_on_without_a_seam() {
         let goes_on = requests.iter().skip(1).all(is_rest) && asked > 1;
         if errors == 1 {
             // Half a thought cannot be gone on with.
-            assert!(scenario == "[[think]]" && ends <= usize::from(protocol == Protocol::Chat), "{case}: {}", answer.text());
+            failed += 1;
+            assert!(
+                scenario == "[[think]]" && ends <= usize::from(protocol == Protocol::Chat),
+                "{case}: {}",
+                answer.text()
+            );
             continue;
         }
         assert_eq!((ends, errors), (1, 0), "{case}: {}", answer.text());
@@ -218,7 +228,8 @@ async fn a_stream_that_is_cut_anywhere_goes_on_without_a_seam() {
         }
     }
     println!(
-        "{cuts} streams cut, {gone_on} gone on with, {exact} bills equal, others off by {:.0} % at most, {:?}",
+        "{cuts} streams cut, {gone_on} gone on with, {failed} cut in a thought, {exact} bills equal, others' output off by {:.0} % \
+         at most, {:?}",
         off_most * 100.0,
         began.elapsed()
     );
@@ -232,4 +243,159 @@ async fn bills_are_settled(mock: &Mock) -> bool {
         mock.requests().await.iter().all(|request| request["billed"].is_object())
     })
     .await
+}
+
+#[tokio::test]
+async fn with_the_switch_off_each_cut_stream_ends_with_one_error() {
+    let mock = Mock::start("").await;
+    let gateway = Gateway::start(&stage(mock.port).resilience("continuation: { mode: off }")).await;
+    for protocol in ALL {
+        for target in 0..TARGETS.len() {
+            for fault in ["reset-at:3", "close-at:2", "end-at:4", "close-mid-event:3", "error-after:2:529", "no-finish"]
+            {
+                forget(&mock).await;
+                let (_, model, dialect) = TARGETS[target];
+                let rule = format!("{{match: {{key: key-a, dialect: {dialect}}}, faults: ['{fault}']}}");
+                mock.script(&format!("rules: [{rule}]")).await;
+                let answer = gateway.send(&protocol.call(model, WORDS, true)).await;
+                // The simulator's own error event passes, whatever its number.
+                let events = events(&answer.text()).expect("whole events");
+                let ((ends, errors), said) = (protocol.ends(&events), protocol.text(&events));
+                let case = format!("{protocol:?} {target} {fault}");
+                assert!(ends <= usize::from(protocol == Protocol::Chat) && errors == 1, "{case}: {ends} {errors}");
+                assert!(format!("You said: {WORDS}").starts_with(&said) && !said.is_empty(), "{case}: {said}");
+                assert_eq!(mock.requests().await.len(), 1, "{case}");
+            }
+        }
+    }
+    assert_eq!(gateway.metrics().await.sum("interlingua_continuations_total", &[]), 0);
+}
+
+#[tokio::test]
+async fn who_says_the_last_sentence_again_is_not_heard_twice() {
+    let mock = Mock::start("").await;
+    let gateway = Gateway::start(&stage(mock.port)).await;
+    for protocol in ALL {
+        for repeated in [24, 30, 60, 500] {
+            let script = format!(
+                "rules: [{{match: {{key: key-a}}, faults: ['reset-at:7']}}, {{match: {{key: key-b}}, faults: ['repeat-tail:{repeated}']}}]"
+            );
+            mock.script(&script).await;
+            let answer = gateway.send(&protocol.call("gemini/m", WORDS, true)).await;
+            assert_eq!(read(protocol, &answer), (format!("You said: {WORDS}"), 1, 0), "{protocol:?} {repeated}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_silent_provider_and_a_limited_one_are_passed_over() {
+    let mock = Mock::start("").await;
+    let stage = stage(mock.port)
+        .account("c", "tier: unknown")
+        .upstream("quirks: { prefill: plain }, timeouts: { idle: 300ms }");
+    let gateway = Gateway::start(&stage).await;
+    for protocol in ALL {
+        for target in ["chat", "anthropic", "gemini"] {
+            let limited = "{match: {key: key-b}, faults: ['429']}";
+            mock.script(&format!("rules: [{{match: {{key: key-a}}, faults: ['hang-after:5']}}, {limited}]")).await;
+            let answer = gateway.send(&protocol.call(&format!("{target}/m"), WORDS, true)).await;
+            assert_eq!(read(protocol, &answer), (format!("You said: {WORDS}"), 1, 0), "{protocol:?} {target}");
+        }
+    }
+    let metrics = gateway.metrics().await;
+    assert_eq!(metrics.sum("interlingua_continuations_total", &[("result", "completed")]), 12);
+    gateway.comes_to_rest().await;
+}
+
+#[tokio::test]
+async fn the_only_account_goes_on_itself_and_no_more_often_than_it_may() {
+    let mock = Mock::start("").await;
+    let stage = Stage::with(mock.port, &["a"]).resilience(QUICK).resilience("continuation: { times_max: 2 }");
+    let gateway = Gateway::start(&stage).await;
+    for protocol in ALL {
+        for (times, whole) in [("[1]", true), ("[1, 2]", true), ("[1, 2, 3]", false)] {
+            mock.script(&format!("rules: [{{match: {{nth: {times}}}, faults: ['close-at:3']}}]")).await;
+            forget(&mock).await;
+            let answer = gateway.send(&protocol.call("anthropic/m", WORDS, true)).await;
+            let (said, ends, errors) = read(protocol, &answer);
+            let asked = mock.requests().await.len();
+            if whole {
+                assert_eq!((said, ends, errors), (format!("You said: {WORDS}"), 1, 0), "{protocol:?} {times}");
+            } else {
+                assert!(format!("You said: {WORDS}").starts_with(&said) && errors == 1, "{protocol:?}: {said}");
+                assert_eq!(asked, 3, "{protocol:?}");
+            }
+        }
+    }
+    let metrics = gateway.metrics().await;
+    assert_eq!(metrics.sum("interlingua_continuations_total", &[("result", "completed")]), 8);
+    assert_eq!(metrics.sum("interlingua_continuations_total", &[("result", "failed")]), 4);
+    gateway.comes_to_rest().await;
+}
+
+#[tokio::test]
+async fn what_nobody_can_go_on_with_ends_with_one_error() {
+    let mock = Mock::start("").await;
+    let gateway = Gateway::start(&Stage::with(mock.port, &["a", "b"]).resilience(QUICK)).await;
+    for protocol in ALL {
+        // Plain Chat servers and Responses go on with nothing.
+        for target in ["chat", "responses"] {
+            mock.script("rules: [{faults: ['reset-at:4']}]").await;
+            forget(&mock).await;
+            let answer = gateway.send(&protocol.call(&format!("{target}/m"), WORDS, true)).await;
+            let (said, ends, errors) = read(protocol, &answer);
+            assert!(
+                format!("You said: {WORDS}").starts_with(&said) && !said.is_empty(),
+                "{protocol:?} {target}: {said}"
+            );
+            assert!(
+                ends <= usize::from(protocol == Protocol::Chat) && errors == 1,
+                "{protocol:?} {target}: {ends} {errors}"
+            );
+            assert_eq!(mock.requests().await.len(), 1, "{protocol:?} {target}");
+        }
+        // A model that refuses the begun answer, in spite of what is thought of it.
+        mock.script("rules: [{match: {nth: 1}, faults: ['reset-at:4']}, {match: {nth: [2, 3, 4]}, faults: ['400']}]")
+            .await;
+        let answer = gateway.send(&protocol.call("gemini/m", WORDS, true)).await;
+        let (_, ends, errors) = read(protocol, &answer);
+        assert!(ends <= usize::from(protocol == Protocol::Chat) && errors == 1, "{protocol:?}: {ends} {errors}");
+    }
+    gateway.comes_to_rest().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_stream_gets_the_whole_answer() {
+    let mock = Mock::start("").await;
+    let gateway = Gateway::start(&stage(mock.port).upstream("stream: always, quirks: { prefill: prefix }")).await;
+    for protocol in ALL {
+        for target in ["chat", "anthropic", "gemini", "responses"] {
+            for fault in ["reset-at:3", "end-at:2", "error-after:4:529", "no-finish"] {
+                mock.script(&format!("rules: [{{match: {{key: key-a}}, faults: ['{fault}']}}]")).await;
+                let answer = gateway.send(&protocol.call(&format!("{target}/m"), WORDS, false)).await;
+                let said = protocol.said(&answer, false);
+                assert_eq!(said, Ok(format!("You said: {WORDS}")), "{protocol:?} {target} {fault}");
+            }
+        }
+    }
+    gateway.comes_to_rest().await;
+}
+
+#[tokio::test]
+async fn a_stream_as_one_array_stays_one() {
+    let mock = Mock::start("rules: [{match: {key: key-a}, faults: ['reset-at:4']}]").await;
+    let gateway = Gateway::start(&stage(mock.port)).await;
+    for target in ["gemini", "anthropic"] {
+        let call = Protocol::Gemini.call(&format!("{target}/m"), WORDS, true);
+        let call = super::call::Call { path: call.path.replace("?alt=sse", ""), ..call };
+        let answer = gateway.send(&call).await;
+        let chunks = answer.json();
+        let text: String = chunks
+            .as_array()
+            .expect("an array")
+            .iter()
+            .filter_map(|chunk| chunk["candidates"][0]["content"]["parts"][0]["text"].as_str())
+            .collect();
+        assert_eq!(text, format!("You said: {WORDS}"), "{target}");
+    }
 }

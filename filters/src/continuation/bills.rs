@@ -95,7 +95,11 @@ mod tests {
         assert!(!exact.estimated && exact.usage == told);
         let placeholder = Usage { uncached: 10, output: 1, ..Usage::default() };
         let estimated = Bill::of(Dialect::Anthropic, Some(&placeholder), "some words that came", 0);
-        assert!(estimated.estimated && !estimated.input_untold && estimated.usage.output == tokens_of("some words that came"));
+        assert!(
+            estimated.estimated
+                && !estimated.input_untold
+                && estimated.usage.output == tokens_of("some words that came")
+        );
         let silent = Bill::of(Dialect::OpenAiChat, None, "some words that came", 0);
         let mut bills = Bills::default();
         bills.add(&exact, 0);

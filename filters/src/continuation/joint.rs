@@ -52,11 +52,15 @@ impl Joint {
         match event {
             // The client has its beginning, and one answer.
             Event::Start { .. } | Event::BlockStart { choice: 1.., .. } | Event::Finish { choice: 1.., .. } => {}
-            Event::BlockStart { index, block: BlockStart::Text, .. } if self.text.is_none() && self.blocks.is_empty() => {
+            Event::BlockStart { index, block: BlockStart::Text, .. }
+                if self.text.is_none() && self.blocks.is_empty() =>
+            {
                 self.text = Some(index);
             }
             // In the middle of a text there is no place for them.
-            Event::BlockStart { block: BlockStart::Reasoning { .. }, .. } if self.text.is_none() && self.blocks.is_empty() => {
+            Event::BlockStart { block: BlockStart::Reasoning { .. }, .. }
+                if self.text.is_none() && self.blocks.is_empty() =>
+            {
                 self.losses.add("continuation.reasoning", LossKind::Dropped);
             }
             Event::BlockStart { index, block, .. } => {

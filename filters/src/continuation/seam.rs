@@ -74,8 +74,13 @@ impl Seam {
         if text.is_empty() {
             return;
         }
-        let same: usize =
-            self.blank.chars().zip(text.chars()).take_while(|(ours, theirs)| ours == theirs).map(|(one, _)| one.len_utf8()).sum();
+        let same: usize = self
+            .blank
+            .chars()
+            .zip(text.chars())
+            .take_while(|(ours, theirs)| ours == theirs)
+            .map(|(one, _)| one.len_utf8())
+            .sum();
         if same == text.len() {
             // It may go on in the next piece.
             self.blank.drain(..same);

@@ -115,7 +115,8 @@ fn check_numbers(dialect: Dialect, datas: &[(String, String)]) {
             for (at, value) in values.iter().enumerate() {
                 assert_eq!(value["sequence_number"], at, "{values:#?}");
             }
-            let items: Vec<&Value> = values.iter().filter(|value| value["type"] == "response.output_item.done").collect();
+            let items: Vec<&Value> =
+                values.iter().filter(|value| value["type"] == "response.output_item.done").collect();
             let Some(last) = values.last().filter(|last| last["type"] == "response.completed") else { return };
             let told: Vec<&Value> = items.iter().map(|value| &value["item"]).collect();
             assert_eq!(last["response"]["output"].as_array().unwrap().iter().collect::<Vec<_>>(), told);
@@ -183,9 +184,8 @@ fn texts() -> impl Strategy<Value = String> {
         1 => Just("\"q\\\u{301}\"".to_owned()),
     ];
     let gap = prop_oneof![5 => Just(" "), 1 => Just("\n\n"), 1 => Just("  "), 1 => Just("\u{2028}")];
-    proptest::collection::vec((word, gap), 1..40).prop_map(|words| {
-        words.iter().enumerate().map(|(at, (word, gap))| format!("{word}{at}{gap}")).collect()
-    })
+    proptest::collection::vec((word, gap), 1..40)
+        .prop_map(|words| words.iter().enumerate().map(|(at, (word, gap))| format!("{word}{at}{gap}")).collect())
 }
 
 fn dialects() -> impl Strategy<Value = Dialect> {
@@ -311,7 +311,8 @@ fn a_call_that_follows_a_text_gets_the_next_number() {
 fn what_cannot_be_gone_on_with_says_why() {
     for upstream in Dialect::ALL {
         let mut out = Vec::new();
-        let mut encoder = StreamEncoder::new(upstream, ReplyContext { reasoning_content: true, ..ReplyContext::default() });
+        let mut encoder =
+            StreamEncoder::new(upstream, ReplyContext { reasoning_content: true, ..ReplyContext::default() });
         let mut bytes = Vec::new();
         let call = BlockStart::ToolUse { id: "toolu_1".into(), name: "ls".into(), kind: ToolUseKind::Function };
         for event in [
@@ -362,7 +363,8 @@ fn wire_100_the_begun_answer_goes_to_each_target_in_its_way() {
     };
     for (client, body) in bodies {
         let (sent, begun) =
-            rest_request(client, body, Dialect::Anthropic, &Target::new("claude-sonnet-4-5", true), "One two \n").unwrap();
+            rest_request(client, body, Dialect::Anthropic, &Target::new("claude-sonnet-4-5", true), "One two \n")
+                .unwrap();
         let last = &sent["messages"][1];
         assert_eq!(last["role"], "assistant", "{sent}");
         assert!(last["content"] == "One two" || last["content"][0]["text"] == "One two", "{sent}");
@@ -371,8 +373,12 @@ fn wire_100_the_begun_answer_goes_to_each_target_in_its_way() {
             rest_request(client, body, Dialect::Gemini, &Target::new("gemini-2.5-flash", true), "One two ").unwrap();
         assert_eq!(sent["contents"][1]["parts"][0]["text"], "One two");
         assert_eq!((sent["contents"][1]["role"].as_str(), begun.way), (Some("model"), Way::Loose));
-        let (sent, begun) = rest_request(client, body, Dialect::OpenAiChat, &chat(Prefill::Prefix), "One two ").unwrap();
-        assert_eq!((&sent["messages"][1]["prefix"], &sent["messages"][1]["content"]), (&true.into(), &"One two".into()));
+        let (sent, begun) =
+            rest_request(client, body, Dialect::OpenAiChat, &chat(Prefill::Prefix), "One two ").unwrap();
+        assert_eq!(
+            (&sent["messages"][1]["prefix"], &sent["messages"][1]["content"]),
+            (&true.into(), &"One two".into())
+        );
         assert_eq!(begun.way, Way::True);
         let target = chat(Prefill::ContinueFinalMessage);
         let (sent, _) = rest_request(client, body, Dialect::OpenAiChat, &target, "One two ").unwrap();

@@ -96,7 +96,8 @@ impl StreamEncoder {
     /// Takes over the head of the chunks that the client has; `said` is the text of the answer so far.
     pub(crate) fn adopt(&mut self, passed: &Passed, said: &str) {
         let first: FirstChunk<'_> = serde_json::from_str(passed.first()).unwrap_or_default();
-        let known = [("id", &first.id), ("object", &first.object), ("created", &first.created), ("model", &first.model)];
+        let known =
+            [("id", &first.id), ("object", &first.object), ("created", &first.created), ("model", &first.model)];
         if known.iter().any(|(_, value)| value.is_some()) {
             let mut head = Vec::with_capacity(160);
             Writer::new(&mut head).object(|w| {
