@@ -375,3 +375,33 @@ impl Cursor {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_begun_answer_is_gone_on_with_and_any_other_text_is_not() {
+        let said = |begun: Option<&str>, scenario: Scenario, repeats: usize| {
+            let begun = begun.map(str::to_owned);
+            let view = View { user_text: "one two three".into(), begun, ..View::default() };
+            let seal = Seal::new(1);
+            let composer = Composer { seal, dialect: Dialect::Chat, view: &view, number: 1, calls: &[], repeats };
+            let (pieces, _) = composer.compose(scenario);
+            let tokens = output_tokens(&pieces);
+            (pieces.iter().map(|piece| piece.chunks.whole()).collect::<Vec<_>>(), tokens.0 + tokens.1)
+        };
+        let (whole, cost) = said(None, Scenario::Echo, 0);
+        let (rest, less) = said(Some("You said: one"), Scenario::Echo, 0);
+        assert_eq!((whole[0].as_str(), rest[0].as_str()), ("You said: one two three", " two three"));
+        assert!(less < cost, "the rest alone is billed");
+        assert_eq!(said(Some("You said: one"), Scenario::Echo, 4).0, [" one two three"]);
+        assert_eq!(said(Some("word0 wo"), Scenario::Long(2), 0).0, ["rd1 "]);
+        assert_eq!(
+            said(Some("You said: one"), Scenario::Think, 0).0,
+            [" two three"],
+            "what was thought is not thought again"
+        );
+        assert_eq!(said(Some("Something else"), Scenario::Echo, 0).0, whole);
+    }
+}

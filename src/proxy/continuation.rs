@@ -12,6 +12,7 @@
 use std::time::Instant;
 
 use interlingua_filters::Dialect;
+use interlingua_filters::continuation::Transcript;
 use interlingua_filters::dialects::Prefill;
 use interlingua_filters::ir::ApiError;
 use interlingua_filters::reply::Reply;
@@ -61,7 +62,7 @@ pub(super) fn keep(config: &Config, inbound: &Inbound, reply: &mut Reply) {
 /// The text that the next attempt goes on from; `None` for a request that begins.
 pub(super) fn said(ctx: &Ctx) -> Option<&str> {
     let broken = ctx.continuing.as_ref()?.broken.as_ref()?;
-    broken.reply()?.transcript().map(|transcript| transcript.said())
+    broken.reply()?.transcript().map(Transcript::said)
 }
 
 /// Gives the client's stream to an attempt that goes on.

@@ -126,7 +126,7 @@ fn usage(protocol: Protocol, answer: &Answer) -> Option<(u64, u64)> {
             (number(&usage["promptTokenCount"]), output)
         }),
     };
-    values.filter_map(told).last()
+    values.filter_map(told).next_back()
 }
 
 /// What the simulator billed for its last `last` requests: input and output.
@@ -250,11 +250,10 @@ async fn with_the_switch_off_each_cut_stream_ends_with_one_error() {
     let mock = Mock::start("").await;
     let gateway = Gateway::start(&stage(mock.port).resilience("continuation: { mode: off }")).await;
     for protocol in ALL {
-        for target in 0..TARGETS.len() {
+        for (target, model, dialect) in TARGETS {
             for fault in ["reset-at:3", "close-at:2", "end-at:4", "close-mid-event:3", "error-after:2:529", "no-finish"]
             {
                 forget(&mock).await;
-                let (_, model, dialect) = TARGETS[target];
                 let rule = format!("{{match: {{key: key-a, dialect: {dialect}}}, faults: ['{fault}']}}");
                 mock.script(&format!("rules: [{rule}]")).await;
                 let answer = gateway.send(&protocol.call(model, WORDS, true)).await;

@@ -82,7 +82,8 @@ impl Passed {
             self.weigh(event.data.len());
             event.data.clone_into(&mut self.first);
         }
-        let is_delta = event.name.ends_with("_delta") || event.name.ends_with(".delta");
+        // `content_block_delta`, `response.output_text.delta`.
+        let is_delta = event.name.strip_suffix("delta").is_some_and(|rest| rest.ends_with(['_', '.']));
         match self.dialect {
             Dialect::Anthropic if !is_delta => self.message_event(event.data),
             Dialect::OpenAiResponses if !is_delta => self.response_event(event.data),

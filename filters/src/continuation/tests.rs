@@ -184,8 +184,10 @@ fn texts() -> impl Strategy<Value = String> {
         1 => Just("\"q\\\u{301}\"".to_owned()),
     ];
     let gap = prop_oneof![5 => Just(" "), 1 => Just("\n\n"), 1 => Just("  "), 1 => Just("\u{2028}")];
-    proptest::collection::vec((word, gap), 1..40)
-        .prop_map(|words| words.iter().enumerate().map(|(at, (word, gap))| format!("{word}{at}{gap}")).collect())
+    proptest::collection::vec((word, gap), 1..40).prop_map(|words| {
+        let numbered = words.iter().enumerate().map(|(at, (word, gap))| [word, at.to_string().as_str(), gap].concat());
+        numbered.collect()
+    })
 }
 
 fn dialects() -> impl Strategy<Value = Dialect> {

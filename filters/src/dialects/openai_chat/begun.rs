@@ -28,7 +28,9 @@ pub(super) fn marks_last(request: &Request<'_>, target: &Target) -> bool {
 /// Writes the members beside a rebuilt conversation.
 pub(super) fn members(w: &mut Writer<'_>, request: &Request<'_>, target: &Target) {
     if is_told(request, target, Prefill::ContinueFinalMessage) {
-        GOES_ON.iter().for_each(|(key, value)| w.key(key).bool(*value));
+        for (key, value) in GOES_ON {
+            w.key(key).bool(value);
+        }
     }
 }
 

@@ -101,7 +101,9 @@ impl StreamEncoder {
         if known.iter().any(|(_, value)| value.is_some()) {
             let mut head = Vec::with_capacity(160);
             Writer::new(&mut head).object(|w| {
-                known.iter().for_each(|(key, value)| w.opt_raw(key, value.as_ref()));
+                for (key, value) in known {
+                    w.opt_raw(key, value.as_ref());
+                }
                 w.opt_raw("system_fingerprint", first.system_fingerprint.as_ref());
             });
             head.pop();
