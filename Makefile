@@ -7,7 +7,7 @@ VENV := .venv
 BIN := target/debug/interlingua
 export CARGO_TERM_COLOR ?= auto
 
-.PHONY: help run test fmt lint unit sdk cost laws fuzz kills loom agents tools venv clean simulation faults load
+.PHONY: help run test fmt lint unit sdk cost laws fuzz kills loom agents tools venv clean simulation faults load cuts
 
 help: ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | awk -F':.*## ' '{printf "  make %-8s %s\n", $$1, $$2}'
@@ -35,6 +35,9 @@ sdk: tools venv ## End-to-end tests with the vendors' Python SDKs
 cost: tools ## CPU time a request costs, beside a bare Pingora pass-through
 	cargo build --release --quiet --bin interlingua --example floor --example cost
 	target/release/examples/cost
+
+cuts: tools ## Cut CUTS=1000 streams at random points and have other accounts go on with them
+	INTERLINGUA_CUTS=$${CUTS:-1000} cargo nextest run --test gateway --no-capture cut_anywhere | grep 'streams cut'
 
 laws: tools ## The laws of translation over LAW_CASES=500000 generated cases each
 	INTERLINGUA_LAW_CASES=$${LAW_CASES:-500000} cargo nextest run --release --profile laws -p interlingua-filters --test laws

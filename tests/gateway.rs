@@ -24,6 +24,8 @@ mod affinity;
 mod bodies;
 #[path = "gateway/commands.rs"]
 mod commands;
+#[path = "gateway/continuation.rs"]
+mod continuation;
 #[path = "gateway/control.rs"]
 mod control;
 #[path = "gateway/crowd.rs"]

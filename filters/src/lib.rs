@@ -14,8 +14,10 @@
 //! - [`tokens`]: an estimate of a request's tokens, and what real usage teaches about it.
 //! - [`lane`], [`request`]: whether a request's bytes are spliced through or converted, and the bytes to send.
 //! - [`custody`]: seals that a client cannot carry, kept between two requests.
+//! - [`continuation`]: going on with an answer that broke off after the client had a part of it.
 //! - [`reply`]: the response side of a request: any upstream mode to any client mode, and the observer of spliced bytes.
 
+pub mod continuation;
 pub mod custody;
 pub mod dialects;
 pub mod ir;

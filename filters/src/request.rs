@@ -1,6 +1,7 @@
 //! The request side of one attempt: from the client's body to the provider's.
 
 use crate::Dialect;
+use crate::continuation::{Begun, Way, begin};
 use crate::custody::{Found, Seals, drop_seals, look_up, restore};
 use crate::dialects::{DecodeError, EncodeError, Encoded, Endpoint, Target, decode_request, encode_request};
 use crate::ir::{ApiError, ErrorKind, LossKind, Losses};
@@ -83,6 +84,37 @@ pub fn prepare(
         let body = supported(edits.apply(body)?, target, &mut encoded.losses)?;
         return Ok(Prepared { lane, body, encoded, strip_usage, restored: 0 });
     }
+    Ok(convert(client, endpoint, body, upstream, target, seals, None)?.0)
+}
+
+/// Makes the provider's body for the rest of an answer of which `said` was said to the client.
+///
+/// # Errors
+/// As [`prepare`]; also where this target cannot go on with such an answer.
+pub fn prepare_rest(
+    client: Dialect,
+    endpoint: &Endpoint<'_>,
+    body: &[u8],
+    skim: &Skim<'_>,
+    (upstream, target): (Dialect, &Target),
+    seals: Seals<'_>,
+    said: &str,
+) -> Result<(Prepared, Begun), PrepareError> {
+    if let Some(error) = refusal(client, upstream, skim) {
+        return Err(error.into());
+    }
+    convert(client, endpoint, body, upstream, target, seals, Some(said))
+}
+
+fn convert(
+    client: Dialect,
+    endpoint: &Endpoint<'_>,
+    body: &[u8],
+    upstream: Dialect,
+    target: &Target,
+    seals: Seals<'_>,
+    said: Option<&str>,
+) -> Result<(Prepared, Begun), PrepareError> {
     let mut request = decode_request(client, body, endpoint)?;
     let mut losses = Losses::default();
     let found = match seals {
@@ -98,12 +130,16 @@ pub fn prepare(
         let tokens = tokens::estimate(&request);
         purify(&mut request, target.repairs.purify, tokens, target.profile.context_tokens, &mut losses);
     }
+    let begun = match said {
+        Some(said) => begin(&mut request, said, upstream, target, &mut losses)?,
+        None => Begun { way: Way::Anew, tokens: 0 },
+    };
     // What the dialects add (names, defaults) is small beside the conversation.
     let mut out = Vec::with_capacity(body.len() + body.len() / 8 + 256);
     let mut encoded = encode_request(upstream, &request, target, &mut out)?;
     let body = supported(out, target, &mut encoded.losses)?;
     encoded.losses.extend(&losses);
-    Ok(Prepared { lane: Lane::Convert, body, encoded, strip_usage: false, restored: found.len() })
+    Ok((Prepared { lane: Lane::Convert, body, encoded, strip_usage: false, restored: found.len() }, begun))
 }
 
 /// Whether the operator wants long conversations made shorter and this may be one. A token has at least one byte.

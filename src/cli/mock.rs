@@ -29,7 +29,7 @@ by header `x-mock-fault`, or in the script. Times are milliseconds, the wait of 
   context policy                                  the prompt is too long; is against a policy
   delay-head:<ms> delay-first:<ms> delay-chunk:<ms>
   hang hang-after:<n>                             no answer at all; silence after n events
-  close reset close-after:<bytes> reset-after:<bytes> close-mid-event[:<n>]
+  close reset close-after:<bytes> reset-after:<bytes> close-mid-event[:<n>] close-at:<n> reset-at:<n> end-at:<n>
   error-first[:<status>] error-after:<n>[:<status>]  an error inside HTTP 200
   empty no-terminal no-finish malformed[:<n>]     broken streams
   split crlf cr comments content-type:<type> html:<status>

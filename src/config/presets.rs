@@ -105,6 +105,7 @@ impl Quirks {
             json_schema: written.json_schema.or(self.json_schema),
             call_ids: written.call_ids.or(self.call_ids),
             vertex: written.vertex.or(self.vertex),
+            prefill: written.prefill.or(self.prefill),
             count_tokens: written.count_tokens.or(self.count_tokens),
             unsupported: written.unsupported.clone().or_else(|| self.unsupported.clone()),
             default_max_output_tokens: written.default_max_output_tokens.or(self.default_max_output_tokens),

@@ -14,6 +14,8 @@
 //! | `hang`, `hang-after:<n>` | no answer at all; silence after n content events |
 //! | `close`, `reset` | end of file or RST before the head |
 //! | `close-after:<bytes>` `reset-after:<bytes>` `close-mid-event[:<n>]` | cut the body |
+//! | `close-at:<n>` `reset-at:<n>` `end-at:<n>` | cut, or end the body in silence, in the place of content event n |
+//! | `repeat-tail:<n>` | who goes on with a begun answer says its last n characters again |
 //! | `error-first[:<status>]` `error-after:<n>[:<status>]` | an error inside HTTP 200 |
 //! | `empty` `no-terminal` `no-finish` | nothing; without the last event; without the reason and the last event |
 //! | `malformed[:<n>]` | a content event that is no JSON |
@@ -60,6 +62,14 @@ pub(crate) enum Fault {
     CloseAfter(u64),
     /// Reset after so many body bytes.
     ResetAfter(u64),
+    /// Close in the place of content event n.
+    CloseAt(u64),
+    /// Reset in the place of content event n.
+    ResetAt(u64),
+    /// End the body in the place of content event n, as if nothing was missing.
+    EndAt(u64),
+    /// Say so many characters of a begun answer again.
+    RepeatTail(u64),
     /// Close in the middle of content event n.
     CloseMidEvent(u64),
     /// An error event in place of content event n.
@@ -120,6 +130,10 @@ impl Fault {
             "reset" => Self::Reset,
             "close-after" => Self::CloseAfter(number(None)?),
             "reset-after" => Self::ResetAfter(number(None)?),
+            "close-at" => Self::CloseAt(number(None)?),
+            "reset-at" => Self::ResetAt(number(None)?),
+            "end-at" => Self::EndAt(number(None)?),
+            "repeat-tail" => Self::RepeatTail(number(None)?),
             "close-mid-event" => Self::CloseMidEvent(number(Some(0))?),
             "error-first" => Self::ErrorFirst(status(argument, 503)?),
             "error-after" => {

@@ -12,6 +12,9 @@ use sha2::{Digest, Sha256};
 /// Longest quotation of what the user said or a tool returned, in characters.
 const QUOTE_MAX: usize = 4_000;
 
+/// Chunks of a text whose beginning is recognised in a request.
+const BEGUN_CHUNKS_MAX: u64 = 100_000;
+
 /// Text of the `text` scenario: an emoji of several code points, CJK, combining characters, right-to-left, separators.
 pub(crate) const TEXT: &str =
     "Hello 👩\u{200d}💻, this is 世界 and 日本語. Café, cafe\u{301}, שלום. Line\u{2028}separator. 🇨🇭 done.";
@@ -115,11 +118,31 @@ pub(crate) struct Composer<'a> {
     pub(crate) number: u64,
     /// The calls that the request spells out.
     pub(crate) calls: &'a [Spelled],
+    /// Characters at the end of a begun answer that are said again.
+    pub(crate) repeats: usize,
 }
 
 impl Composer<'_> {
-    /// The pieces of an answer, and how it ends.
+    /// The pieces of an answer, and how it ends. Where the request ends in the beginning of its text, what is left of it.
     pub(crate) fn compose(&self, scenario: Scenario) -> (Vec<Piece>, Finish) {
+        let (pieces, finish) = self.answer(scenario);
+        let is_bounded = |piece: &Piece| piece.chunks.len() <= BEGUN_CHUNKS_MAX;
+        let rest = self.view.begun.as_ref().and_then(|begun| {
+            let at = pieces.iter().position(|piece| matches!(piece.kind, Kind::Text) && is_bounded(piece))?;
+            let whole = pieces.get(at)?.chunks.whole();
+            let rest = whole.strip_prefix(begun.as_str())?;
+            let again = begun.char_indices().rev().take(self.repeats).last().map_or(begun.len(), |(from, _)| from);
+            let said = format!("{}{rest}", begun.get(again..).unwrap_or_default());
+            Some((at, self.piece(0, Kind::Text, Chunks::of_words(&said, 2))))
+        });
+        match rest {
+            // What came before the text was said before it.
+            Some((at, rest)) => (std::iter::once(rest).chain(pieces.into_iter().skip(at + 1)).collect(), finish),
+            None => (pieces, finish),
+        }
+    }
+
+    fn answer(&self, scenario: Scenario) -> (Vec<Piece>, Finish) {
         let scenario = self.effective(scenario);
         let answered = !self.view.results.is_empty();
         match scenario {
@@ -353,5 +376,35 @@ impl Cursor {
                 Some((tell(&Event::Close { at, piece }), 0))
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_begun_answer_is_gone_on_with_and_any_other_text_is_not() {
+        let said = |begun: Option<&str>, scenario: Scenario, repeats: usize| {
+            let begun = begun.map(str::to_owned);
+            let view = View { user_text: "one two three".into(), begun, ..View::default() };
+            let seal = Seal::new(1);
+            let composer = Composer { seal, dialect: Dialect::Chat, view: &view, number: 1, calls: &[], repeats };
+            let (pieces, _) = composer.compose(scenario);
+            let tokens = output_tokens(&pieces);
+            (pieces.iter().map(|piece| piece.chunks.whole()).collect::<Vec<_>>(), tokens.0 + tokens.1)
+        };
+        let (whole, cost) = said(None, Scenario::Echo, 0);
+        let (rest, less) = said(Some("You said: one"), Scenario::Echo, 0);
+        assert_eq!((whole[0].as_str(), rest[0].as_str()), ("You said: one two three", " two three"));
+        assert!(less < cost, "the rest alone is billed");
+        assert_eq!(said(Some("You said: one"), Scenario::Echo, 4).0, [" one two three"]);
+        assert_eq!(said(Some("word0 wo"), Scenario::Long(2), 0).0, ["rd1 "]);
+        assert_eq!(
+            said(Some("You said: one"), Scenario::Think, 0).0,
+            [" two three"],
+            "what was thought is not thought again"
+        );
+        assert_eq!(said(Some("Something else"), Scenario::Echo, 0).0, whole);
     }
 }

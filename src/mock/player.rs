@@ -36,6 +36,9 @@ struct Faults {
     delay_chunk: Duration,
     hang_after: Option<u64>,
     cut_after: Option<(u64, bool)>,
+    /// Cut in the place of an event; whether by a reset.
+    cut_at: Option<(u64, bool)>,
+    end_at: Option<u64>,
     cut_mid_event: Option<u64>,
     error_after: Option<(u64, u16)>,
     error_first: Option<u16>,
@@ -57,6 +60,8 @@ pub(crate) struct Player {
     flight: Flight,
     request_id: String,
     model: String,
+    /// Cost of what comes next; a bill has what was told.
+    unbilled: Usage,
     contents: u64,
     frames: u64,
     sent: u64,
@@ -98,6 +103,9 @@ impl Player {
                 Fault::HangAfter(n) => faults.hang_after = Some(*n),
                 Fault::CloseAfter(n) => faults.cut_after = Some((*n, false)),
                 Fault::ResetAfter(n) => faults.cut_after = Some((*n, true)),
+                Fault::CloseAt(n) => faults.cut_at = Some((*n, false)),
+                Fault::ResetAt(n) => faults.cut_at = Some((*n, true)),
+                Fault::EndAt(n) => faults.end_at = Some(*n),
                 Fault::CloseMidEvent(n) => faults.cut_mid_event = Some(*n),
                 Fault::ErrorAfter(n, status) => faults.error_after = Some((*n, *status)),
                 Fault::ErrorFirst(status) => faults.error_first = Some(*status),
@@ -122,6 +130,7 @@ impl Player {
             flight: stage.flight,
             request_id: stage.request_id,
             model,
+            unbilled: Usage::default(),
             contents: 0,
             frames: 0,
             sent: 0,
@@ -193,6 +202,17 @@ impl Player {
             if self.faults.hang_after == Some(n) {
                 std::future::pending::<()>().await;
             }
+            if let Some((_, reset)) = self.faults.cut_at.filter(|(at, _)| *at == n) {
+                self.state = Progress::Cutting;
+                if reset {
+                    self.switch.arm();
+                }
+                return;
+            }
+            if self.faults.end_at == Some(n) {
+                self.state = Progress::Ending;
+                return;
+            }
             if let Some((_, status)) = self.faults.error_after.filter(|(at, _)| *at == n) {
                 self.fail(status);
                 return;
@@ -220,6 +240,7 @@ impl Player {
         }
         let bytes = self.ink.write(frame, self.frames == 0).into_bytes();
         self.frames += 1;
+        self.flight.bill(std::mem::take(&mut self.unbilled));
         if matches!(self.source, Source::Ready) && self.queue.is_empty() {
             self.state = Progress::Ending;
         }
@@ -291,7 +312,7 @@ impl Player {
                     (frames, Usage { output, reasoning, ..Usage::default() })
                 },
             )?;
-            self.flight.bill(spent);
+            self.unbilled.add(spent);
             self.queue.extend(frames);
         }
     }

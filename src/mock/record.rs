@@ -34,6 +34,8 @@ pub(crate) struct Received {
     pub(crate) headers: Vec<(String, String)>,
     pub(crate) body: Bytes,
     pub(crate) status: Option<u16>,
+    /// What it cost, once its answer has ended.
+    pub(crate) billed: Option<Usage>,
 }
 
 impl Received {
@@ -45,7 +47,8 @@ impl Received {
             (name.to_string(), if secret { hide(&value) } else { value })
         });
         let headers = shown.collect();
-        Self { number, method, target: hide_query(uri), dialect: None, key: String::new(), headers, body, status: None }
+        let (target, key) = (hide_query(uri), String::new());
+        Self { number, method, target, dialect: None, key, headers, body, status: None, billed: None }
     }
 
     fn path(&self) -> &str {
@@ -60,6 +63,7 @@ impl Received {
         json!({
             "number": self.number, "method": self.method.as_str(), "path": self.path(), "target": self.target,
             "dialect": self.dialect.map(Dialect::name), "key": self.key, "status": self.status, "headers": headers,
+            "billed": self.billed.as_ref().map(billed),
             "body_bytes": self.body.len(), "body_sha256": hexadecimal(&Sha256::digest(&self.body)), "body": body,
         })
     }
@@ -123,6 +127,13 @@ impl Ring {
         }
     }
 
+    /// Notes what request `number` cost.
+    pub(crate) fn billed(&mut self, number: u64, spent: Usage) {
+        if let Some(request) = self.requests.iter_mut().rev().find(|request| request.number == number) {
+            request.billed = Some(spent);
+        }
+    }
+
     /// The requests that fit, oldest first.
     pub(crate) fn list(&self, filter: &Filter) -> Value {
         let hash =
@@ -165,15 +176,20 @@ impl Counts {
     fn json(&self) -> Value {
         let statuses: Map<String, Value> =
             self.statuses.iter().map(|(status, count)| (status.to_string(), json!(count))).collect();
-        let billed = &self.billed;
-        let [five_minutes, hour] = billed.written;
         json!({
             "requests": self.requests, "statuses": statuses, "in_flight": self.in_flight,
             "in_flight_max": self.in_flight_max, "completed": self.completed, "aborted": self.aborted,
-            "billed": {"uncached": billed.uncached, "cached": billed.cached, "written_5m": five_minutes, "written_1h": hour,
-                "output": billed.output, "reasoning": billed.reasoning, "total": billed.total()},
+            "billed": billed(&self.billed),
         })
     }
+}
+
+fn billed(spent: &Usage) -> Value {
+    let [five_minutes, hour] = spent.written;
+    json!({
+        "uncached": spent.uncached, "cached": spent.cached, "written_5m": five_minutes, "written_1h": hour,
+        "output": spent.output, "reasoning": spent.reasoning, "total": spent.total(),
+    })
 }
 
 /// The counts of all keys.

@@ -76,7 +76,7 @@ pub(crate) async fn answer(
     received.dialect = Some(route.dialect);
     received.key = key.as_ref().map(|key| key_hash(key)).unwrap_or_default();
     state.ring.lock().push(received);
-    let flight = Flight::begin(&state, route.dialect, key.as_deref().unwrap_or("none"));
+    let flight = Flight::begin(&state, route.dialect, key.as_deref().unwrap_or("none"), number);
     let stage = Stage { flight, switch, request_id: headers::request_id(route.dialect, state.seal, number) };
     let mut exchange =
         Exchange { state, route, parts, number, key: String::new(), faults: Vec::new(), calls: Vec::new() };
@@ -364,7 +364,18 @@ impl Exchange {
 
     fn plan(&self, view: &View, scenario: Scenario) -> Plan {
         let dialect = self.route.dialect;
-        let composer = Composer { seal: self.state.seal, dialect, view, number: self.number, calls: &self.calls };
+        let repeats = self.faults.iter().find_map(|fault| match fault {
+            Fault::RepeatTail(characters) => Some(*characters as usize),
+            _ => None,
+        });
+        let composer = Composer {
+            seal: self.state.seal,
+            dialect,
+            view,
+            number: self.number,
+            calls: &self.calls,
+            repeats: repeats.unwrap_or(0),
+        };
         let (pieces, finish) = composer.compose(scenario);
         let (output, reasoning) = output_tokens(&pieces);
         let anthropic = dialect == Dialect::Anthropic;

@@ -65,17 +65,19 @@ pub(crate) struct Flight {
     state: Arc<State>,
     key: String,
     hash: String,
+    number: u64,
     pub(crate) dialect: Dialect,
     spent: Usage,
     whole: bool,
 }
 
 impl Flight {
-    /// Counts a request of `key` in.
-    pub(crate) fn begin(state: &Arc<State>, dialect: Dialect, key: &str) -> Self {
+    /// Counts request `number`, of `key`, in.
+    pub(crate) fn begin(state: &Arc<State>, dialect: Dialect, key: &str, number: u64) -> Self {
         let hash = key_hash(key);
         state.stats.lock().begin(&hash);
-        Self { state: Arc::clone(state), key: key.to_owned(), hash, dialect, spent: Usage::default(), whole: false }
+        let (state, key) = (Arc::clone(state), key.to_owned());
+        Self { state, key, hash, number, dialect, spent: Usage::default(), whole: false }
     }
 
     /// How many requests of this key are in flight, this one included.
@@ -106,6 +108,7 @@ impl Drop for Flight {
         if output > 0 {
             self.state.buckets.lock().charge(&self.key, output);
         }
+        self.state.ring.lock().billed(self.number, self.spent);
         let mut stats = self.state.stats.lock();
         stats.bill(&self.hash, self.spent);
         stats.end(&self.hash, self.whole);

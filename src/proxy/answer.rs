@@ -2,6 +2,7 @@
 
 use http::{HeaderMap, HeaderValue, header};
 use interlingua_filters::Dialect;
+use interlingua_filters::continuation::Begun;
 use interlingua_filters::custody::Keepsake;
 use interlingua_filters::dialects::encode_error;
 use interlingua_filters::ir::{ApiError, ErrorKind, Losses, ReplyContext, Usage};
@@ -33,6 +34,8 @@ pub struct Model {
     scratch: Vec<u8>,
     /// What the shape could not read.
     failure: Option<ApiError>,
+    /// What the provider was shown of an answer with which it goes on.
+    begun: Option<Begun>,
 }
 
 /// What becomes of a reply's bytes.
@@ -77,7 +80,37 @@ pub struct Raw {
 impl Answer {
     /// A model's answer.
     pub fn model(reply: Reply, shape: Shape) -> Self {
-        Answer::Model(Model { reply: Box::new(reply), shape, scratch: Vec::new(), failure: None })
+        Answer::Model(Model { reply: Box::new(reply), shape, scratch: Vec::new(), failure: None, begun: None })
+    }
+
+    /// The rest of a model's answer; the provider was shown what `begun` tells.
+    pub fn rest(reply: Reply, shape: Shape, begun: Begun) -> Self {
+        Answer::Model(Model { reply: Box::new(reply), shape, scratch: Vec::new(), failure: None, begun: Some(begun) })
+    }
+
+    /// Takes over the client's stream from an answer that broke off.
+    pub fn resume(&mut self, broken: &mut Answer) {
+        if let (Answer::Model(model), Answer::Model(broken)) = (self, broken)
+            && let Some(begun) = model.begun
+        {
+            model.reply.resume(&mut broken.reply, begun);
+            std::mem::swap(&mut model.shape, &mut broken.shape);
+        }
+    }
+
+    /// Ends a stream that lacks but its last event; see [`Reply::complete`].
+    pub fn complete(&mut self, out: &mut Vec<u8>) -> bool {
+        if let Answer::Model(model) = self { model.complete(out) } else { false }
+    }
+
+    /// A model's reply that no shape has spoilt.
+    pub fn reply(&self) -> Option<&Reply> {
+        if let Answer::Model(model @ Model { failure: None, .. }) = self { Some(&*model.reply) } else { None }
+    }
+
+    /// Tokens that this attempt alone told.
+    pub fn own_usage(&self) -> Option<&Usage<'static>> {
+        if let Answer::Model(model) = self { model.reply.own_usage() } else { self.usage() }
     }
 
     /// An answer that is translated when it is whole.
@@ -274,6 +307,18 @@ impl Model {
         if self.reply.failure().is_none() && self.reply.ended() {
             self.end_shape(out);
         }
+    }
+
+    fn complete(&mut self, out: &mut Vec<u8>) -> bool {
+        if matches!(self.shape, Shape::Plain) {
+            return self.reply.complete(out);
+        }
+        let is_whole = self.reply.complete(&mut self.scratch);
+        if is_whole {
+            self.reshape(out);
+            self.end_shape(out);
+        }
+        is_whole
     }
 
     fn error_event(&mut self, error: &ApiError, out: &mut Vec<u8>) {

@@ -13,6 +13,7 @@ use interlingua_filters::json::skim::Skim;
 
 use super::access::Access;
 use super::answer::Answer;
+use super::continuation::Continuing;
 use super::errand::Errand;
 use super::hedge::Hedge;
 use super::outbox::Outbox;
@@ -45,6 +46,8 @@ pub struct Ctx {
     pub attempt: Option<Attempt>,
     /// The second request, if this one is hedged.
     pub hedge: Option<Hedge>,
+    /// An answer that broke off behind the commit point, and with which another account goes on.
+    pub continuing: Option<Continuing>,
     /// What goes down to the client.
     pub outbox: Arc<Outbox>,
     /// Where the real downstream session is while the request is proxied.
@@ -286,6 +289,7 @@ impl Ctx {
             walk: Walk::default(),
             attempt: None,
             hedge: None,
+            continuing: None,
             outbox: Arc::default(),
             berth: None,
             outcome: Outcome::default(),

@@ -7,7 +7,7 @@ use pingora_proxy::{FailToProxy, Session};
 
 use super::ctx::Ctx;
 use super::gateway::Gateway;
-use super::{hedge, replay, respond};
+use super::{continuation, hedge, replay, respond};
 
 /// Says the error in the caller's dialect: as an HTTP status before the commit point, as an event after it.
 pub(super) async fn fail_to_proxy(
@@ -58,7 +58,9 @@ pub(super) async fn fail_to_proxy(
 
 async fn end_with_event(session: &mut Session, ctx: &mut Ctx, told: &ApiError) {
     let mut event = Vec::new();
-    if let Some(attempt) = ctx.attempt.as_mut() {
+    if continuation::end(ctx, &mut event) {
+        // Nobody went on: what broke the stream ends it.
+    } else if let Some(attempt) = ctx.attempt.as_mut() {
         if attempt.reply.is_cut() {
             // The connection is closed before the end of the body: that is how the client sees that it broke.
             return;

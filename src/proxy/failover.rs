@@ -10,6 +10,7 @@ use pingora::{Error, ErrorSource, ErrorType};
 
 use super::access;
 use super::clock::now;
+use super::continuation;
 use super::ctx::{Again, Attempt, Booked, Ctx, Walk};
 use super::errand::{Errand, Passage};
 use super::gateway::Gateway;
@@ -44,10 +45,11 @@ impl Gateway {
             error.set_retry(false);
             return error;
         }
-        let Some(attempt) = ctx.attempt.take() else {
+        let Some(mut attempt) = ctx.attempt.take() else {
             error.set_retry(false);
             return error;
         };
+        continuation::take_back(ctx, &mut attempt);
         let transport = match () {
             () if impatient => Some(Transport::Timeout),
             () if attempt.failure.is_some() => None,
@@ -71,10 +73,13 @@ impl Gateway {
         let mut told = attempt.told(transport);
         let failure = self.book(ctx, &attempt, &mut told, transport);
         if ctx.outbox.committed() {
-            // Kept: its dialect's error event ends the stream.
+            let retry = continuation::goes_on(self, ctx, &mut attempt, &told, &failure);
             ctx.walk.error = Some(public(&told, &failure));
-            ctx.attempt = Some(attempt);
-            error.set_retry(false);
+            if !retry {
+                // Kept: its dialect's error event ends the stream.
+                ctx.attempt = Some(attempt);
+            }
+            error.set_retry(retry);
             return error;
         }
         if repairs(ctx, &failure) {

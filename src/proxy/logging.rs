@@ -11,7 +11,7 @@ use super::clock::now;
 use super::cost::billed;
 use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
-use super::{passthrough, replay, safe_mode};
+use super::{continuation, passthrough, replay, safe_mode};
 use crate::pool::session_key::response_key;
 
 /// Puts the downstream session back, settles the last attempt, and writes metrics and the log line.
@@ -24,6 +24,7 @@ pub(super) async fn logging(gateway: &Gateway, session: &mut Session, error: Opt
     if let Some(attempt) = ctx.attempt.take() {
         settle(gateway, ctx, &attempt, error.is_none() || ctx.walk.hedged);
     }
+    continuation::settle(gateway, ctx);
     safe_mode::ended(gateway, ctx);
     let (protocol, mode) = (ctx.protocol(), ctx.mode());
     let metrics = &gateway.metrics;
@@ -62,7 +63,9 @@ pub(super) fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean:
             gateway.affinity.served(key, &attempt.account.id, now);
         }
         passthrough::remember(gateway, ctx, attempt, now);
-        gateway.learn(ctx, attempt);
+        if ctx.continuing.is_none() {
+            gateway.learn(ctx, attempt);
+        }
         gateway.metrics.attempts.with_label_values(&[labels[0], labels[1], "ok"]).inc();
         gateway.metrics.custody.with_label_values(&["restored"]).inc_by(attempt.restored as u64);
         if ctx.walk.seals_dropped {
@@ -72,12 +75,14 @@ pub(super) fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean:
         ctx.outcome.error.get_or_insert_with(|| "the client left".to_owned());
         gateway.metrics.attempts.with_label_values(&[labels[0], labels[1], "client_left"]).inc();
     }
-    if let Some(usage) = attempt.reply.usage() {
-        attempt.lease.settle(billed(attempt.upstream.dialect, usage), now);
+    if let Some(own) = attempt.reply.own_usage() {
+        attempt.lease.settle(billed(attempt.upstream.dialect, own), now);
         if let Some(inbound) = ctx.inbound.as_ref().filter(|_| clean && attempt.reply.ended()) {
-            gateway.costs.learn(inbound, attempt, usage);
+            gateway.costs.learn(inbound, attempt, own);
         }
-        count(gateway, labels, usage);
+        count(gateway, labels, own);
+    }
+    if let Some(usage) = attempt.reply.usage() {
         ctx.outcome.usage = Some(usage.counts());
     }
     for loss in attempt.encoded.losses.iter().chain(attempt.reply.losses().into_iter().flat_map(Losses::iter)) {
@@ -87,12 +92,13 @@ pub(super) fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean:
 
 /// Counts the tokens of an attempt whose answer the client does not get.
 pub(super) fn count_usage(gateway: &Gateway, attempt: &Attempt) {
-    if let Some(usage) = attempt.reply.usage() {
+    if let Some(usage) = attempt.reply.own_usage() {
         count(gateway, [attempt.upstream.id.as_str(), attempt.account.id.as_str()], usage);
     }
 }
 
-fn count(gateway: &Gateway, labels: [&str; 2], usage: &Usage<'_>) {
+/// Adds tokens of an upstream and account to the metric.
+pub(super) fn count(gateway: &Gateway, labels: [&str; 2], usage: &Usage<'_>) {
     for (class, tokens) in [
         ("uncached", usage.uncached),
         ("cache_read", usage.cache_read),

@@ -7,6 +7,7 @@ mod background;
 mod body;
 mod choose;
 mod clock;
+mod continuation;
 mod cost;
 mod count;
 mod ctx;

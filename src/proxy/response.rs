@@ -8,6 +8,7 @@ use pingora::{Error, ErrorType, Result};
 
 use super::answer::Answer;
 use super::clock::now;
+use super::continuation;
 use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
 use super::onward::could_turn;
@@ -110,6 +111,13 @@ pub(super) fn response_body_filter(
             if attempt.reply.is_cut() {
                 return Err(told());
             }
+            if let Some(attempt) = &ctx.attempt
+                && continuation::may_go_on(gateway, ctx, attempt)
+            {
+                ctx.outbox.append(&mut out);
+                return Err(told());
+            }
+            let Some(attempt) = ctx.attempt.as_mut() else { return Ok(()) };
             attempt.reply.error_event(&failure, &mut out);
             ctx.outbox.append(&mut out);
             ctx.outbox.end();

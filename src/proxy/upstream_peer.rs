@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use http::HeaderMap;
 use interlingua_filters::Dialect;
+use interlingua_filters::continuation::Begun;
 use interlingua_filters::custody::{Custody, Seals};
 use interlingua_filters::dialects::code_assist::Envelope;
 use interlingua_filters::dialects::{Encoded, Endpoint, Target};
@@ -24,6 +25,7 @@ use super::access::{self, Access};
 use super::answer::{Answer, Shape};
 use super::choose::choose;
 use super::clock::now;
+use super::continuation;
 use super::ctx::{Again, Attempt, Ctx, Inbound, Line};
 use super::errand::{COUNT_PATIENCE, Errand};
 use super::gateway::Gateway;
@@ -101,7 +103,11 @@ async fn begin(gateway: &Gateway, ctx: &mut Ctx) -> Result<Attempt, ApiError> {
                 let inbound = ctx.inbound.as_ref().ok_or_else(unplanned)?;
                 (lease, inbound.route.steps.get(ctx.walk.step).cloned().ok_or_else(unplanned)?)
             }
-            None => choose(gateway, ctx).await?,
+            None => match choose(gateway, ctx).await {
+                Ok(chosen) => chosen,
+                Err(_) if continuation::asks_again(ctx) => continue,
+                Err(error) => return Err(error),
+            },
         };
         let access = match access::open(gateway, ctx, &lease, &step).await {
             Ok(access) => access,
@@ -111,7 +117,10 @@ async fn begin(gateway: &Gateway, ctx: &mut Ctx) -> Result<Attempt, ApiError> {
             }
         };
         match encode(gateway, ctx, lease, &step, access) {
-            Ok(attempt) => return Ok(attempt),
+            Ok(mut attempt) => {
+                continuation::resume(ctx, &mut attempt);
+                return Ok(attempt);
+            }
             Err(Refused::Everywhere(error)) => return Err(error),
             Err(Refused::Here { upstream, mut error }) => {
                 if ctx.inbound.as_ref().is_some_and(|inbound| inbound.errand.counts()) {
@@ -257,9 +266,10 @@ fn generate(
     let target = target(&ctx.snapshot.config, upstream, &step.model, inbound.stream);
     let ours = gateway.keeper.of(ctx.client.as_deref().unwrap_or_default(), inbound.session, now());
     let seals = seals(ctx, &ours);
-    let (prepared, include_usage) = prepare(ctx.dialect, inbound, upstream.dialect, &target, seals)?;
+    let said = continuation::said(ctx);
+    let (prepared, begun, include_usage) = prepare(ctx.dialect, inbound, upstream.dialect, &target, seals, said)?;
     let Prepared { lane, body, encoded, strip_usage, restored } = prepared;
-    let reply = Reply::new(ReplyPlan {
+    let mut reply = Reply::new(ReplyPlan {
         lane,
         client: ctx.dialect,
         upstream: upstream.dialect,
@@ -270,25 +280,39 @@ fn generate(
         strip_usage,
     });
     let shape = if array { Shape::Array(JsonArray::default()) } else { Shape::Plain };
-    let reply = Answer::model(reply, shape);
+    let reply = match begun {
+        Some(begun) => Answer::rest(reply, shape, begun),
+        None => {
+            continuation::keep(&ctx.snapshot.config, inbound, &mut reply);
+            Answer::model(reply, shape)
+        }
+    };
     Ok(Parts { encoded, restored, body: body.into(), streams: target.stream, reply, line: None })
 }
 
-/// The provider's body, and whether the client itself asked for a usage chunk.
+/// The provider's body, what it is shown of an answer of which `said` was said, and whether the client itself asked for a
+/// usage chunk.
 fn prepare(
     client: Dialect,
     inbound: &Inbound,
     upstream: Dialect,
     target: &Target,
     seals: Seals<'_>,
-) -> Result<(Prepared, bool), PrepareError> {
+    said: Option<&str>,
+) -> Result<(Prepared, Option<Begun>, bool), PrepareError> {
     let gemini = client == Dialect::Gemini;
     let endpoint =
         Endpoint { model: gemini.then(|| Str::from(inbound.model.as_str())), stream: gemini.then_some(inbound.stream) };
     let usage = inbound.skim.stream_options.as_ref().and_then(|options| options.include_usage.as_ref());
     let include_usage = usage.is_some_and(|(asked, _)| *asked);
-    let prepared = request::prepare(client, &endpoint, &inbound.body, &inbound.skim, upstream, target, seals)?;
-    Ok((prepared, include_usage))
+    let (body, skim) = (&inbound.body, &inbound.skim);
+    let Some(said) = said else {
+        let prepared = request::prepare(client, &endpoint, body, skim, upstream, target, seals)?;
+        return Ok((prepared, None, include_usage));
+    };
+    let to = (upstream, target);
+    let (prepared, begun) = request::prepare_rest(client, &endpoint, body, skim, to, seals, said)?;
+    Ok((prepared, Some(begun), include_usage))
 }
 
 pub(super) fn reply_context(ctx: &Ctx, inbound: &Inbound, model: &str, include_usage: bool) -> ReplyContext {

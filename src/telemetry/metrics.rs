@@ -91,6 +91,9 @@ pub struct Metrics {
     pub hedges: IntCounterVec,
     /// Looks whether an upstream can be reached, by `upstream` and `result` (`reached`, `failed`).
     pub health_checks: IntCounterVec,
+    /// Answers that broke off behind their first byte, by `result`: another account went on to the end (`completed`), or tried
+    /// (`failed`, `client_left`), or nobody can go on with such an answer (`impossible`).
+    pub continuations: IntCounterVec,
     /// Number of the configuration in force.
     pub config_generation: IntGauge,
     /// Attempts to load a configuration, by `result` (`applied`, `refused`).
@@ -167,6 +170,7 @@ impl Metrics {
             warm_ups: counter(with, "warm_ups_total", "Warm-up requests", &["account", "result"])?,
             hedges: counter(with, "hedges_total", "Second requests of hedged ones", &["result"])?,
             health_checks: counter(with, "health_checks_total", "Looks at upstreams", &["upstream", "result"])?,
+            continuations: counter(with, "continuations_total", "Broken answers gone on with", &["result"])?,
             config_generation: add(
                 with,
                 IntGauge::new("interlingua_config_generation", "Number of the configuration in force")?,

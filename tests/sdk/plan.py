@@ -36,6 +36,7 @@ TROUBLES = {
     "cut": ["close-mid-event:0"],
     "close": ["close"],
     "broken": ["500"],
+    "torn": ["reset-at:3"],
 }
 #: Groups of accounts: name → the kind of each account's key, in the order in which they are asked.
 GROUPS = {
@@ -49,6 +50,7 @@ GROUPS = {
     "cut-next": ("cut", "good"),
     "close-next": ("close", "good"),
     "broken-next": ("broken", "good"),
+    "torn-next": ("torn", "good"),
 }
 TIERS = ["first", "second"]
 
@@ -94,16 +96,17 @@ def mock_script() -> dict[str, Any]:
     return {"rules": rules}
 
 
-def gateway_config(port: int, mock_port: int) -> dict[str, Any]:
+def gateway_config(port: int, mock_port: int, continuation: str = "off") -> dict[str, Any]:
     """The gateway's configuration: its defaults, and three accounts a dialect, and two for each cell and group.
 
-    Off is only the second try on the same account, so that the order of accounts is told by the first.
+    Off is the second try on the same account, so that the order of accounts is told by the first, and, but where it is
+    tested, that another account goes on with a broken stream.
     """
     config: dict[str, Any] = {
         "server": {"listen": f"127.0.0.1:{port}", "threads": 2, "show_losses": True},
         "tiers": TIERS,
         "state": {"enabled": False},
-        "resilience": {"grace_retry": {"enabled": False}},
+        "resilience": {"grace_retry": {"enabled": False}, "continuation": {"mode": continuation}},
         "upstreams": [],
         "accounts": [],
         "models": [],
@@ -112,7 +115,8 @@ def gateway_config(port: int, mock_port: int) -> dict[str, Any]:
     def serve(name: str, dialect: str, keys: list[tuple[str, str]]) -> None:
         upstream = UPSTREAMS[dialect]
         base_url = f"http://127.0.0.1:{mock_port}{upstream.path}"
-        config["upstreams"].append({"id": name, "dialect": dialect, "base_url": base_url})
+        quirks = {"prefill": "plain"} if dialect == "openai_chat" else {}
+        config["upstreams"].append({"id": name, "dialect": dialect, "base_url": base_url, "quirks": quirks})
         for at, (key, tier) in enumerate(keys):
             account = {"id": f"{name}-{at}", "upstream": name, "credential": key, "tier": tier, "concurrency": 50}
             config["accounts"].append(account)

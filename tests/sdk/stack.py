@@ -84,7 +84,7 @@ class Program:
 class Stack:
     """The gateway in front of the simulator."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, continuation: str = "off") -> None:
         if not BINARY.exists():
             raise RuntimeError(f"{BINARY} is missing: run `cargo build` first")
         mock_port, port = free_port(), free_port()
@@ -92,7 +92,7 @@ class Stack:
         self.url = f"http://127.0.0.1:{port}"
         script, config = folder / "mock.yaml", folder / "interlingua.yaml"
         script.write_text(json.dumps(mock_script()))  # JSON is YAML.
-        config.write_text(json.dumps(gateway_config(port, mock_port)))
+        config.write_text(json.dumps(gateway_config(port, mock_port, continuation)))
         arguments = ["mock", "--listen", f"127.0.0.1:{mock_port}", "--script", str(script)]
         self.programs = [Program.start("mock", arguments, folder / "mock.log")]
         self.programs.append(Program.start("gateway", ["serve", "--config", str(config)], folder / "gateway.log"))

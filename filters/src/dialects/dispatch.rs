@@ -2,9 +2,10 @@
 
 use super::{DecodeError, Dialect, EncodeError, Encoded, Endpoint, Target};
 use super::{anthropic, gemini, openai_chat, openai_responses, stored};
-use crate::ir::stream::Sink;
+use crate::continuation::Transcript;
+use crate::ir::stream::{BlockStart, Delta, Sink};
 use crate::ir::{ApiError, Citation, Event, Logprob, Losses, ReplyContext, Request, Response, Tool, WebSearch};
-use crate::json::Raw;
+use crate::json::{Raw, Str};
 use crate::repair::shell;
 use crate::sse::SseEvent;
 
@@ -171,6 +172,33 @@ impl StreamEncoder {
             Dialect::Anthropic => StreamEncoder::Anthropic(Box::new(anthropic::StreamEncoder::new(context))),
             Dialect::Gemini => StreamEncoder::Gemini(Box::new(gemini::StreamEncoder::new(context))),
         }
+    }
+
+    /// An encoder that goes on with a stream of `dialect` of which the client has the beginning from a provider of its own
+    /// dialect: nothing of that is written again.
+    pub fn resumed(dialect: Dialect, mut context: ReplyContext, transcript: &Transcript) -> Self {
+        if let Some(model) = transcript.model() {
+            model.clone_into(&mut context.model);
+        }
+        let mut encoder = StreamEncoder::new(dialect, context);
+        let unseen = &mut Vec::new();
+        let own = |text: &str| Str::from(text.to_owned());
+        encoder.event(Event::Start { id: transcript.id().map(own), model: transcript.model().map(own) }, unseen);
+        if let Some(index) = transcript.open() {
+            encoder.event(Event::BlockStart { index, choice: 0, block: BlockStart::Text }, unseen);
+            let text = Str::from(transcript.said_in_open());
+            encoder.event(Event::Delta { index, delta: Delta::Text(text) }, unseen);
+        }
+        if let Some(passed) = &transcript.passed {
+            match &mut encoder {
+                StreamEncoder::Chat(encoder) => encoder.adopt(passed, transcript.said()),
+                StreamEncoder::Responses(encoder) => encoder.adopt(passed, transcript.said_in_open()),
+                StreamEncoder::Anthropic(encoder) => encoder.adopt(passed),
+                // Chunks have neither numbers nor beginnings.
+                StreamEncoder::Gemini(_) => {}
+            }
+        }
+        encoder
     }
 
     /// Appends one guarded event as server-sent events to `out`. After `End` and `Error` the stream is complete.

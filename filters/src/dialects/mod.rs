@@ -126,8 +126,25 @@ pub struct Quirks {
     pub call_ids: bool,
     /// Gemini: the provider is Vertex AI, which knows `labels` and `excludeDomains`, and no `serviceTier`.
     pub vertex: bool,
+    /// OpenAI Chat: whether and how an answer that the request begins is gone on with.
+    pub prefill: Prefill,
     /// Cap of output tokens to ask for when the client named none and the dialect needs one.
     pub default_max_output_tokens: u64,
+}
+
+/// Whether and how a Chat server goes on with an answer that stands at the end of its request.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Prefill {
+    /// It does not: it answers once more (OpenAI).
+    #[default]
+    None,
+    /// It does for the models that can (OpenRouter).
+    Plain,
+    /// When the last message has `prefix: true` (Mistral, DeepSeek).
+    Prefix,
+    /// When the request has `continue_final_message: true` and `add_generation_prompt: false` (vLLM).
+    ContinueFinalMessage,
 }
 
 impl Default for Quirks {
@@ -141,6 +158,7 @@ impl Default for Quirks {
             json_schema: true,
             call_ids: false,
             vertex: false,
+            prefill: Prefill::None,
             default_max_output_tokens: 16_384,
         }
     }

@@ -19,6 +19,7 @@ mod notes;
 mod observe;
 mod own;
 mod pass;
+mod resume;
 mod translate;
 mod whole;
 
@@ -35,6 +36,7 @@ use crate::lane::Lane;
 use crate::sse::{Parser, SseError, SseEvent};
 use observe::Observed;
 use pass::{Pass, Verdict, judge};
+use resume::{Continued, through};
 use translate::Writer;
 use whole::Whole;
 
@@ -91,6 +93,8 @@ pub struct Reply {
     writer: Option<Writer>,
     pass: Pass,
     seen: Observed,
+    /// Set where this attempt goes on with another's answer.
+    continued: Option<Box<Continued>>,
     /// Whether the provider's bytes have ended.
     finished: bool,
 }
@@ -127,6 +131,7 @@ impl Reply {
             writer: None,
             pass: Pass::default(),
             seen,
+            continued: None,
             finished: false,
         }
     }
@@ -137,6 +142,7 @@ impl Reply {
     /// When the bytes cannot be read on; stop reading from the provider. A provider's own error is no error here.
     pub fn push(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), ReplyError> {
         self.seen.upstream_bytes = self.seen.upstream_bytes.saturating_add(bytes.len() as u64);
+        self.smooth(out);
         if let Framing::Unknown(blank) = &mut self.framing {
             blank.extend_from_slice(bytes);
             let Some(framing) = framing(blank) else { return Ok(()) };
@@ -152,11 +158,13 @@ impl Reply {
         if std::mem::replace(&mut self.finished, true) {
             return;
         }
+        self.smooth(out);
         match std::mem::replace(&mut self.framing, Framing::Events) {
             Framing::Unknown(_) if !self.plan.upstream_streams => self.finish_whole(b"", out),
             Framing::Unknown(_) | Framing::Events => self.finish_events(out),
             Framing::Whole(body) => self.finish_whole(&body, out),
         }
+        self.tell_losses();
     }
 
     /// Ends the client's answer with `error` in its dialect, unless it has its end already. A unary client gets the error
@@ -167,6 +175,7 @@ impl Reply {
         if std::mem::replace(&mut self.seen.ended, true) {
             return;
         }
+        self.smooth(out);
         // Half an answer has nothing to be taken up again.
         self.seen.recorder = None;
         if !self.plan.client_streams {
@@ -295,11 +304,12 @@ impl Reply {
         if self.seen.failure.is_some() || self.seen.ended {
             return Ok(());
         }
-        let Reply { plan, reader, writer, seen, .. } = self;
+        let Reply { plan, reader, writer, seen, continued, .. } = self;
         let Reader { parser, decoder, undo } = reader;
         let writer = writer.get_or_insert_with(|| Writer::translating(plan));
         let result = parser.push(bytes, &mut |event| {
-            decoder.event(event, &mut |event| undo.push(event, &mut |event| writer.event(event, plan, seen, out)));
+            let mut write = |event: Event<'_>| writer.event(event, plan, seen, out);
+            decoder.event(event, &mut |event| undo.push(event, &mut |event| through(continued, event, &mut write)));
             seen.count_event();
         });
         result.map_err(|error| self.give_up(error.into()))
@@ -318,7 +328,7 @@ impl Reply {
 
     fn finish_events(&mut self, out: &mut Vec<u8>) {
         let is_spliced = self.splices_events();
-        let Reply { plan, reader, writer, pass, seen, .. } = self;
+        let Reply { plan, reader, writer, pass, seen, continued, .. } = self;
         let mut observer = Writer::Observe;
         let writer = if is_spliced {
             pass.finish(out, &mut |rest| observe_rest(rest, plan, reader, seen));
@@ -330,12 +340,14 @@ impl Reply {
         let Reader { parser, decoder, undo } = reader;
         if !is_spliced {
             parser.finish(&mut |event| {
-                decoder.event(event, &mut |event| undo.push(event, &mut |event| writer.event(event, plan, seen, out)));
+                let mut write = |event: Event<'_>| writer.event(event, plan, seen, out);
+                decoder.event(event, &mut |event| undo.push(event, &mut |event| through(continued, event, &mut write)));
                 seen.count_event();
             });
         }
         if !seen.ended {
-            decoder.finish(&mut |event| undo.push(event, &mut |event| writer.event(event, plan, seen, out)));
+            let mut write = |event: Event<'_>| writer.event(event, plan, seen, out);
+            decoder.finish(&mut |event| undo.push(event, &mut |event| through(continued, event, &mut write)));
             if is_spliced && seen.ended {
                 if pass.is_ragged() {
                     out.extend_from_slice(b"\n\n");
@@ -361,11 +373,11 @@ impl Reply {
             }
             Whole::Answer(mut response) => {
                 self.reader.undo.response(&mut response);
-                let Reply { plan, seen, .. } = self;
+                let Reply { plan, seen, writer, continued, .. } = self;
                 if plan.client_streams {
-                    let mut writer = Writer::translating(plan);
-                    expand(&response, &mut |event| writer.event(event, plan, seen, out));
-                    self.writer = Some(writer);
+                    let writer = writer.get_or_insert_with(|| Writer::translating(plan));
+                    let mut write = |event: Event<'_>| writer.event(event, plan, seen, out);
+                    expand(&response, &mut |event| through(continued, event, &mut write));
                 } else {
                     seen.see_response(&response);
                     let losses = encode_response(plan.client, &response, &plan.context, out);
@@ -385,15 +397,15 @@ impl Reply {
 
     /// Reads the elements of a JSON array as the events of a stream.
     fn replay(&mut self, items: &[Raw<'_>], out: &mut Vec<u8>) {
-        let Reply { plan, reader, seen, .. } = self;
+        let Reply { plan, reader, seen, writer, continued, .. } = self;
         let Reader { decoder, undo, .. } = reader;
-        let mut writer = Writer::translating(plan);
-        let mut sink = |event: Event<'_>| undo.push(event, &mut |event| writer.event(event, plan, seen, out));
+        let writer = writer.get_or_insert_with(|| Writer::translating(plan));
+        let mut write = |event: Event<'_>| writer.event(event, plan, seen, out);
+        let mut sink = |event: Event<'_>| undo.push(event, &mut |event| through(continued, event, &mut write));
         for item in items {
             decoder.event(SseEvent { name: "", data: item.get() }, &mut sink);
         }
         decoder.finish(&mut sink);
-        self.writer = Some(writer);
     }
 
     fn splices_events(&self) -> bool {
@@ -459,6 +471,9 @@ fn observe_event(
     seen.count_event();
     if seen.failure.is_some() {
         return Verdict::Hold;
+    }
+    if let Some(passed) = seen.transcript.as_mut().and_then(|transcript| transcript.passed.as_mut()) {
+        passed.see(event);
     }
     if plan.strip_usage { judge(raw, event.data) } else { Verdict::Keep }
 }

@@ -1,5 +1,6 @@
 //! What the proxy must know of an answer while it passes.
 
+use crate::continuation::Transcript;
 use crate::custody::Recorder;
 use crate::ir::stream::{BlockStart, Delta};
 use crate::ir::{ApiError, Event, Losses, Response, StopReason, Usage};
@@ -35,6 +36,8 @@ pub(super) struct Observed {
     pub(super) losses: Losses,
     /// What the provider sealed, where the client may lose it.
     pub(super) recorder: Option<Recorder>,
+    /// What the client has, where the answer may be gone on with.
+    pub(super) transcript: Option<Transcript>,
 }
 
 impl Observed {
@@ -44,6 +47,9 @@ impl Observed {
         self.listen(event);
         if let Some(recorder) = &mut self.recorder {
             recorder.see(event);
+        }
+        if let Some(transcript) = &mut self.transcript {
+            transcript.see(event);
         }
         match event {
             Event::Start { id: Some(id), .. } if self.answer_id.is_none() => self.answer_id = Some(id.to_string()),

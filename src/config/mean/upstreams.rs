@@ -262,6 +262,7 @@ impl Mean<'_> {
         set(&mut quirks.json_schema, raw.json_schema);
         set(&mut quirks.call_ids, raw.call_ids);
         set(&mut quirks.vertex, raw.vertex);
+        quirks.prefill = raw.prefill.unwrap_or(quirks.prefill);
         if let Some(tokens) = raw.default_max_output_tokens {
             let bounds = (1, OUTPUT_TOKENS_MAX);
             quirks.default_max_output_tokens = self.number(at, "default_max_output_tokens", tokens, bounds);

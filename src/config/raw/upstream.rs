@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use interlingua_filters::Dialect;
-use schemars::JsonSchema;
+use interlingua_filters::dialects::Prefill;
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Serialize};
 
 use crate::config::units::{SecretText, TimeSpan};
@@ -121,6 +122,11 @@ pub struct Quirks {
     /// Members of a request, at its top level, that the provider answers with an error: they are left out, and counted as
     /// losses. Default: none.
     pub unsupported: Option<Vec<String>>,
+    /// openai_chat: whether and how an answer that the request begins is gone on with. none: it is not (OpenAI). plain: it is
+    /// (OpenRouter). prefix: when the last message has `prefix: true` (Mistral, DeepSeek). continue_final_message: when the
+    /// request has that member (vLLM). Default: none.
+    #[schemars(schema_with = "prefill_schema")]
+    pub prefill: Option<Prefill>,
     /// Cap of output tokens to ask for when the client named none and the dialect needs one. In tokens. Default: 16384.
     pub default_max_output_tokens: Option<u64>,
 }
@@ -155,4 +161,8 @@ impl Default for Timeouts {
             total: TimeSpan::secs(3600),
         }
     }
+}
+
+fn prefill_schema(_: &mut SchemaGenerator) -> Schema {
+    json_schema!({ "type": ["string", "null"], "enum": ["none", "plain", "prefix", "continue_final_message", null] })
 }

@@ -33,7 +33,7 @@ fn plan(dialect: Dialect, scenario: Scenario) -> Plan {
         tools: vec![Tool { name: "f".into(), schema: schema.clone() }, Tool { name: "g".into(), schema }],
         ..View::default()
     };
-    let composer = Composer { seal: Seal::new(1), dialect, view: &view, number: 1, calls: &[] };
+    let composer = Composer { seal: Seal::new(1), dialect, view: &view, number: 1, calls: &[], repeats: 0 };
     let (pieces, finish) = composer.compose(scenario);
     let (output, reasoning) = output_tokens(&pieces);
     let usage = Usage { uncached: 10, cached: 5, written: [0, 0], output, reasoning };

@@ -42,6 +42,8 @@ pub(super) fn read(body: &Value) -> View {
             Value::Array(blocks) => blocks.iter().for_each(|block| view.step(block)),
             other => view.step(other),
         }
+        let said = joined(&message["content"]);
+        view.begun = (message["role"] == "assistant" && !said.is_empty()).then_some(said);
         match text(&message["role"]) {
             "user" => {
                 view.results.clear();

@@ -37,6 +37,8 @@ pub(super) fn read(body: &Value) -> View {
     for content in contents {
         view.step(content);
         view.results.clear();
+        let said: String = items(&content["parts"]).iter().map(|part| text(&part["text"])).collect();
+        view.begun = (content["role"] == "model" && !said.is_empty()).then_some(said);
         if content["role"] != "model" {
             read_user(&mut view, items(&content["parts"]));
         }

@@ -87,6 +87,8 @@ pub(crate) struct View {
     pub(crate) thoughts_hidden: bool,
     /// Anthropic: thinking is `enabled`, so that a turn with calls has to begin with it.
     pub(crate) must_think: bool,
+    /// The answer that the request ends in and that is to be gone on with.
+    pub(crate) begun: Option<String>,
     pub(crate) prompt: Vec<Step>,
 }
 

@@ -24,6 +24,8 @@ pub(super) fn read(body: &Value) -> View {
     view.step(&body["tools"]);
     for message in items(&body["messages"]) {
         view.step(message);
+        let said = joined(&message["content"]);
+        view.begun = (message["role"] == "assistant" && !said.is_empty()).then_some(said);
         match text(&message["role"]) {
             "tool" | "function" => view.results.push(joined(&message["content"])),
             "user" => {

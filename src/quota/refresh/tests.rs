@@ -8,6 +8,7 @@ use crate::limits::Reason;
 use crate::mock::{MockOptions, bind};
 use crate::pool::{Affinity, Registry, Settings};
 use crate::proxy::affinity_settings;
+use crate::store::Durable;
 use crate::telemetry::metrics::Metrics;
 
 struct Rig {
@@ -37,7 +38,7 @@ resilience: {{ quota: {{ protected: [m] }} }}
         let affinity = Affinity::new(affinity_settings(&config.resilience));
         let store = Arc::new(Store::new(config));
         let registry = Registry::new(Settings::default());
-        let gateway = Gateway::new(Arc::clone(&store), registry, affinity, Metrics::new().unwrap(), 1);
+        let gateway = Gateway::new(Arc::clone(&store), registry, affinity, Metrics::new().unwrap(), Durable::none(), 1);
         gateway.follow(&store.load_full());
         Rig { gateway, base: BaseUrl::parse(&root).unwrap() }
     }

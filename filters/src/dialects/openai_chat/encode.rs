@@ -9,7 +9,7 @@ mod settings;
 mod tools;
 
 use super::decode::details::PRIVATE;
-use super::{form, media};
+use super::{begun, form, media};
 use crate::Dialect;
 use crate::dialects::{EncodeError, Encoded, Target};
 use crate::ir::{LossKind, OutputFormat, Request};
@@ -94,8 +94,9 @@ pub fn encode_request(request: &Request<'_>, target: &Target, out: &mut Vec<u8>)
             if own {
                 own::messages(w, &request.turns, &mut cx);
             } else {
-                for message in &rebuilt {
-                    foreign::write(w, message, &cx);
+                let marked = rebuilt.len().checked_sub(1).filter(|_| begun::marks_last(request, target));
+                for (at, message) in rebuilt.iter().enumerate() {
+                    foreign::write(w, message, marked == Some(at), &cx);
                 }
             }
         });
@@ -183,6 +184,7 @@ fn stream(w: &mut Writer<'_>, request: &Request<'_>, cx: &mut Context<'_>) {
 /// Members without a field, but those that were written under another rule.
 fn rest(w: &mut Writer<'_>, request: &Request<'_>, cx: &mut Context<'_>) {
     if !cx.own {
+        begun::members(w, request, cx.target);
         return cx.encoded.losses.drop_extra("", &request.extra);
     }
     let stream_said = cx.target.stream || request.form & form::REQUEST_STREAM_FALSE != 0;

@@ -26,6 +26,7 @@
 //!
 //! Sources: the API reference of Chat Completions, the types and accumulators of the official SDKs.
 
+mod begun;
 mod decode;
 mod encode;
 mod error;
@@ -37,6 +38,7 @@ mod stream;
 mod usage;
 mod wire;
 
+pub(crate) use begun::mark as mark_begun;
 pub use decode::{asks_for_usage, decode_request, decode_response};
 pub use encode::{encode_request, encode_response};
 pub use error::{decode_error, encode_error};

@@ -29,6 +29,18 @@ wire_object! {
     }
 }
 
+wire_object! {
+    struct FirstEvent<'a> {
+        response: FirstResponse<'a> = "response",
+    }
+}
+
+wire_object! {
+    struct FirstResponse<'a> {
+        created_at: u64 = "created_at",
+    }
+}
+
 /// Members told back as they are, and their defaults.
 const PLAIN: [(&str, &str); 16] = [
     ("tool_choice", "\"auto\""),
@@ -102,6 +114,14 @@ impl Frame {
         }
         if let Some(model) = model.filter(|_| self.model.is_empty()) {
             model.clone_into(&mut self.model);
+        }
+    }
+
+    /// Takes the time that the client knows, from the first event of the provider's stream.
+    pub(super) fn adopt_created(&mut self, first: &str) {
+        let event: FirstEvent<'_> = serde_json::from_str(first).unwrap_or_default();
+        if let Some(created) = event.response.and_then(|response| response.created_at) {
+            self.created = created;
         }
     }
 

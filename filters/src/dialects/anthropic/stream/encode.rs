@@ -1,6 +1,7 @@
 //! Events of the intermediate representation to server-sent events.
 
 use super::open::Open;
+use crate::continuation::Passed;
 use crate::dialects::anthropic::{error, stop, usage};
 use crate::ir::stream::{BlockStart, Event, OneOpen};
 use crate::ir::{ApiError, LossKind, Losses, ReplyContext, StopReason, Usage};
@@ -65,6 +66,18 @@ impl StreamEncoder {
             state.losses.add("choices[]", LossKind::Dropped);
         }
         self.order.push(event, &mut |event| state.event(event, out));
+    }
+
+    /// Takes over the numbers of the blocks that the client has.
+    pub(crate) fn adopt(&mut self, passed: &Passed) {
+        let state = &mut self.state;
+        state.begun = true;
+        state.next = passed.next();
+        if let Some(open) = state.open.as_mut().filter(|_| passed.is_text_open()) {
+            // A block that was begun keeps its number until it ends.
+            state.next = passed.next().saturating_sub(1);
+            open.has_begun();
+        }
     }
 
     /// What the dialect could not say so far.

@@ -134,6 +134,11 @@ impl Open {
         }
     }
 
+    /// The client has its beginning.
+    pub(super) fn has_begun(&mut self) {
+        self.begun = true;
+    }
+
     /// Completes the block, with its seal.
     pub(super) fn end(mut self, next: &mut u32, out: &mut Vec<u8>) {
         match self.kind {

@@ -368,7 +368,9 @@ fn lose_opaque(raw: &Raw<'_>, cx: &mut Context<'_>) {
 }
 
 /// Writes one rebuilt message.
-pub(super) fn write(w: &mut Writer<'_>, message: &Message<'_>, cx: &Context<'_>) {
+///
+/// One that is `begun` is an answer to be gone on with, and says so.
+pub(super) fn write(w: &mut Writer<'_>, message: &Message<'_>, begun: bool, cx: &Context<'_>) {
     w.object(|w| match message {
         Message::Tool { id, content } => {
             w.key("role").str("tool");
@@ -395,6 +397,9 @@ pub(super) fn write(w: &mut Writer<'_>, message: &Message<'_>, cx: &Context<'_>)
             }
             if !calls.is_empty() {
                 w.key("tool_calls").array(|w| calls.iter().for_each(|call| write_call(w, &call.id, call.call, cx)));
+            }
+            if begun {
+                w.key("prefix").bool(true);
             }
         }
     });

@@ -4,11 +4,24 @@ mod beside;
 
 use std::collections::BTreeMap;
 
+use crate::continuation::Passed;
 use crate::dialects::openai_chat::{encode, error, stop, usage};
 use crate::ir::stream::{BlockStart, Delta, Event};
 use crate::ir::{LossKind, Losses, ReplyContext, StopReason, ToolUseKind, Usage};
-use crate::json::{Str, Writer};
+use crate::json::{Raw, Str, Writer};
 use crate::sse;
+use crate::wire_object;
+
+wire_object! {
+    /// What every chunk of a stream repeats.
+    struct FirstChunk<'a> {
+        id: Raw<'a> = "id",
+        object: Raw<'a> = "object",
+        created: Raw<'a> = "created",
+        model: Raw<'a> = "model",
+        system_fingerprint: Raw<'a> = "system_fingerprint",
+    }
+}
 
 /// Encoder of a client's stream.
 ///
@@ -78,6 +91,28 @@ impl StreamEncoder {
             losses: Losses::default(),
             ended: false,
         }
+    }
+
+    /// Takes over the head of the chunks that the client has; `said` is the text of the answer so far.
+    pub(crate) fn adopt(&mut self, passed: &Passed, said: &str) {
+        let first: FirstChunk<'_> = serde_json::from_str(passed.first()).unwrap_or_default();
+        let known =
+            [("id", &first.id), ("object", &first.object), ("created", &first.created), ("model", &first.model)];
+        if known.iter().any(|(_, value)| value.is_some()) {
+            let mut head = Vec::with_capacity(160);
+            Writer::new(&mut head).object(|w| {
+                for (key, value) in known {
+                    w.opt_raw(key, value.as_ref());
+                }
+                w.opt_raw("system_fingerprint", first.system_fingerprint.as_ref());
+            });
+            head.pop();
+            head.push(b',');
+            self.head = head;
+        }
+        let choice = self.choices.entry(0).or_default();
+        choice.characters = said.chars().count();
+        choice.reasoned = true;
     }
 
     /// What the dialect could not say so far.

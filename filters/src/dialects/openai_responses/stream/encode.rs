@@ -10,6 +10,7 @@ mod thoughts;
 use message::Message;
 use thoughts::Thoughts;
 
+use crate::continuation::Passed;
 use crate::dialects::openai_responses::DIALECT;
 use crate::dialects::openai_responses::echo::{self, Frame, Status, written};
 use crate::dialects::openai_responses::response::{
@@ -66,6 +67,11 @@ impl StreamEncoder {
             state.losses.add("n", LossKind::Dropped);
         }
         self.order.push(event, &mut |event| state.event(event, out));
+    }
+
+    /// Takes over the items and numbers that the client has; `text` is the text of the open part.
+    pub(crate) fn adopt(&mut self, passed: &Passed, text: &str) {
+        self.state.adopt(passed, text);
     }
 
     /// What the dialect could not say so far.
@@ -136,6 +142,18 @@ impl State {
             Event::End => self.end(out),
             Event::Error(error) => self.fail(&error, out),
             Event::Ping => sse::comment(out, "ping"),
+        }
+    }
+
+    fn adopt(&mut self, passed: &Passed, text: &str) {
+        self.begun = true;
+        self.sequence = passed.sequence();
+        self.frame.adopt_created(passed.first());
+        self.items = passed.items().to_vec();
+        self.bytes = self.items.iter().map(Vec::len).sum();
+        if let Some((id, parts)) = passed.message() {
+            let message = Message::adopted(id, parts, passed.is_text_open().then_some(text), passed.annotations());
+            self.open = Open::Message(message);
         }
     }
 

@@ -25,6 +25,21 @@ pub(super) struct Message {
     pub(super) logprobs: Vec<Vec<u8>>,
 }
 
+impl Message {
+    /// One that the client has the beginning of; `text` is that of the part that is open.
+    pub(super) fn adopted(id: &str, parts: &[Vec<u8>], text: Option<&str>, annotations: &[Vec<u8>]) -> Self {
+        Message {
+            id: id.to_owned(),
+            parts: parts.to_vec(),
+            refusal: false,
+            part: text.is_some(),
+            text: text.unwrap_or_default().to_owned(),
+            annotations: annotations.to_vec(),
+            logprobs: Vec::new(),
+        }
+    }
+}
+
 impl State {
     /// A text or refusal block begins: it is the next part of the message.
     pub(super) fn message(&mut self, refusal: bool, out: &mut Vec<u8>) {

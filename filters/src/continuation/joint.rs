@@ -1,0 +1,151 @@
+//! The events of an answer that goes on, as events of the answer that the client has begun to read.
+
+use super::{Seam, Transcript};
+use crate::Dialect;
+use crate::ir::stream::{BlockStart, Delta, Sink};
+use crate::ir::{Event, LossKind, Losses};
+use crate::json::Str;
+
+/// Stands between the decoder of the one who goes on and the writer of the client's stream. Give it guarded events.
+#[derive(Debug)]
+pub struct Joint {
+    /// The client's text block that is open.
+    open: Option<u32>,
+    /// Number of the client's next block.
+    next: u32,
+    seam: Seam,
+    /// The block whose text goes on with the client's; `None` before it begins.
+    text: Option<u32>,
+    /// Other blocks: theirs, and ours.
+    blocks: Vec<(u32, u32)>,
+    /// Bytes of thoughts that found no place.
+    unplaced_bytes: u64,
+    losses: Losses,
+}
+
+impl Joint {
+    /// Goes on after `transcript`.
+    pub fn new(transcript: &Transcript, loose: bool) -> Self {
+        Joint {
+            open: transcript.open(),
+            next: transcript.next(),
+            seam: Seam::new(transcript.said(), loose),
+            text: None,
+            blocks: Vec::new(),
+            unplaced_bytes: 0,
+            losses: Losses::default(),
+        }
+    }
+
+    /// What found no place in the client's stream.
+    pub fn losses(&self) -> &Losses {
+        &self.losses
+    }
+
+    /// Bytes of thoughts that found no place.
+    pub fn unplaced_bytes(&self) -> u64 {
+        self.unplaced_bytes
+    }
+
+    /// Passes an event on as one of the client's stream. The caller sees to [`Event::Usage`].
+    pub fn push(&mut self, event: Event<'_>, sink: &mut Sink<'_>) {
+        match event {
+            // The client has its beginning, and one answer.
+            Event::Start { .. } | Event::BlockStart { choice: 1.., .. } | Event::Finish { choice: 1.., .. } => {}
+            Event::BlockStart { index, block: BlockStart::Text, .. }
+                if self.text.is_none() && self.blocks.is_empty() =>
+            {
+                self.text = Some(index);
+            }
+            // In the middle of a text there is no place for them.
+            Event::BlockStart { block: BlockStart::Reasoning { .. }, .. }
+                if self.text.is_none() && self.blocks.is_empty() =>
+            {
+                self.losses.add("continuation.reasoning", LossKind::Dropped);
+            }
+            Event::BlockStart { index, block, .. } => {
+                self.rest(sink);
+                self.close(sink);
+                let ours = self.begin(block, sink);
+                self.blocks.push((index, ours));
+            }
+            Event::Delta { index, delta } if self.text == Some(index) => self.grow(delta, sink),
+            Event::Delta { index, delta } => match self.ours(index) {
+                Some(ours) => sink(Event::Delta { index: ours, delta }),
+                None => {
+                    if let Delta::Text(text) = delta {
+                        self.unplaced_bytes = self.unplaced_bytes.saturating_add(text.len() as u64);
+                    }
+                }
+            },
+            Event::BlockStop { index } if self.text == Some(index) => {
+                self.rest(sink);
+                self.close(sink);
+            }
+            Event::BlockStop { index } => {
+                if let Some(ours) = self.ours(index) {
+                    sink(Event::BlockStop { index: ours });
+                }
+            }
+            Event::Finish { .. } | Event::End => {
+                self.rest(sink);
+                self.close(sink);
+                sink(event);
+            }
+            // What is held back then may be a repetition, or half of one: the next one who goes on says it again.
+            Event::Error(_) | Event::Usage(_) | Event::Ping => sink(event),
+        }
+    }
+
+    /// Text that was held back and is no repetition, as nothing more comes.
+    fn rest(&mut self, sink: &mut Sink<'_>) {
+        let Joint { open, next, seam, .. } = self;
+        seam.finish(&mut |new| say(new, open, next, sink));
+    }
+
+    fn grow(&mut self, delta: Delta<'_>, sink: &mut Sink<'_>) {
+        let Joint { open, next, seam, losses, .. } = self;
+        match (delta, *open) {
+            (Delta::Text(text), _) => seam.push(&text, &mut |new| say(new, open, next, sink)),
+            (delta @ Delta::Citation { dialect: Dialect::Anthropic, .. }, Some(index)) => {
+                sink(Event::Delta { index, delta });
+            }
+            // Their places count from where this part of the text began.
+            (Delta::Citation { .. }, _) => losses.add("continuation.citations", LossKind::Dropped),
+            (delta @ Delta::Logprobs { .. }, Some(index)) => sink(Event::Delta { index, delta }),
+            // A seal is of one model's own text, and this is not.
+            _ => {}
+        }
+    }
+
+    fn ours(&self, theirs: u32) -> Option<u32> {
+        self.blocks.iter().find(|(index, _)| *index == theirs).map(|(_, ours)| *ours)
+    }
+
+    fn begin(&mut self, block: BlockStart<'_>, sink: &mut Sink<'_>) -> u32 {
+        let index = self.next;
+        self.next = self.next.saturating_add(1);
+        sink(Event::BlockStart { index, choice: 0, block });
+        index
+    }
+
+    fn close(&mut self, sink: &mut Sink<'_>) {
+        if let Some(index) = self.open.take() {
+            sink(Event::BlockStop { index });
+        }
+    }
+}
+
+/// Adds to the open text, and opens one if there is none.
+fn say(new: &str, open: &mut Option<u32>, next: &mut u32, sink: &mut Sink<'_>) {
+    if new.is_empty() {
+        return;
+    }
+    let index = *open.get_or_insert_with(|| {
+        let index = *next;
+        *next = next.saturating_add(1);
+        sink(Event::BlockStart { index, choice: 0, block: BlockStart::Text });
+        index
+    });
+    sink(Event::Delta { index, delta: Delta::Text(Str::from(new)) });
+}

@@ -1,0 +1,400 @@
+//! Streams that break off behind the commit point: another account goes on, in the same stream.
+//!
+//! `INTERLINGUA_CUTS` sets how many streams are cut in all (`make cuts`).
+
+use std::time::{Duration, Instant};
+
+use serde_json::Value;
+
+use super::protocol::{ALL, Event, Protocol, events};
+use super::rig::{Gateway, Mock};
+use super::stage::Stage;
+use super::wire::Answer;
+
+/// No memory: each request meets the better account anew.
+const QUICK: &str = "grace_retry: { enabled: false }, affinity: { enabled: false }, cooldown: { enabled: false }";
+/// Streams that are cut in the quick form.
+const CUTS: usize = 256;
+/// What is said again by the simulated model.
+const WORDS: &str = "one two  three four\n\nfive six seven eight nine ten, eleven; twelve thirteen fourteen fifteen sixteen \
+                     seventeen eighteen 世界 nineteen twenty 👩\u{200d}💻 twenty-one and the rest of a sentence that ends here.";
+
+/// Where requests go: a target's name, the model, and the dialect whose first answer is cut.
+const TARGETS: [(&str, &str, &str); 4] = [
+    ("chat", "chat/m", "openai_chat"),
+    ("anthropic", "anthropic/m", "anthropic"),
+    ("gemini", "gemini/m", "gemini"),
+    // Responses cannot go on; the route's fallback can.
+    ("responses", "mixed", "openai_responses"),
+];
+
+/// Numbers that look random: xorshift (Marsaglia 2003).
+struct Dice(u64);
+
+impl Dice {
+    fn below(&mut self, most: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % most
+    }
+}
+
+fn stage(port: u16) -> Stage {
+    Stage::new(port)
+        .account("a", "tier: pro")
+        .account("b", "tier: free")
+        .upstream("quirks: { prefill: prefix }")
+        .resilience(QUICK)
+        .model("match: mixed, upstream: responses, model: m, dialect: as_declared, fallbacks: [{ upstream: anthropic, model: m }]")
+}
+
+/// Text of a stream without thoughts, how often it ended well, and how often badly.
+fn read(protocol: Protocol, answer: &Answer) -> (String, usize, usize) {
+    let events = events(&answer.text()).unwrap_or_else(|error| panic!("{protocol:?}: {error}"));
+    check_numbers(protocol, &events);
+    let spoken: Vec<Event> = events.iter().filter(|(_, data)| !data.contains("\"thought\":true")).cloned().collect();
+    let (ends, errors) = protocol.ends(&events);
+    (protocol.text(&spoken), ends, errors)
+}
+
+/// One beginning, numbers without gaps.
+fn check_numbers(protocol: Protocol, events: &[Event]) {
+    let values: Vec<Value> = events.iter().filter_map(|(_, data)| serde_json::from_str(data).ok()).collect();
+    match protocol {
+        Protocol::Responses => {
+            let mut items = 0;
+            for (at, value) in values.iter().enumerate() {
+                assert_eq!(value["sequence_number"], at, "{value}");
+                if value["type"] == "response.output_item.added" {
+                    assert_eq!(value["output_index"], items);
+                    items += 1;
+                }
+            }
+            let ids: Vec<&str> = values.iter().filter_map(|value| value["response"]["id"].as_str()).collect();
+            assert!(ids.windows(2).all(|pair| pair[0] == pair[1]), "{ids:?}");
+        }
+        Protocol::Anthropic => {
+            let (mut next, mut open, mut starts) = (0, None, 0);
+            for value in &values {
+                match value["type"].as_str().unwrap_or_default() {
+                    "message_start" => starts += 1,
+                    "content_block_start" => {
+                        assert_eq!((value["index"].as_u64(), open), (Some(next), None), "{value}");
+                        open = Some(next);
+                        next += 1;
+                    }
+                    "content_block_delta" => assert_eq!(value["index"].as_u64(), open, "{value}"),
+                    "content_block_stop" => {
+                        assert_eq!(value["index"].as_u64(), open, "{value}");
+                        open = None;
+                    }
+                    _ => {}
+                }
+            }
+            assert_eq!(starts, 1);
+        }
+        Protocol::Chat => {
+            let roles = values.iter().filter(|value| value["choices"][0]["delta"]["role"].is_string()).count();
+            assert_eq!(roles, 1);
+            let ids: Vec<&Value> =
+                values.iter().filter(|value| value["error"].is_null()).map(|value| &value["id"]).collect();
+            assert!(ids.windows(2).all(|pair| pair[0] == pair[1]), "{ids:?}");
+        }
+        Protocol::Gemini => {}
+    }
+}
+
+/// Input and output tokens that the client hears of.
+fn usage(protocol: Protocol, answer: &Answer) -> Option<(u64, u64)> {
+    let events = events(&answer.text()).ok()?;
+    let values = events.iter().filter_map(|(_, data)| serde_json::from_str::<Value>(data).ok());
+    let number = |value: &Value| value.as_u64().unwrap_or(0);
+    let told = |value: Value| match protocol {
+        Protocol::Chat => Some(&value["usage"])
+            .filter(|usage| usage.is_object())
+            .map(|usage| (number(&usage["prompt_tokens"]), number(&usage["completion_tokens"]))),
+        Protocol::Responses => Some(&value["response"]["usage"])
+            .filter(|usage| usage.is_object())
+            .map(|usage| (number(&usage["input_tokens"]), number(&usage["output_tokens"]))),
+        Protocol::Anthropic => Some(&value["usage"]).filter(|usage| usage.is_object()).map(|usage| {
+            let cached = number(&usage["cache_read_input_tokens"]) + number(&usage["cache_creation_input_tokens"]);
+            (number(&usage["input_tokens"]) + cached, number(&usage["output_tokens"]))
+        }),
+        Protocol::Gemini => Some(&value["usageMetadata"]).filter(|usage| usage.is_object()).map(|usage| {
+            let output = number(&usage["candidatesTokenCount"]) + number(&usage["thoughtsTokenCount"]);
+            (number(&usage["promptTokenCount"]), output)
+        }),
+    };
+    values.filter_map(told).next_back()
+}
+
+/// What the simulator billed for its last `last` requests: input and output.
+async fn billed(mock: &Mock, last: usize) -> (u64, u64) {
+    let requests = mock.requests().await;
+    let number = |request: &Value, name: &str| request["billed"][name].as_u64().unwrap_or(0);
+    requests.iter().rev().take(last).fold((0, 0), |(input, output), request| {
+        let read =
+            ["uncached", "cached", "written_5m", "written_1h"].iter().map(|name| number(request, name)).sum::<u64>();
+        (input + read, output + number(request, "output") + number(request, "reasoning"))
+    })
+}
+
+/// Whether a request ends in an answer that was begun.
+fn is_rest(request: &Value) -> bool {
+    let last =
+        |list: &str| request["body"][list].as_array().and_then(|list| list.last()).map(|last| last["role"].clone());
+    last("messages").is_some_and(|role| role == "assistant") || last("contents").is_some_and(|role| role == "model")
+}
+
+async fn forget(mock: &Mock) {
+    let mut call = super::call::Call::get("/_mock/requests");
+    call.method = "DELETE";
+    call.send(mock.port).await;
+}
+
+fn cuts() -> usize {
+    std::env::var("INTERLINGUA_CUTS").ok().and_then(|cuts| cuts.parse().ok()).unwrap_or(CUTS)
+}
+
+#[tokio::test]
+async fn a_stream_that_is_cut_anywhere_goes_on_without_a_seam() {
+    let mock = Mock::start("").await;
+    let gateway = Gateway::start(&stage(mock.port)).await;
+    let (mut dice, began, mut gone_on) = (Dice(0x9E37_79B9_7F4A_7C15), Instant::now(), 0);
+    let (mut exact, mut off_most, mut failed) = (0, 0.0_f64, 0);
+    let cuts = cuts();
+    for number in 0..cuts {
+        let protocol = ALL[number % 4];
+        let (target, model, dialect) = TARGETS[number / 4 % 4];
+        let scenario = ["", "[[text]]", "[[think]]", "[[long:30]]"][number / 16 % 4];
+        let text = format!("{scenario} {WORDS}");
+        let n = dice.below(14);
+        let fault = match dice.below(6) {
+            0 => format!("reset-at:{n}"),
+            1 => format!("close-at:{n}"),
+            2 => format!("end-at:{n}"),
+            3 => format!("close-mid-event:{n}"),
+            4 => format!("error-after:{n}:529"),
+            _ => "no-finish".to_owned(),
+        };
+        let again = if dice.below(4) == 0 { format!(", 'reset-at:{}'", dice.below(3) + 1) } else { String::new() };
+        // The second time the cut comes at whoever goes on; the third finds nothing in its way.
+        let second = if again.is_empty() {
+            String::new()
+        } else {
+            format!(", {{match: {{key: key-b, stream: true, nth: 1}}, faults: [{}]}}", again.trim_start_matches(", "))
+        };
+        let case = format!("{protocol:?} {target} {scenario} {fault}{again}");
+        mock.script("").await;
+        let uncut = read(protocol, &gateway.send(&protocol.call(model, &text, true)).await);
+        assert_eq!((uncut.1, uncut.2), (1, 0), "{case}");
+        mock.script(&format!(
+            "rules: [{{match: {{key: key-a, dialect: {dialect}, nth: 1}}, faults: ['{fault}']}}{second}]"
+        ))
+        .await;
+        forget(&mock).await;
+        let answer = gateway.send(&protocol.call(model, &text, true)).await;
+        assert_eq!(answer.status, 200, "{case}: {}", answer.text());
+        let (said, ends, errors) = read(protocol, &answer);
+        let requests = mock.requests().await;
+        let asked = requests.len();
+        let goes_on = requests.iter().skip(1).all(is_rest) && asked > 1;
+        if errors == 1 {
+            // Half a thought cannot be gone on with.
+            failed += 1;
+            assert!(
+                scenario == "[[think]]" && ends <= usize::from(protocol == Protocol::Chat),
+                "{case}: {}",
+                answer.text()
+            );
+            continue;
+        }
+        assert_eq!((ends, errors), (1, 0), "{case}: {}", answer.text());
+        assert_eq!(said, uncut.0, "{case}");
+        gone_on += usize::from(goes_on);
+        let told = usage(protocol, &answer).filter(|_| goes_on);
+        if let Some((input, output)) = told
+            && bills_are_settled(&mock).await
+        {
+            let (billed_input, billed_output) = billed(&mock, asked).await;
+            if target == "gemini" {
+                assert_eq!((input, output), (billed_input, billed_output), "{case}");
+                exact += 1;
+            } else if target == "anthropic" {
+                assert_eq!(input, billed_input, "{case}");
+            }
+            off_most = off_most.max((output as f64 - billed_output as f64).abs() / billed_output as f64);
+        }
+    }
+    println!(
+        "{cuts} streams cut, {gone_on} gone on with, {failed} cut in a thought, {exact} bills equal, others' output off by {:.0} % \
+         at most, {:?}",
+        off_most * 100.0,
+        began.elapsed()
+    );
+    assert!(gone_on * 10 > cuts * 6 && exact > 0);
+    gateway.comes_to_rest().await;
+}
+
+/// The bill of a request is settled when its answer ends, which is a moment after its last byte.
+async fn bills_are_settled(mock: &Mock) -> bool {
+    super::rig::eventually(Duration::from_secs(2), || async {
+        mock.requests().await.iter().all(|request| request["billed"].is_object())
+    })
+    .await
+}
+
+#[tokio::test]
+async fn with_the_switch_off_each_cut_stream_ends_with_one_error() {
+    let mock = Mock::start("").await;
+    let gateway = Gateway::start(&stage(mock.port).resilience("continuation: { mode: off }")).await;
+    for protocol in ALL {
+        for (target, model, dialect) in TARGETS {
+            for fault in ["reset-at:3", "close-at:2", "end-at:4", "close-mid-event:3", "error-after:2:529", "no-finish"]
+            {
+                forget(&mock).await;
+                let rule = format!("{{match: {{key: key-a, dialect: {dialect}}}, faults: ['{fault}']}}");
+                mock.script(&format!("rules: [{rule}]")).await;
+                let answer = gateway.send(&protocol.call(model, WORDS, true)).await;
+                // The simulator's own error event passes, whatever its number.
+                let events = events(&answer.text()).expect("whole events");
+                let ((ends, errors), said) = (protocol.ends(&events), protocol.text(&events));
+                let case = format!("{protocol:?} {target} {fault}");
+                assert!(ends <= usize::from(protocol == Protocol::Chat) && errors == 1, "{case}: {ends} {errors}");
+                assert!(format!("You said: {WORDS}").starts_with(&said) && !said.is_empty(), "{case}: {said}");
+                assert_eq!(mock.requests().await.len(), 1, "{case}");
+            }
+        }
+    }
+    assert_eq!(gateway.metrics().await.sum("interlingua_continuations_total", &[]), 0);
+}
+
+#[tokio::test]
+async fn who_says_the_last_sentence_again_is_not_heard_twice() {
+    let mock = Mock::start("").await;
+    let gateway = Gateway::start(&stage(mock.port)).await;
+    for protocol in ALL {
+        for repeated in [24, 30, 60, 500] {
+            let script = format!(
+                "rules: [{{match: {{key: key-a}}, faults: ['reset-at:7']}}, {{match: {{key: key-b}}, faults: ['repeat-tail:{repeated}']}}]"
+            );
+            mock.script(&script).await;
+            let answer = gateway.send(&protocol.call("gemini/m", WORDS, true)).await;
+            assert_eq!(read(protocol, &answer), (format!("You said: {WORDS}"), 1, 0), "{protocol:?} {repeated}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_silent_provider_and_a_limited_one_are_passed_over() {
+    let mock = Mock::start("").await;
+    let stage = stage(mock.port)
+        .account("c", "tier: unknown")
+        .upstream("quirks: { prefill: plain }, timeouts: { idle: 300ms }");
+    let gateway = Gateway::start(&stage).await;
+    for protocol in ALL {
+        for target in ["chat", "anthropic", "gemini"] {
+            let limited = "{match: {key: key-b}, faults: ['429']}";
+            mock.script(&format!("rules: [{{match: {{key: key-a}}, faults: ['hang-after:5']}}, {limited}]")).await;
+            let answer = gateway.send(&protocol.call(&format!("{target}/m"), WORDS, true)).await;
+            assert_eq!(read(protocol, &answer), (format!("You said: {WORDS}"), 1, 0), "{protocol:?} {target}");
+        }
+    }
+    let metrics = gateway.metrics().await;
+    assert_eq!(metrics.sum("interlingua_continuations_total", &[("result", "completed")]), 12);
+    gateway.comes_to_rest().await;
+}
+
+#[tokio::test]
+async fn the_only_account_goes_on_itself_and_no_more_often_than_it_may() {
+    let mock = Mock::start("").await;
+    let stage = Stage::with(mock.port, &["a"]).resilience(QUICK).resilience("continuation: { times_max: 2 }");
+    let gateway = Gateway::start(&stage).await;
+    for protocol in ALL {
+        for (times, whole) in [("[1]", true), ("[1, 2]", true), ("[1, 2, 3]", false)] {
+            mock.script(&format!("rules: [{{match: {{nth: {times}}}, faults: ['close-at:3']}}]")).await;
+            forget(&mock).await;
+            let answer = gateway.send(&protocol.call("anthropic/m", WORDS, true)).await;
+            let (said, ends, errors) = read(protocol, &answer);
+            let asked = mock.requests().await.len();
+            if whole {
+                assert_eq!((said, ends, errors), (format!("You said: {WORDS}"), 1, 0), "{protocol:?} {times}");
+            } else {
+                assert!(format!("You said: {WORDS}").starts_with(&said) && errors == 1, "{protocol:?}: {said}");
+                assert_eq!(asked, 3, "{protocol:?}");
+            }
+        }
+    }
+    let metrics = gateway.metrics().await;
+    assert_eq!(metrics.sum("interlingua_continuations_total", &[("result", "completed")]), 8);
+    assert_eq!(metrics.sum("interlingua_continuations_total", &[("result", "failed")]), 4);
+    gateway.comes_to_rest().await;
+}
+
+#[tokio::test]
+async fn what_nobody_can_go_on_with_ends_with_one_error() {
+    let mock = Mock::start("").await;
+    let gateway = Gateway::start(&Stage::with(mock.port, &["a", "b"]).resilience(QUICK)).await;
+    for protocol in ALL {
+        // Plain Chat servers and Responses go on with nothing.
+        for target in ["chat", "responses"] {
+            mock.script("rules: [{faults: ['reset-at:4']}]").await;
+            forget(&mock).await;
+            let answer = gateway.send(&protocol.call(&format!("{target}/m"), WORDS, true)).await;
+            let (said, ends, errors) = read(protocol, &answer);
+            assert!(
+                format!("You said: {WORDS}").starts_with(&said) && !said.is_empty(),
+                "{protocol:?} {target}: {said}"
+            );
+            assert!(
+                ends <= usize::from(protocol == Protocol::Chat) && errors == 1,
+                "{protocol:?} {target}: {ends} {errors}"
+            );
+            assert_eq!(mock.requests().await.len(), 1, "{protocol:?} {target}");
+        }
+        // A model that refuses the begun answer, in spite of what is thought of it.
+        mock.script("rules: [{match: {nth: 1}, faults: ['reset-at:4']}, {match: {nth: [2, 3, 4]}, faults: ['400']}]")
+            .await;
+        let answer = gateway.send(&protocol.call("gemini/m", WORDS, true)).await;
+        let (_, ends, errors) = read(protocol, &answer);
+        assert!(ends <= usize::from(protocol == Protocol::Chat) && errors == 1, "{protocol:?}: {ends} {errors}");
+    }
+    gateway.comes_to_rest().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_stream_gets_the_whole_answer() {
+    let mock = Mock::start("").await;
+    let gateway = Gateway::start(&stage(mock.port).upstream("stream: always, quirks: { prefill: prefix }")).await;
+    for protocol in ALL {
+        for target in ["chat", "anthropic", "gemini", "responses"] {
+            for fault in ["reset-at:3", "end-at:2", "error-after:4:529", "no-finish"] {
+                mock.script(&format!("rules: [{{match: {{key: key-a}}, faults: ['{fault}']}}]")).await;
+                let answer = gateway.send(&protocol.call(&format!("{target}/m"), WORDS, false)).await;
+                let said = protocol.said(&answer, false);
+                assert_eq!(said, Ok(format!("You said: {WORDS}")), "{protocol:?} {target} {fault}");
+            }
+        }
+    }
+    gateway.comes_to_rest().await;
+}
+
+#[tokio::test]
+async fn a_stream_as_one_array_stays_one() {
+    let mock = Mock::start("rules: [{match: {key: key-a}, faults: ['reset-at:4']}]").await;
+    let gateway = Gateway::start(&stage(mock.port)).await;
+    for target in ["gemini", "anthropic"] {
+        let call = Protocol::Gemini.call(&format!("{target}/m"), WORDS, true);
+        let call = super::call::Call { path: call.path.replace("?alt=sse", ""), ..call };
+        let answer = gateway.send(&call).await;
+        let chunks = answer.json();
+        let text: String = chunks
+            .as_array()
+            .expect("an array")
+            .iter()
+            .filter_map(|chunk| chunk["candidates"][0]["content"]["parts"][0]["text"].as_str())
+            .collect();
+        assert_eq!(text, format!("You said: {WORDS}"), "{target}");
+    }
+}
