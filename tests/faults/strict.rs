@@ -70,7 +70,9 @@ fn anthropic(events: &[Event]) -> Result<End, String> {
             // In its own dialect also within a block: there the provider's events are not altered.
             "error" if value["error"]["message"].is_string() => end = Some(End::Error),
             _ => {
-                return Err(format!("{kind} (index {index:?}) out of place: block {open:?} is open, {next} are closed"));
+                return Err(format!(
+                    "{kind} (index {index:?}) out of place: block {open:?} is open, {next} are closed"
+                ));
             }
         }
     }
