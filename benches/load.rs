@@ -28,13 +28,13 @@ type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
 const SIZES: [u64; 10] = [40, 60, 80, 80, 100, 100, 100, 120, 140, 180];
 const RPM: u64 = 300;
 /// How long the limited scenario offers requests.
-const SPAN: Duration = Duration::from_secs(60);
+const SPAN: Duration = Duration::from_mins(1);
 /// Requests of the scenario with broken accounts.
 const MANY: u64 = 100_000;
 /// Connections that send without pause there.
 const CONNECTIONS: usize = 32;
 /// How long providers are killed, and how often one is.
-const KILLING: Duration = Duration::from_secs(60);
+const KILLING: Duration = Duration::from_mins(1);
 const KILL_EVERY: Duration = Duration::from_secs(2);
 
 /// A process that is stopped when it goes out of scope.

@@ -63,7 +63,7 @@ impl Gateway {
 
     /// One round of its loop. `timer`: the time that it waited for has come.
     pub(crate) fn on_turn(&mut self, walk: &mut Walk, timer: bool, now: u64, woken: &mut Vec<u64>) -> Found {
-        let Some(mut stand) = walk.stand.take() else { unreachable!("it stands in line") };
+        let mut stand = walk.stand.take().expect("it stands in line");
         let ticket = walk.arrival;
         if timer && now >= stand.until {
             let why = self.too_late(&stand.place, stand.own.as_deref(), Some(ticket), stand.last, now);

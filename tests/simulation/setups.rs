@@ -159,7 +159,7 @@ pub(crate) fn even(seed: u64, minutes: u64) -> Setup {
 /// A provider that is overloaded for half a minute in every five, and cannot be reached for another; a second one, of a
 /// lower tier, that is well.
 pub(crate) fn stormy(seed: u64, minutes: u64, overload: u64) -> Setup {
-    let phases = (0..minutes / 5 + 1).flat_map(|round| {
+    let phases = (0..=minutes / 5).flat_map(|round| {
         let at = BEGIN + round * 5 * MINUTE;
         [
             Phase { from: at + MINUTE, to: at + MINUTE + 30_000, kind: PhaseKind::Overload(overload) },

@@ -310,7 +310,7 @@ impl Gateway {
     }
 
     /// `upstream_response_filter`: what the headers of a good answer tell.
-    pub(crate) fn told(&self, walk: &Walk, headers: &Headers, now: u64) {
+    pub(crate) fn told(walk: &Walk, headers: &Headers, now: u64) {
         if let Some(lease) = &walk.lease {
             lease.told(&allowance(&|name: &str| found(headers, name), Millis(now)), Millis(now));
         }

@@ -34,6 +34,9 @@ pub(crate) struct Upstream {
 /// The truth about a retry-after where no account can serve at all, in milliseconds.
 const TRUTH_MS_MAX: u64 = 86_400_000;
 
+/// What comes back to the gateway, and the tokens of the prompt that a cache had.
+type Answer = (Result<(u16, String, Headers), Transport>, u64);
+
 /// What a world is made of.
 #[derive(Clone)]
 pub(crate) struct Setup {
@@ -77,7 +80,7 @@ pub(crate) struct World {
     pub(crate) figures: Figures,
     watch: Watch,
     dialects: BTreeMap<String, Dialect>,
-    answers: BTreeMap<u64, (Result<(u16, String, Headers), Transport>, u64)>,
+    answers: BTreeMap<u64, Answer>,
     /// Sent, but not yet at the provider: account and tokens of the prompt.
     under_way: BTreeMap<u64, (String, u64)>,
     /// Taken by the provider, and tokens of answers that are still to be charged.
@@ -256,7 +259,7 @@ impl World {
 
     /// A request looks for an account.
     fn look(&mut self, id: u64) {
-        self.looks(id, |gateway, walk, now, woken| gateway.choose(walk, now, woken));
+        self.looks(id, Gateway::choose);
     }
 
     /// A request that waits in line looks again.
@@ -339,7 +342,7 @@ impl World {
         let mut walk = self.walks.remove(&id).expect("it is under way");
         let (answer, cached) = self.answers.remove(&id).expect("it was answered");
         if let Ok((200, _, headers)) = &answer {
-            self.gateway.told(&walk, headers, self.now);
+            Gateway::told(&walk, headers, self.now);
             let (session, prompt) = (walk.question.session, walk.question.prompt);
             self.figures.cached += cached;
             if let Some((tokens, until)) = session.and_then(|session| self.ideal.get(&session)) {
