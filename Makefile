@@ -43,7 +43,7 @@ fuzz: ## Fuzz every parser and stream machine, SECONDS_EACH=30 each
 	fuzz/run.sh
 
 loom: ## Check the pool's locks and slots under every order of threads
-	cd loom && LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-2} cargo test --release --quiet -- --test-threads 1
+	cd loom && LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-2} cargo run --release --quiet
 
 agents: tools ## Real agent CLIs through the gateway (installs them from npm)
 	cargo build --quiet
