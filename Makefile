@@ -60,7 +60,7 @@ kills: tools ## Kill the gateway KILLS=200 times under load: nothing that it lea
 	KILLS=$${KILLS:-200} cargo nextest run --profile laws --no-capture -p interlingua --test gateway kill_9
 
 loom: ## Check the pool's locks and slots under every order of threads
-	cd loom && LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-2} cargo test --release --quiet -- --test-threads 1
+	cd loom && LOOM_MAX_PREEMPTIONS=$${LOOM_MAX_PREEMPTIONS:-2} cargo run --release --quiet
 
 agents: tools ## Real agent CLIs through the gateway (installs them from npm)
 	cargo build --quiet

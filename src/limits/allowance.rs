@@ -168,8 +168,8 @@ mod tests {
         allowance(&|name| headers.iter().find(|(known, _)| *known == name).map(|(_, value)| *value), NOW)
     }
 
-    fn of(limit: u64, remaining: u64, reset_ms: u64) -> Option<Meter> {
-        Some(Meter { limit: Some(limit), remaining: Some(remaining), reset_ms: Some(reset_ms) })
+    fn of(limit: u64, remaining: u64, reset_ms: u64) -> Meter {
+        Meter { limit: Some(limit), remaining: Some(remaining), reset_ms: Some(reset_ms) }
     }
 
     #[test]
@@ -182,7 +182,7 @@ mod tests {
             ("x-ratelimit-remaining-tokens", "420000"),
             ("x-ratelimit-reset-tokens", "4s"),
         ]);
-        assert_eq!((told.requests, told.tokens), (of(5_000, 4_999, 12), of(450_000, 420_000, 4_000)));
+        assert_eq!((told.requests, told.tokens), (Some(of(5_000, 4_999, 12)), Some(of(450_000, 420_000, 4_000))));
     }
 
     #[test]
@@ -198,7 +198,7 @@ mod tests {
             ("anthropic-ratelimit-output-tokens-remaining", "7000"),
             ("anthropic-ratelimit-output-tokens-reset", "2025-10-20T19:00:08Z"),
         ]);
-        assert_eq!((told.requests, told.tokens), (of(50, 49, 2_000), of(40_000, 10_000, 45_000)));
+        assert_eq!((told.requests, told.tokens), (Some(of(50, 49, 2_000)), Some(of(40_000, 10_000, 45_000))));
     }
 
     #[test]

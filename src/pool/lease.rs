@@ -79,7 +79,7 @@ impl Lease {
     pub(super) fn new(shared: Arc<Shared>, account: Arc<AccountState>, family: &str, taken: Taken) -> Self {
         let Taken { probe, last_resort, bound, .. } = taken;
         let (family, taken, event) = (family.into(), Mutex::new(taken), AtomicU64::new(0));
-        Lease { shared, account, family, taken, event, probe, last_resort, bound }
+        Lease { shared, account, family, taken, probe, last_resort, bound, event }
     }
 
     /// The account's identity.

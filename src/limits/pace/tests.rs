@@ -87,19 +87,22 @@ impl Server for WindowServer {
     }
 }
 
+/// When it is answered, what it took, and the header as it was when it arrived.
+type Sent = (Millis, Charge, (u64, u64));
+
 /// Sends whenever it may, for ten minutes, with answers that take `delay` and are written when the request arrives (or
 /// `late`, when the answer is sent). Returns what was served, and what was refused after the first
 /// answer: before that nothing is known.
 fn drive(server: &mut dyn Server, limit: u64, gap: u64, delay: u64, late: bool) -> (u64, u64) {
     let (mut paces, mut now, mut taken) = (Paces::default(), START, 0);
-    let mut open: Vec<(Millis, Charge, Option<(u64, u64)>)> = Vec::new();
+    let mut open: Vec<Sent> = Vec::new();
     let (mut served, mut refused, mut answered) = (0, 0, 0);
     let end = START.plus(10 * MINUTE_MS);
     while now < end {
         let (done, rest): (Vec<_>, Vec<_>) = open.into_iter().partition(|(at, ..)| *at <= now);
         open = rest;
         for (_, mut charge, told) in done {
-            let (remaining, reset) = if late { server.header(now) } else { told.unwrap() };
+            let (remaining, reset) = if late { server.header(now) } else { told };
             paces.told("m", &mut charge, &requests(limit, remaining, reset), now);
             paces.close("m", &mut charge);
             answered = 1;
@@ -108,11 +111,12 @@ fn drive(server: &mut dyn Server, limit: u64, gap: u64, delay: u64, late: bool) 
             taken += 1;
             let (pause, charge) = paces.take("m", cost(0), taken, terms(&NOTHING), now);
             let at = now.plus(pause);
-            match server.admit(at) {
-                true => served += 1,
-                false => refused += answered,
+            if server.admit(at) {
+                served += 1;
+            } else {
+                refused += answered;
             }
-            open.push((at.plus(delay), charge, Some(server.header(at))));
+            open.push((at.plus(delay), charge, server.header(at)));
         }
         now = now.plus(gap);
     }

@@ -7,6 +7,15 @@ use crate::limits::cooldown;
 use crate::limits::pace::{Cost, Known};
 use crate::limits::{Failure, Fault, Reason, Retry, Scope};
 
+/// All checks by name. Each fails by a panic.
+pub const ALL: &[(&str, fn())] = &[
+    ("three_threads_never_have_more_slots_than_there_are", three_threads_never_have_more_slots_than_there_are),
+    ("two_requests_take_and_give_back_one_slot", two_requests_take_and_give_back_one_slot),
+    ("a_lease_ends_while_one_selects_and_one_reloads", a_lease_ends_while_one_selects_and_one_reloads),
+    ("a_long_lock_is_probed_by_one_at_a_time", a_long_lock_is_probed_by_one_at_a_time),
+    ("a_failure_is_seen_by_the_very_next_selection", a_failure_is_seen_by_the_very_next_selection),
+];
+
 const NOW: Millis = Millis(1_000_000);
 
 fn settings() -> Settings {
@@ -52,7 +61,6 @@ fn quota() -> Failure {
     }
 }
 
-#[test]
 fn three_threads_never_have_more_slots_than_there_are() {
     loom::model(|| {
         let slots = loom::sync::Arc::new(Slots::new(2));
@@ -78,7 +86,6 @@ fn three_threads_never_have_more_slots_than_there_are() {
     });
 }
 
-#[test]
 fn two_requests_take_and_give_back_one_slot() {
     loom::model(|| {
         let registry = pool(&[spec("a", 1)]);
@@ -95,7 +102,6 @@ fn two_requests_take_and_give_back_one_slot() {
     });
 }
 
-#[test]
 fn a_lease_ends_while_one_selects_and_one_reloads() {
     loom::model(|| {
         let registry = pool(&[spec("a", 1), spec("b", 1)]);
@@ -115,7 +121,6 @@ fn a_lease_ends_while_one_selects_and_one_reloads() {
     });
 }
 
-#[test]
 fn a_long_lock_is_probed_by_one_at_a_time() {
     loom::model(|| {
         let registry = pool(&[spec("a", 3)]);
@@ -132,7 +137,6 @@ fn a_long_lock_is_probed_by_one_at_a_time() {
     });
 }
 
-#[test]
 fn a_failure_is_seen_by_the_very_next_selection() {
     loom::model(|| {
         let registry = pool(&[spec("a", 2)]);

@@ -1,17 +1,11 @@
 //! The pool under a checker of concurrency: its own files, with the checker's locks and atomics in the place of the real
 //! ones. Every order of the threads' steps is run, up to a number of preemptions (`LOOM_MAX_PREEMPTIONS`).
-#![cfg(test)]
 #![expect(dead_code, unused_imports, reason = "only a part of the pool is driven here")]
 
-#[path = "../../src/breaker/circuit.rs"]
-mod circuit;
+#[path = "../../src/breaker/mod.rs"]
+mod breaker;
 #[path = "../../src/limits/mod.rs"]
 mod limits;
-
-mod breaker {
-    pub use crate::circuit;
-    pub use crate::circuit::{Circuit, CircuitState, CircuitView, StoredCircuit};
-}
 
 mod pool {
     #[path = "../../../src/pool/account.rs"]
@@ -34,7 +28,6 @@ mod pool {
     mod standing;
     #[path = "../../../src/pool/stored.rs"]
     pub mod stored;
-    #[path = "../sync.rs"]
     mod sync;
     #[path = "../../../src/pool/time.rs"]
     pub mod time;
@@ -47,6 +40,12 @@ mod pool {
     pub use stored::StoredPool;
     pub use time::Millis;
 
-    #[path = "../tests.rs"]
-    mod tests;
+    pub mod checks;
+}
+
+fn main() {
+    for (name, check) in pool::checks::ALL {
+        println!("{name}");
+        check();
+    }
 }
