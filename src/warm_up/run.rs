@@ -55,7 +55,8 @@ impl Gateway {
                 }
                 let (gateway, snapshot) = (Arc::clone(self), Arc::clone(snapshot));
                 let (account, upstream, model) = (Arc::clone(account), Arc::clone(upstream), model.clone());
-                under_way.spawn(async move { gateway.warm_up_one(snapshot, &account, &upstream, &model).await });
+                under_way
+                    .spawn(async move { Box::pin(gateway.warm_up_one(snapshot, &account, &upstream, &model)).await });
             }
         }
         while let Some(one) = under_way.join_next().await {
@@ -89,7 +90,7 @@ impl Gateway {
         model: &str,
     ) -> bool {
         let at = now();
-        let result = self.warm_up(snapshot, account, upstream, model).await;
+        let result = Box::pin(self.warm_up(snapshot, account, upstream, model)).await;
         self.warm_ups.end(&account.id, model, at, result, now());
         if let Some(result) = result {
             self.metrics.warm_ups.with_label_values(&[account.id.as_str(), result]).inc();
