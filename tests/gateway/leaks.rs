@@ -37,6 +37,7 @@ async fn no_secret_appears_in_logs_metrics_or_answers() {
         .upstream(&format!("headers: {{ x-secret: {header} }}"))
         // Otherwise the first refused key would keep every later fault from being met.
         .resilience("cooldown: { enabled: false }, grace_retry: { enabled: false }")
+        .resilience("pace: { enabled: false }, breaker: { enabled: false }")
         .more(&format!("clients:\n  - {{ id: laptop, keys: [{client}] }}"));
     let gateway = Gateway::start_logging(&stage, "trace").await;
     for script in [
