@@ -7,6 +7,8 @@
 //! attempt's reply takes over the encoder of the client's stream. An attempt that fails before it adds anything gives it
 //! back, and is not counted. When nobody goes on, the stream ends with the error that broke it.
 //!
+//! While an attempt is waited for, the client hears nothing; the wait is that between two reads (`timeouts.idle`).
+//!
 //! A client that does not stream has seen nothing: its answer begins anew elsewhere, as before.
 
 use std::time::Instant;
@@ -87,7 +89,8 @@ pub(super) fn take_back(ctx: &mut Ctx, attempt: &mut Attempt) {
 pub(super) fn may_go_on(gateway: &Gateway, ctx: &Ctx, attempt: &Attempt) -> bool {
     let Some(reply) = attempt.reply.reply() else { return false };
     let configured = &ctx.snapshot.config.resilience.continuation;
-    if configured.mode == ContinuationMode::Off || ctx.walk.client_left {
+    // One that has its end is asked about again when the provider's bytes end.
+    if configured.mode == ContinuationMode::Off || ctx.walk.client_left || reply.ended() {
         return false;
     }
     let Some(inbound) = ctx.inbound.as_ref().filter(|inbound| inbound.stream) else { return false };

@@ -153,7 +153,8 @@ fn every_quirk_of_the_dialects_can_be_written() {
         assert!(written.contains_key(name), "{name}");
     }
     let flipped = "quirks: { max_tokens_name: true, stream_usage: false, developer_role: false, reasoning_content: true, \
-                   json_schema: false, call_ids: true, vertex: true, custom_tools: false, default_max_output_tokens: 7 }";
+                   json_schema: false, call_ids: true, vertex: true, custom_tools: false, prefill: plain, \
+                   default_max_output_tokens: 7 }";
     let config = load(&GOOD.replace("dialect: anthropic", &format!("dialect: anthropic, {flipped}"))).unwrap();
     let meant = serde_json::to_value(config.upstreams[0].quirks).unwrap();
     for (name, value) in known.as_object().unwrap() {

@@ -1,6 +1,7 @@
 //! Going on with an answer that broke off after the client had a part of it.
 //!
-//! The provider died (a reset, a silence, an error event) or ended without a reason. Another account is asked to go on
+//! The provider died (a reset, a silence, an error event) or ended without a reason (one that sends its protocol's last
+//! event has ended, whatever reason it left out). Another account is asked to go on
 //! from the text that the client has, and what it says joins the same stream: no second beginning, text into the open
 //! block, later blocks under the next numbers, one ledger, one end.
 //!
