@@ -12,7 +12,8 @@ use super::stage::Stage;
 use super::wire::Answer;
 
 /// No memory: each request meets the better account anew.
-const QUICK: &str = "grace_retry: { enabled: false }, affinity: { enabled: false }, cooldown: { enabled: false }";
+const QUICK: &str = "grace_retry: { enabled: false }, affinity: { enabled: false }, cooldown: { enabled: false }, \
+    pace: { enabled: false }, breaker: { enabled: false }, overload: { enabled: false }";
 /// Streams that are cut in the quick form.
 const CUTS: usize = 256;
 /// What is said again by the simulated model.

@@ -155,16 +155,6 @@ impl Reply {
             return false;
         }
         self.finish(out);
-        if self.seen.ended && self.plan.lane == Lane::Splice {
-            match self.plan.client {
-                Dialect::OpenAiChat => out.extend_from_slice(b"data: [DONE]\n\n"),
-                Dialect::Anthropic => {
-                    out.extend_from_slice(b"event: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
-                }
-                // Their reason is in their last event.
-                Dialect::OpenAiResponses | Dialect::Gemini => {}
-            }
-        }
         self.seen.ended
     }
 

@@ -28,7 +28,7 @@ impl Speaker {
             Event::Start => {
                 let message = json!({
                     "model": plan.model, "id": self.id, "type": "message", "role": "assistant", "content": [],
-                    "stop_reason": null, "stop_sequence": null, "usage": usage(plan, 1),
+                    "stop_reason": null, "stop_sequence": null, "usage": usage(plan, 1.min(plan.usage.output + plan.usage.reasoning)),
                 });
                 vec![Frame::named(Role::Frame, &json!({"type": "message_start", "message": message}))]
             }
