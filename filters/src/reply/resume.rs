@@ -3,7 +3,6 @@
 use super::pass::Pass;
 use super::translate::Writer;
 use super::{Observed, Reply};
-use crate::Dialect;
 use crate::continuation::{Begun, Bill, Bills, Joint, Obstacle, Passed, Transcript, Way};
 use crate::dialects::StreamEncoder;
 use crate::ir::stream::Sink;
