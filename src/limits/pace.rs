@@ -3,13 +3,14 @@
 //! Who names a limit, and what then holds:
 //! - **The operator**: no more than that in any minute, wherever it begins; right for every kind of server.
 //! - **The provider's headers**: what the server itself counts is followed (`told`).
-//! - **Nobody**: no bound until the first refusal. That sets a learned limit below what was really used in the last minute;
-//!   each minute at it raises it. It may be passed by a part: that is how a higher one is found.
+//! - **Nobody**: no bound until refusals tell one (`learned`). It is never in itself a reason to send a client away: with
+//!   nobody else free one request passes it ([`Paces::passes_at`]), and more if that is served.
 //!
 //! Near a limit short pauses spread the requests. Who finds no room within the longest pause is told the moment when there
 //! is. Tokens are taken by an estimate and corrected by the truth. A prompt that is larger than the whole limit passes when
 //! nothing else is used.
 
+mod learned;
 mod stored;
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,7 @@ use serde::{Deserialize, Serialize};
 pub use self::stored::{StoredPace, StoredSlot};
 pub use self::told::StoredTold;
 
+use self::learned::{Growth, Learned, Refusal};
 use self::told::Told;
 use self::window::{Kind, Window};
 use super::allowance::{Allowance, Meter, Share};
@@ -34,6 +36,12 @@ const MINUTE_MS: u64 = 60_000;
 /// Requests in the last minute from which a refusal teaches something. Fewer may have met a limit of another kind, or
 /// somebody else's use of the account; a cooldown is enough for those.
 const LEARN_MIN: u64 = 4;
+/// A learned limit that refuses is passed again after so long, at first; doubled each time up to the second.
+const PASS_MS: (u64, u64) = (5_000, 300_000);
+/// By so much more refusals must fit one kind of limit than the other, in hundredths of a request.
+const FITS_BETTER: i64 = 100;
+/// What one refusal says at most of that.
+const FITS_MAX: i64 = 300;
 /// A learned limit that has not been met for a day is forgotten.
 const LEARNED_MS_MAX: u64 = 86_400_000;
 /// How long a part of a whole is true if nothing is said, and at most.
@@ -67,11 +75,11 @@ pub struct Settings {
     pub slow_at_percent: u32,
     /// Longest pause that spreads them, in milliseconds.
     pub pause_ms_max: u64,
-    /// A learned limit may be passed up to this part of it. Percent, 100 to 1000.
+    /// A learned limit grows up to this part of it in one step. Percent, 100 to 1000.
     pub skip_at_percent: u32,
-    /// What a refusal takes from a learned limit. Percent, 1 to 90.
+    /// What a refusal takes from a learned limit where it measures nothing. Percent, 1 to 90.
     pub decrease_percent: u32,
-    /// What a minute at a learned limit adds to it. Percent, 1 to 100.
+    /// The first step by which a learned limit grows; each further one is twice as large. Percent, 1 to 100.
     pub increase_percent: u32,
 }
 
@@ -161,6 +169,8 @@ pub struct Charge {
     settled: bool,
     /// Whether there was plenty of room.
     plenty: bool,
+    /// Whether it passes a learned limit.
+    passes: bool,
 }
 
 /// What a meter was when a lease was taken.
@@ -168,6 +178,8 @@ pub struct Charge {
 struct Mark {
     level: Option<i64>,
     seen: u64,
+    /// What was left of the learned limit before.
+    learned: i64,
 }
 
 /// One account and family.
@@ -182,28 +194,24 @@ struct Pace {
     /// Most requests of a minute that were served.
     best_minute: u64,
     last_used: Millis,
+    /// Above 0: refusals fit a limit of requests better than one of tokens; below: worse.
+    fits: i64,
+    /// Whether a learned limit is one of tokens.
+    by_tokens: bool,
+    /// When a learned limit may be passed, and how long after the next refusal.
+    passes_at: Millis,
+    pass_ms: u64,
 }
 
 /// One limit of one account and family.
 #[derive(Clone, Copy, Debug, Default)]
 struct Limit {
     told: Option<Told>,
-    learned: Option<Learned>,
+    learned: Learned,
     /// Taken, but perhaps not yet seen by the server.
     unseen: u64,
     /// All that it has seen since the start.
     seen: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Learned {
-    limit: u64,
-    /// Sequence number of the refusal that set it.
-    event: u64,
-    /// When it was last changed.
-    at: Millis,
-    /// The limit before that refusal.
-    before: Option<u64>,
 }
 
 /// All that is needed to judge a pace.
@@ -235,13 +243,26 @@ impl Paces {
         let wait = pace.opens(cost, terms, now).since(now).min(terms.settings.pause_ms_max);
         let pause = wait.max(pace.spread(terms, now));
         let at = now.plus(pause);
-        pace.raise(Kind::Requests, 1, terms, now);
-        pace.raise(Kind::Tokens, cost.tokens, terms, now);
         pace.window.add(cost.tokens, at);
-        let requests = pace.requests.take(1, at, now);
-        let tokens = pace.tokens.take(cost.tokens, at, now);
+        let growth = terms.settings.growth();
+        let requests = pace.requests.take(1, at, now, growth);
+        let tokens = pace.tokens.take(cost.tokens, at, now, growth);
         let plenty = pace.has_plenty(terms, now);
-        (pause, Charge { cost, taken, at, requests, tokens, answered: false, settled: false, plenty })
+        (pause, Charge { cost, taken, at, requests, tokens, answered: false, settled: false, plenty, passes: false })
+    }
+
+    /// When a request that finds nobody else may pass the learned limit here; `None` if something else stands in its way.
+    pub fn passes_at(&self, family: &str, cost: Cost, terms: Terms<'_>, now: Millis) -> Option<Millis> {
+        let pace = self.families.get(family)?;
+        let named = pace.opens_named(cost, terms, now);
+        (named.since(now) <= terms.settings.pause_ms_max).then_some(pace.passes_at)
+    }
+
+    /// A lease that was just taken passes the learned limit: no second one does, until it is known what comes of it.
+    pub fn pass(&mut self, family: &str, charge: &mut Charge, now: Millis) {
+        let Some(pace) = self.families.get_mut(family).filter(|_| charge.taken > 0) else { return };
+        charge.passes = true;
+        pace.passes_at = now.plus(pace.pass_ms.max(PASS_MS.0));
     }
 
     /// The headers of an answer.
@@ -275,6 +296,7 @@ impl Paces {
         if let Some(told) = &mut pace.tokens.told {
             told.correct(charge.cost.tokens, tokens, now);
         }
+        pace.tokens.learned.correct(charge.cost.tokens, tokens);
     }
 
     /// The lease has ended. What was not settled keeps its estimate.
@@ -292,37 +314,73 @@ impl Paces {
         }
     }
 
-    /// The provider said that a limit a minute is reached: the limits that nobody names are learned.
-    pub fn refused(&mut self, family: &str, charge: &Charge, event: u64, terms: Terms<'_>, now: Millis) {
-        let Some(pace) = self.families.get_mut(family).filter(|_| charge.taken > 0 && terms.settings.enabled) else {
-            return;
-        };
-        let minute = pace.window.used(Kind::Requests, now);
-        pace.best_minute = pace.best_minute.min(minute);
-        if minute <= LEARN_MIN {
+    /// The provider said that a limit a minute is reached, and perhaps for how long: the limits that nobody names are
+    /// learned.
+    pub fn refused(
+        &mut self,
+        family: &str,
+        charge: &mut Charge,
+        event: u64,
+        hint_ms: Option<u64>,
+        terms: Terms<'_>,
+        now: Millis,
+    ) {
+        if !terms.settings.enabled {
             return;
         }
-        for (kind, own) in [(Kind::Requests, 1), (Kind::Tokens, charge.cost.tokens)] {
-            // In truth used, without the one that was refused.
-            let used = pace.window.used(kind, now).saturating_sub(own);
-            let known = terms.known.of(kind).is_some();
-            let limit = pace.limit_mut(kind);
-            let old = limit.learned;
-            // What was sent before the last cut says nothing new.
-            if known || limit.told.is_some() || used == 0 || old.is_some_and(|old| charge.taken < old.event) {
-                continue;
+        // It has taken nothing.
+        self.settle(family, charge, 0, now);
+        let Some(pace) = self.families.get_mut(family).filter(|_| charge.taken > 0) else { return };
+        pace.requests.learned.correct(1, 0);
+        let minute = pace.window.used(Kind::Requests, now);
+        pace.best_minute = pace.best_minute.min(minute);
+        if charge.passes {
+            pace.pass_ms = pace.pass_ms.saturating_mul(2);
+        }
+        pace.pass_ms = pace.pass_ms.clamp(PASS_MS.0, PASS_MS.1);
+        pace.passes_at = pace.passes_at.max(now.plus(pace.pass_ms));
+        if minute <= LEARN_MIN && pace.learned(pace.kind(), now).is_none() {
+            return;
+        }
+        let all = [(Kind::Requests, 1, charge.requests.learned), (Kind::Tokens, charge.cost.tokens, charge.tokens.learned)];
+        let all = all.map(|(kind, need, mark)| {
+            let (taken, binds) = (charge.taken, pace.kind() == kind);
+            let last_minute = pace.window.used(kind, now).saturating_sub(if kind == Kind::Requests { 1 } else { 0 });
+            (kind, Refusal { need, mark, taken, event, hint_ms, last_minute, binds })
+        });
+        pace.compare(&all);
+        for (kind, refusal) in &all {
+            let known = terms.known.of(*kind).is_some();
+            let limit = pace.limit_mut(*kind);
+            if !known && limit.told.is_none() && refusal.need > 0 {
+                limit.learned.refused(refusal, terms.settings.growth(), now);
             }
-            let kept = u64::from(100 - terms.settings.decrease_percent.min(99));
-            let next = (used.saturating_mul(kept) / 100).max(1);
-            limit.learned = Some(Learned { limit: next, event, at: now, before: old.map(|old| old.limit) });
         }
     }
 
-    /// The provider served a lease that was taken at `taken`.
-    pub fn served(&mut self, family: &str, taken: u64, now: Millis) {
+    /// The provider served a lease.
+    pub fn served(&mut self, family: &str, charge: &mut Charge, terms: Terms<'_>, now: Millis) {
         let Some(pace) = self.families.get_mut(family) else { return };
-        pace.served = pace.served.max(taken);
+        pace.served = pace.served.max(charge.taken);
         pace.best_minute = pace.best_minute.max(pace.window.used(Kind::Requests, now));
+        if std::mem::take(&mut charge.passes) {
+            (pace.pass_ms, pace.passes_at) = (0, now);
+            let growth = terms.settings.growth();
+            pace.requests.learned.passed(1, charge.requests.learned, growth, now);
+            pace.tokens.learned.passed(charge.cost.tokens, charge.tokens.learned, growth, now);
+        }
+    }
+
+    /// Forgets what closes a family, or all (`None`), other than what the operator knows: somebody knows better.
+    pub fn forget(&mut self, family: Option<&str>, now: Millis) {
+        for (_, pace) in self.families.iter_mut().filter(|(name, _)| family.is_none_or(|family| *name == family)) {
+            for limit in [&mut pace.requests, &mut pace.tokens] {
+                limit.told = limit.told.filter(|told| told.opens(1, now) <= now);
+                limit.learned = Learned::default();
+            }
+            pace.share = pace.share.filter(|(share, _)| share.left_permille > 0);
+            (pace.pass_ms, pace.passes_at) = (0, now);
+        }
     }
 
     /// Whether a rate limit surprises: there was plenty of room, or what was sent later was served.
@@ -334,13 +392,7 @@ impl Paces {
     /// Takes back what one refusal taught. `true` if it was the last to teach something.
     pub fn forgive(&mut self, family: &str, event: u64) -> bool {
         let Some(pace) = self.families.get_mut(family) else { return false };
-        let mut forgiven = false;
-        for limit in [&mut pace.requests, &mut pace.tokens] {
-            let Some(learned) = limit.learned.filter(|learned| learned.event == event) else { continue };
-            limit.learned = learned.before.map(|before| Learned { limit: before, event: 0, before: None, ..learned });
-            forgiven = true;
-        }
-        forgiven
+        pace.requests.learned.forgive(event) | pace.tokens.learned.forgive(event)
     }
 
     /// The families without room for even the smallest request, and when they open.
@@ -378,6 +430,13 @@ impl Paces {
     }
 }
 
+impl Settings {
+    fn growth(&self) -> Growth {
+        let most = u64::from(self.skip_at_percent.saturating_sub(100)).max(1);
+        Growth { first: u64::from(self.increase_percent).clamp(1, most), most, down: u64::from(self.decrease_percent) }
+    }
+}
+
 impl Known {
     fn of(&self, kind: Kind) -> Option<u64> {
         match kind {
@@ -388,9 +447,10 @@ impl Known {
 }
 
 impl Limit {
-    fn take(&mut self, amount: u64, at: Millis, now: Millis) -> Mark {
+    fn take(&mut self, amount: u64, at: Millis, now: Millis, growth: Growth) -> Mark {
         self.unseen = self.unseen.saturating_add(amount);
-        Mark { level: self.told.as_mut().map(|told| told.take(amount, at, now)), seen: self.seen }
+        let learned = self.learned.take(amount, at, growth);
+        Mark { level: self.told.as_mut().map(|told| told.take(amount, at, now)), seen: self.seen, learned }
     }
 
     fn sync(&mut self, meter: &Meter, mark: Option<i64>, missing: u64, now: Millis) {
@@ -398,7 +458,9 @@ impl Limit {
             Some(told) => told.sync(meter, mark, missing, now),
             None => {
                 self.told = Told::new(meter, missing, now);
-                self.learned = self.learned.filter(|_| self.told.is_none());
+                if self.told.is_some() {
+                    self.learned = Learned::default();
+                }
             }
         }
     }
@@ -419,9 +481,28 @@ impl Pace {
         }
     }
 
-    /// The learned limit that still counts.
-    fn learned(&self, kind: Kind, now: Millis) -> Option<&Learned> {
-        self.limit(kind).learned.as_ref().filter(|learned| now.since(learned.at) < LEARNED_MS_MAX)
+    /// The kind of limit that refusals are put down to.
+    fn kind(&self) -> Kind {
+        if self.by_tokens { Kind::Tokens } else { Kind::Requests }
+    }
+
+    /// The learned limit that still counts, if it is one of this kind.
+    fn learned(&self, kind: Kind, now: Millis) -> Option<(&Learned, u64)> {
+        let learned = &self.limit(kind).learned;
+        let counts = self.kind() == kind && now.since(learned.changed()) < LEARNED_MS_MAX;
+        learned.limit().filter(|_| counts).map(|limit| (learned, limit))
+    }
+
+    /// Which kind of limit a refusal fits: where nothing was left.
+    fn compare(&mut self, refusals: &[(Kind, Refusal); 2]) {
+        let [requests, tokens] = refusals;
+        let errors = (self.requests.learned.error(&requests.1), self.tokens.learned.error(&tokens.1));
+        let (Some(requests), Some(tokens)) = errors else { return };
+        let better = tokens.saturating_abs().saturating_sub(requests.saturating_abs()).clamp(-FITS_MAX, FITS_MAX);
+        self.fits = self.fits / 2 + better;
+        if self.fits.abs() >= FITS_BETTER {
+            self.by_tokens = self.fits < 0;
+        }
     }
 
     /// What is left of a limit whose size is not told, while that is true.
@@ -436,6 +517,15 @@ impl Pace {
         if !terms.settings.enabled {
             return now;
         }
+        let learned = [(Kind::Requests, 1), (Kind::Tokens, cost.tokens)].into_iter().filter_map(|(kind, need)| {
+            let named = self.limit(kind).told.is_some();
+            self.learned(kind, now).filter(|_| !named).map(|(learned, _)| learned.opens(need, now))
+        });
+        learned.fold(self.opens_named(cost, terms, now), Millis::max)
+    }
+
+    /// The same under the limits that somebody has named.
+    fn opens_named(&self, cost: Cost, terms: Terms<'_>, now: Millis) -> Millis {
         let requests = self.opens_one(Kind::Requests, 1, terms, now);
         let tokens = self.opens_one(Kind::Tokens, cost.tokens, terms, now);
         let share = self.share(now).filter(|(share, _)| share.left_permille == 0).map_or(now, |(_, until)| until);
@@ -449,9 +539,6 @@ impl Pace {
         }
         if let Some(told) = &self.limit(kind).told {
             at = at.max(told.opens(need, now));
-        } else if let Some(learned) = self.learned(kind, now) {
-            let bound = learned.limit.saturating_mul(u64::from(terms.settings.skip_at_percent.max(100))) / 100;
-            at = at.max(self.window.opens(kind, need, bound, now));
         }
         at
     }
@@ -464,7 +551,8 @@ impl Pace {
         };
         let operator = terms.known.of(kind).map(|limit| (permille(limit), limit, Source::Operator));
         let told = self.limit(kind).told.map(|told| (told.used_permille(now), told.limit, Source::Header));
-        let learned = self.learned(kind, now).map(|learned| (permille(learned.limit), learned.limit, Source::Learned));
+        let learned = self.learned(kind, now);
+        let learned = learned.map(|(learned, limit)| (learned.used_permille(now), limit, Source::Learned));
         operator.into_iter().chain(told.or(learned)).max_by_key(|(used, ..)| *used)
     }
 
@@ -478,17 +566,6 @@ impl Pace {
         }
         let (over, whole) = (u64::from(used - slow_at) + 1, u64::from(1000 - slow_at) + 1);
         terms.settings.pause_ms_max.saturating_mul(over) / whole
-    }
-
-    /// A minute at a learned limit raises it.
-    fn raise(&mut self, kind: Kind, need: u64, terms: Terms<'_>, now: Millis) {
-        let used = self.window.used(kind, now).saturating_add(need);
-        let Some(learned) = &mut self.limit_mut(kind).learned else { return };
-        if used >= learned.limit && now.since(learned.at) >= MINUTE_MS {
-            let more = learned.limit.saturating_mul(u64::from(terms.settings.increase_percent)) / 100;
-            learned.limit = learned.limit.saturating_add(more.max(1));
-            learned.at = now;
-        }
     }
 
     /// Whether at most half of every limit is used; where none is known, of the best minute so far.

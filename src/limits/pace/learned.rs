@@ -1,0 +1,298 @@
+//! A limit that nobody names, as refusals tell it.
+//!
+//! It is followed as a bucket: so much comes back each minute, and what was saved up may be used at once. A refusal says that
+//! the bucket was empty then; with a hint, also when there is room. So between two refusals all that came back was used, and
+//! their distance measures the rate: the longer, the more exactly.
+//!
+//! - **Evidence**: one refusal measures nothing, and the full bucket of the first minute is not the rate. Nor does one that
+//!   comes where there was room: it may be somebody else's use, or a limit of another kind, and a cooldown is enough.
+//!   Such a one counts only if a second follows soon.
+//! - **Hold**: what was measured holds for twice the time that it was measured over, so probing is rare.
+//! - **Growth**: then it is raised in steps that double, as long as it is used up and nothing is refused.
+//! - **Pass**: one request that is sent without room and served shows at once that the limit is higher.
+
+use super::MINUTE_MS;
+use crate::pool::time::Millis;
+
+/// Parts of one unit. With it a rate of thousandths a minute gives whole parts each millisecond.
+const UNIT: i64 = 60_000_000;
+/// Thousandths of a unit.
+const MILLI: u64 = 1_000;
+/// A refusal where there was room counts only with a second one within this time.
+const SOON_MS: u64 = 3 * MINUTE_MS;
+/// Shortest and longest time over which a rate is measured.
+const SPAN_MS_MIN: u64 = 500;
+const SPAN_MS_MAX: u64 = 10 * MINUTE_MS;
+/// How long a measured rate holds, at least and at most.
+const HOLD_MS: (u64, u64) = (10_000, 16 * MINUTE_MS);
+/// A wait beyond this is not that of a limit a minute.
+const WAIT_MS_MAX: u64 = 65_000;
+/// Percent of a step from which on measuring begins anew.
+const REMEASURED_FROM: u64 = 10;
+/// What the clocks and the way add to a wait.
+const SLACK_MS: u64 = 1_100;
+/// Units of the largest rate and level, so that parts stay within 63 bits.
+const UNITS_MAX: u64 = 10_000_000_000;
+
+/// What is known of one limit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Learned {
+    /// What comes back in a minute, in thousandths; 0: not known yet.
+    rate: u64,
+    /// What is left, in parts; below zero after requests that went without room.
+    level: i64,
+    /// When that was so.
+    at: Millis,
+    /// Saved up at most, in parts, if that is less than a minute's worth.
+    burst: Option<i64>,
+    /// Whether it was full since the anchor: then what came back cannot be told.
+    filled: bool,
+    anchor: Option<Anchor>,
+    /// Sequence number of the last refusal, and the rate before it.
+    event: u64,
+    before: u64,
+    /// When the rate was measured or raised.
+    changed: Millis,
+    /// When it may be raised.
+    grows_at: Millis,
+    /// The next step, in percent; and the time between two.
+    step: u64,
+    tick_ms: u64,
+}
+
+/// A moment at which the level was known.
+#[derive(Clone, Copy, Debug)]
+struct Anchor {
+    at: Millis,
+    level: i64,
+    /// Taken since, in parts.
+    used: i64,
+}
+
+/// A refusal.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Refusal {
+    /// What was asked for.
+    pub(super) need: u64,
+    /// What was left when it was taken, in parts; see [`Learned::take`].
+    pub(super) mark: i64,
+    /// Sequence number of the lease.
+    pub(super) taken: u64,
+    /// Sequence number of this event.
+    pub(super) event: u64,
+    /// The wait that the provider named.
+    pub(super) hint_ms: Option<u64>,
+    /// What was used in the last minute, without this.
+    pub(super) last_minute: u64,
+    /// Whether refusals are put down to this limit.
+    pub(super) binds: bool,
+}
+
+/// How fast a rate is changed, in percent.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Growth {
+    /// The first step up.
+    pub(super) first: u64,
+    /// The largest step up.
+    pub(super) most: u64,
+    /// The step down where nothing can be measured.
+    pub(super) down: u64,
+}
+
+fn parts(units: u64) -> i64 {
+    i64::try_from(units.min(UNITS_MAX)).unwrap_or(i64::MAX).saturating_mul(UNIT)
+}
+
+impl Learned {
+    /// From the store.
+    pub(super) fn restored(per_minute: u64, at: Millis, now: Millis) -> Self {
+        let rate = per_minute.clamp(1, UNITS_MAX) * MILLI;
+        let hold = now.plus(HOLD_MS.0);
+        Learned { rate, at: now, changed: at, grows_at: hold, step: 1, tick_ms: MINUTE_MS, ..Learned::default() }
+    }
+
+    /// What comes back in a minute, if it is known.
+    pub(super) fn limit(&self) -> Option<u64> {
+        (self.rate > 0).then(|| (self.rate / MILLI).max(1))
+    }
+
+    /// When it was last changed.
+    pub(super) fn changed(&self) -> Millis {
+        self.changed
+    }
+
+    fn cap(&self) -> i64 {
+        let minute = i64::try_from(self.rate.saturating_mul(MINUTE_MS)).unwrap_or(i64::MAX);
+        self.burst.map_or(minute, |burst| burst.min(minute)).max(UNIT)
+    }
+
+    fn advanced(mut self, now: Millis) -> Self {
+        if now > self.at {
+            let passed = now.since(self.at).min(SPAN_MS_MAX);
+            let back = i64::try_from(passed.saturating_mul(self.rate)).unwrap_or(i64::MAX);
+            let level = self.level.saturating_add(back);
+            self.filled |= self.rate > 0 && level >= self.cap();
+            self.level = if self.rate > 0 { level.min(self.cap()) } else { self.level };
+            self.at = now;
+        }
+        self
+    }
+
+    /// The moment from which `need` has room; not before `now`.
+    pub(super) fn opens(&self, need: u64, now: Millis) -> Millis {
+        if self.rate == 0 {
+            return now;
+        }
+        let missing = parts(need).min(self.cap()).saturating_sub(self.advanced(now).level);
+        let missing = u64::try_from(missing).unwrap_or(0);
+        // Never farther than the minute after which any window is empty.
+        now.plus(missing.div_ceil(self.rate).min(2 * MINUTE_MS))
+    }
+
+    /// The part that is used, in thousandths.
+    pub(super) fn used_permille(&self, now: Millis) -> u32 {
+        let cap = i128::from(self.cap());
+        let left = i128::from(self.advanced(now).level);
+        u32::try_from((cap - left) * 1000 / cap.max(1)).unwrap_or(0)
+    }
+
+    /// Takes `need` for something that is sent at `at`. Returns what was left before, in parts.
+    pub(super) fn take(&mut self, need: u64, at: Millis, growth: Growth) -> i64 {
+        *self = self.advanced(at);
+        let before = self.level;
+        // Who comes when little is left, would take more.
+        if self.rate > 0 && before < parts(need).saturating_mul(2) && at >= self.grows_at {
+            self.grow(growth, at);
+        }
+        self.change(parts(need));
+        before
+    }
+
+    /// What was taken as `estimate` was `actual`.
+    pub(super) fn correct(&mut self, estimate: u64, actual: u64) {
+        self.change(parts(actual).saturating_sub(parts(estimate)));
+    }
+
+    fn change(&mut self, more: i64) {
+        let floor = -self.cap().max(UNIT);
+        self.level = self.level.saturating_sub(more);
+        if self.rate > 0 {
+            self.level = self.level.max(floor.saturating_mul(2));
+        }
+        if let Some(anchor) = &mut self.anchor {
+            anchor.used = anchor.used.saturating_add(more);
+        }
+    }
+
+    fn grow(&mut self, growth: Growth, now: Millis) {
+        let step = self.step.clamp(1, growth.most.max(1));
+        let more = (self.rate.saturating_mul(step) / 100).max(1);
+        if step >= REMEASURED_FROM {
+            // What was used at a much lower rate says little of the limit.
+            self.anchor = Some(Anchor { at: now, level: self.level, used: 0 });
+        }
+        self.rate = self.rate.saturating_add(more).min(UNITS_MAX * MILLI);
+        self.step = step.saturating_mul(2);
+        (self.changed, self.grows_at) = (now, now.plus(self.tick_ms));
+    }
+
+    /// A request that was sent without room was served: the limit is higher. `mark` is what [`Self::take`] returned.
+    pub(super) fn passed(&mut self, need: u64, mark: i64, growth: Growth, now: Millis) {
+        if self.rate == 0 {
+            return;
+        }
+        *self = self.advanced(now);
+        self.level = self.level.saturating_add(parts(need).saturating_sub(mark).max(0)).min(self.cap());
+        self.step = self.step.max(growth.first);
+        self.grow(growth, now);
+    }
+
+    /// How far it was from expecting a refusal, in units of what was asked for; `None` if it cannot tell.
+    pub(super) fn error(&self, refusal: &Refusal) -> Option<i64> {
+        let known = self.rate > 0 && !self.filled && self.anchor.is_some() && refusal.taken > self.event;
+        known.then(|| refusal.mark.saturating_sub(parts(refusal.need)).saturating_mul(100) / parts(refusal.need.max(1)))
+    }
+
+    /// The provider refused, and has taken nothing; that was given back before.
+    pub(super) fn refused(&mut self, refusal: &Refusal, growth: Growth, now: Millis) {
+        *self = self.advanced(now);
+        // What was sent before the last one says nothing new.
+        if refusal.taken < self.event {
+            return;
+        }
+        self.before = self.rate;
+        self.event = refusal.event;
+        let hint_ms = refusal.hint_ms.unwrap_or(0);
+        if hint_ms > WAIT_MS_MAX {
+            self.anchor = None;
+            return;
+        }
+        let need = parts(refusal.need.max(1));
+        // With a hint it is known when there is room for this; without, nothing is left.
+        let fresh = Anchor { at: now.plus(hint_ms), level: if hint_ms > 0 { need } else { 0 }, used: 0 };
+        let roomy = refusal.binds && (self.rate == 0 || refusal.mark >= need.saturating_mul(3));
+        let measured = self.measured(&fresh, roomy, refusal.last_minute);
+        let odd = |rate: u64| {
+            // A bucket of that rate would not let wait so long.
+            let most = u64::try_from(need.saturating_mul(3) / 2).unwrap_or(0).div_ceil(rate.max(1));
+            refusal.binds && hint_ms > most.saturating_add(SLACK_MS)
+        };
+        match measured.filter(|(rate, _)| !odd(*rate)) {
+            Some((rate, span)) => {
+                self.rate = rate;
+                let used = self.anchor.map_or(0, |anchor| anchor.used / UNIT).max(1);
+                self.hold(span, 100 / u64::try_from(used).unwrap_or(1).max(1), growth, now);
+                if span > SPAN_MS_MAX {
+                    self.anchor = Some(fresh);
+                }
+            }
+            None => {
+                if self.filled && roomy && self.rate > 0 {
+                    // Less is saved up than was thought.
+                    let saved = self.cap().saturating_sub(refusal.mark).max(UNIT);
+                    self.burst = Some(saved);
+                } else if !roomy && self.rate > 0 && self.anchor.is_none() {
+                    self.rate = (self.rate * (100 - growth.down.min(99)) / 100).max(1);
+                }
+                if self.rate > 0 {
+                    self.hold(MINUTE_MS, 0, growth, now);
+                }
+                self.anchor = Some(fresh);
+            }
+        }
+        self.filled = false;
+        let until = i64::try_from(hint_ms.saturating_mul(self.rate)).unwrap_or(i64::MAX);
+        self.level = fresh.level.saturating_sub(until).max(self.cap().saturating_neg());
+        self.at = now;
+    }
+
+    /// The rate since the anchor, and the time that it is measured over.
+    fn measured(&self, fresh: &Anchor, roomy: bool, last_minute: u64) -> Option<(u64, u64)> {
+        let anchor = self.anchor.filter(|_| !self.filled)?;
+        let span = fresh.at.since(anchor.at);
+        if span < SPAN_MS_MIN || roomy && span > SOON_MS {
+            return None;
+        }
+        let came = anchor.used.saturating_add(fresh.level).saturating_sub(anchor.level);
+        let rate = u64::try_from(came).ok().filter(|came| *came > 0)? / span;
+        // A bucket holds no more than a minute's worth beside what comes back in a minute.
+        let least = last_minute.saturating_mul(MILLI) / 2;
+        Some((rate.max(least).clamp(1, UNITS_MAX * MILLI), span))
+    }
+
+    fn hold(&mut self, span: u64, coarse: u64, growth: Growth, now: Millis) {
+        self.changed = now;
+        self.grows_at = now.plus(span.saturating_mul(2).clamp(HOLD_MS.0, HOLD_MS.1));
+        self.tick_ms = span.clamp(HOLD_MS.0, MINUTE_MS);
+        self.step = coarse.clamp(1, growth.first.max(1));
+    }
+
+    /// Takes back the last refusal, if that was this. `true` if so.
+    pub(super) fn forgive(&mut self, event: u64) -> bool {
+        let is_last = self.event == event && event > 0;
+        if is_last {
+            (self.rate, self.anchor, self.event) = (self.before, None, 0);
+        }
+        is_last
+    }
+}
