@@ -39,7 +39,7 @@ const LEARN_MIN: u64 = 4;
 /// A learned limit that refuses is passed again after so long, at first; doubled each time up to the second.
 const PASS_MS: (u64, u64) = (5_000, 300_000);
 /// By so much more refusals must fit one kind of limit than the other, in hundredths of a request.
-const FITS_BETTER: i64 = 100;
+const FITS_BETTER: i64 = 300;
 /// What one refusal says at most of that.
 const FITS_MAX: i64 = 300;
 /// A learned limit that has not been met for a day is forgotten.
@@ -244,9 +244,11 @@ impl Paces {
         let pause = wait.max(pace.spread(terms, now));
         let at = now.plus(pause);
         pace.window.add(cost.tokens, at);
-        let growth = terms.settings.growth();
-        let requests = pace.requests.take(1, at, now, growth);
-        let tokens = pace.tokens.take(cost.tokens, at, now, growth);
+        // What refusals are not put down to does not grow: nothing would stop it.
+        let growth = |kind| Some(terms.settings.growth()).filter(|_| pace.kind() == kind);
+        let growth = (growth(Kind::Requests), growth(Kind::Tokens));
+        let requests = pace.requests.take(1, at, now, growth.0);
+        let tokens = pace.tokens.take(cost.tokens, at, now, growth.1);
         let plenty = pace.has_plenty(terms, now);
         (pause, Charge { cost, taken, at, requests, tokens, answered: false, settled: false, plenty, passes: false })
     }
@@ -345,8 +347,7 @@ impl Paces {
         let all = [(Kind::Requests, 1, charge.requests.learned), (Kind::Tokens, charge.cost.tokens, charge.tokens.learned)];
         let all = all.map(|(kind, need, mark)| {
             let (taken, binds) = (charge.taken, pace.kind() == kind);
-            let last_minute = pace.window.used(kind, now).saturating_sub(if kind == Kind::Requests { 1 } else { 0 });
-            (kind, Refusal { need, mark, taken, event, hint_ms, last_minute, binds })
+            (kind, Refusal { need, mark, taken, event, hint_ms, binds })
         });
         pace.compare(&all);
         for (kind, refusal) in &all {
@@ -364,10 +365,14 @@ impl Paces {
         pace.served = pace.served.max(charge.taken);
         pace.best_minute = pace.best_minute.max(pace.window.used(Kind::Requests, now));
         if std::mem::take(&mut charge.passes) {
-            (pace.pass_ms, pace.passes_at) = (0, now);
             let growth = terms.settings.growth();
-            pace.requests.learned.passed(1, charge.requests.learned, growth, now);
-            pace.tokens.learned.passed(charge.cost.tokens, charge.tokens.learned, growth, now);
+            let tells = match pace.kind() {
+                Kind::Requests => pace.requests.learned.passed(1, charge.requests.learned, growth, now),
+                Kind::Tokens => pace.tokens.learned.passed(charge.cost.tokens, charge.tokens.learned, growth, now),
+            };
+            if tells {
+                (pace.pass_ms, pace.passes_at) = (pace.pass_ms / 2, now);
+            }
         }
     }
 
@@ -447,7 +452,7 @@ impl Known {
 }
 
 impl Limit {
-    fn take(&mut self, amount: u64, at: Millis, now: Millis, growth: Growth) -> Mark {
+    fn take(&mut self, amount: u64, at: Millis, now: Millis, growth: Option<Growth>) -> Mark {
         self.unseen = self.unseen.saturating_add(amount);
         let learned = self.learned.take(amount, at, growth);
         Mark { level: self.told.as_mut().map(|told| told.take(amount, at, now)), seen: self.seen, learned }
@@ -486,11 +491,16 @@ impl Pace {
         if self.by_tokens { Kind::Tokens } else { Kind::Requests }
     }
 
+    /// What is learned and still counts, if it is of this kind.
+    fn guess(&self, kind: Kind, now: Millis) -> Option<&Learned> {
+        let limit = self.limit(kind);
+        let old = limit.learned.limit().is_some() && now.since(limit.learned.changed()) >= LEARNED_MS_MAX;
+        (self.kind() == kind && limit.told.is_none() && !old).then_some(&limit.learned)
+    }
+
     /// The learned limit that still counts, if it is one of this kind.
     fn learned(&self, kind: Kind, now: Millis) -> Option<(&Learned, u64)> {
-        let learned = &self.limit(kind).learned;
-        let counts = self.kind() == kind && now.since(learned.changed()) < LEARNED_MS_MAX;
-        learned.limit().filter(|_| counts).map(|limit| (learned, limit))
+        self.guess(kind, now).and_then(|learned| Some((learned, learned.limit()?)))
     }
 
     /// Which kind of limit a refusal fits: where nothing was left.
@@ -499,7 +509,7 @@ impl Pace {
         let errors = (self.requests.learned.error(&requests.1), self.tokens.learned.error(&tokens.1));
         let (Some(requests), Some(tokens)) = errors else { return };
         let better = tokens.saturating_abs().saturating_sub(requests.saturating_abs()).clamp(-FITS_MAX, FITS_MAX);
-        self.fits = self.fits / 2 + better;
+        self.fits = self.fits * 3 / 4 + better;
         if self.fits.abs() >= FITS_BETTER {
             self.by_tokens = self.fits < 0;
         }
@@ -517,11 +527,9 @@ impl Pace {
         if !terms.settings.enabled {
             return now;
         }
-        let learned = [(Kind::Requests, 1), (Kind::Tokens, cost.tokens)].into_iter().filter_map(|(kind, need)| {
-            let named = self.limit(kind).told.is_some();
-            self.learned(kind, now).filter(|_| !named).map(|(learned, _)| learned.opens(need, now))
-        });
-        learned.fold(self.opens_named(cost, terms, now), Millis::max)
+        let both = [(Kind::Requests, 1), (Kind::Tokens, cost.tokens)];
+        let learned = both.map(|(kind, need)| self.guess(kind, now).map(|learned| learned.opens(need, now)));
+        learned.into_iter().flatten().fold(self.opens_named(cost, terms, now), Millis::max)
     }
 
     /// The same under the limits that somebody has named.

@@ -31,6 +31,9 @@ const WAIT_MS_MAX: u64 = 65_000;
 const REMEASURED_FROM: u64 = 10;
 /// What the clocks and the way add to a wait.
 const SLACK_MS: u64 = 1_100;
+/// Time between two requests while a refusal has yet to be measured: else all that waited for the end of the lock would find
+/// out at once.
+const APART_MS: u64 = 50;
 /// Units of the largest rate and level, so that parts stay within 63 bits.
 const UNITS_MAX: u64 = 10_000_000_000;
 
@@ -48,6 +51,9 @@ pub(super) struct Learned {
     /// Whether it was full since the anchor: then what came back cannot be told.
     filled: bool,
     anchor: Option<Anchor>,
+    /// The last refusal, with what was taken since; and whether the rate was measured by it.
+    last: Option<Anchor>,
+    measured: bool,
     /// Sequence number of the last refusal, and the rate before it.
     event: u64,
     before: u64,
@@ -58,6 +64,8 @@ pub(super) struct Learned {
     /// The next step, in percent; and the time between two.
     step: u64,
     tick_ms: u64,
+    /// Requests in a row that passed it.
+    passes: u8,
 }
 
 /// A moment at which the level was known.
@@ -82,8 +90,6 @@ pub(super) struct Refusal {
     pub(super) event: u64,
     /// The wait that the provider named.
     pub(super) hint_ms: Option<u64>,
-    /// What was used in the last minute, without this.
-    pub(super) last_minute: u64,
     /// Whether refusals are put down to this limit.
     pub(super) binds: bool,
 }
@@ -101,6 +107,12 @@ pub(super) struct Growth {
 
 fn parts(units: u64) -> i64 {
     i64::try_from(units.min(UNITS_MAX)).unwrap_or(i64::MAX).saturating_mul(UNIT)
+}
+
+/// Thousandths a minute, of parts in milliseconds.
+fn rate(came: i64, span: u64) -> Option<u64> {
+    let came = u64::try_from(came).ok().filter(|came| *came > 0)?;
+    Some((came / span.max(1)).clamp(1, UNITS_MAX * MILLI))
 }
 
 impl Learned {
@@ -141,7 +153,8 @@ impl Learned {
     /// The moment from which `need` has room; not before `now`.
     pub(super) fn opens(&self, need: u64, now: Millis) -> Millis {
         if self.rate == 0 {
-            return now;
+            let refused = self.last.is_some_and(|last| now.since(last.at) < SOON_MS);
+            return if refused { now.max(self.at.plus(APART_MS)) } else { now };
         }
         let missing = parts(need).min(self.cap()).saturating_sub(self.advanced(now).level);
         let missing = u64::try_from(missing).unwrap_or(0);
@@ -157,11 +170,12 @@ impl Learned {
     }
 
     /// Takes `need` for something that is sent at `at`. Returns what was left before, in parts.
-    pub(super) fn take(&mut self, need: u64, at: Millis, growth: Growth) -> i64 {
+    pub(super) fn take(&mut self, need: u64, at: Millis, growth: Option<Growth>) -> i64 {
         *self = self.advanced(at);
         let before = self.level;
         // Who comes when little is left, would take more.
-        if self.rate > 0 && before < parts(need).saturating_mul(2) && at >= self.grows_at {
+        let pressed = self.rate > 0 && before < parts(need).saturating_mul(2) && at >= self.grows_at;
+        if let Some(growth) = growth.filter(|_| pressed) {
             self.grow(growth, at);
         }
         self.change(parts(need));
@@ -179,7 +193,7 @@ impl Learned {
         if self.rate > 0 {
             self.level = self.level.max(floor.saturating_mul(2));
         }
-        if let Some(anchor) = &mut self.anchor {
+        for anchor in self.anchor.iter_mut().chain(&mut self.last) {
             anchor.used = anchor.used.saturating_add(more);
         }
     }
@@ -196,15 +210,23 @@ impl Learned {
         (self.changed, self.grows_at) = (now, now.plus(self.tick_ms));
     }
 
-    /// A request that was sent without room was served: the limit is higher. `mark` is what [`Self::take`] returned.
-    pub(super) fn passed(&mut self, need: u64, mark: i64, growth: Growth, now: Millis) {
-        if self.rate == 0 {
-            return;
+    /// A request that was sent without room was served. `mark` is what [`Self::take`] returned. `true` if that tells that the
+    /// limit is higher.
+    pub(super) fn passed(&mut self, need: u64, mark: i64, growth: Growth, now: Millis) -> bool {
+        let missing = parts(need).saturating_sub(mark);
+        if self.rate == 0 || missing <= 0 {
+            return false;
         }
         *self = self.advanced(now);
-        self.level = self.level.saturating_add(parts(need).saturating_sub(mark).max(0)).min(self.cap());
-        self.step = self.step.max(growth.first);
-        self.grow(growth, now);
+        self.level = self.level.saturating_add(missing).min(self.cap());
+        // A part of a request may be the error of a clock.
+        let tells = missing >= parts(need) / 4 * 3;
+        self.passes = if tells { self.passes.saturating_add(1) } else { self.passes };
+        if self.passes > 1 {
+            self.step = growth.first;
+            self.grow(growth, now);
+        }
+        tells
     }
 
     /// How far it was from expecting a refusal, in units of what was asked for; `None` if it cannot tell.
@@ -216,22 +238,21 @@ impl Learned {
     /// The provider refused, and has taken nothing; that was given back before.
     pub(super) fn refused(&mut self, refusal: &Refusal, growth: Growth, now: Millis) {
         *self = self.advanced(now);
-        // What was sent before the last one says nothing new.
         if refusal.taken < self.event {
+            self.refused_too(refusal);
             return;
         }
-        self.before = self.rate;
-        self.event = refusal.event;
+        (self.before, self.event, self.passes) = (self.rate, refusal.event, 0);
         let hint_ms = refusal.hint_ms.unwrap_or(0);
         if hint_ms > WAIT_MS_MAX {
-            self.anchor = None;
+            (self.anchor, self.last, self.measured) = (None, None, false);
             return;
         }
         let need = parts(refusal.need.max(1));
         // With a hint it is known when there is room for this; without, nothing is left.
         let fresh = Anchor { at: now.plus(hint_ms), level: if hint_ms > 0 { need } else { 0 }, used: 0 };
         let roomy = refusal.binds && (self.rate == 0 || refusal.mark >= need.saturating_mul(3));
-        let measured = self.measured(&fresh, roomy, refusal.last_minute);
+        let measured = self.measured(&fresh, roomy);
         let odd = |rate: u64| {
             // A bucket of that rate would not let wait so long.
             let most = u64::try_from(need.saturating_mul(3) / 2).unwrap_or(0).div_ceil(rate.max(1));
@@ -239,7 +260,7 @@ impl Learned {
         };
         match measured.filter(|(rate, _)| !odd(*rate)) {
             Some((rate, span)) => {
-                self.rate = rate;
+                (self.rate, self.measured) = (rate, true);
                 let used = self.anchor.map_or(0, |anchor| anchor.used / UNIT).max(1);
                 self.hold(span, 100 / u64::try_from(used).unwrap_or(1).max(1), growth, now);
                 if span > SPAN_MS_MAX {
@@ -247,6 +268,7 @@ impl Learned {
                 }
             }
             None => {
+                self.measured = false;
                 if self.filled && roomy && self.rate > 0 {
                     // Less is saved up than was thought.
                     let saved = self.cap().saturating_sub(refusal.mark).max(UNIT);
@@ -260,24 +282,39 @@ impl Learned {
                 self.anchor = Some(fresh);
             }
         }
+        self.last = Some(fresh);
         self.filled = false;
         let until = i64::try_from(hint_ms.saturating_mul(self.rate)).unwrap_or(i64::MAX);
         self.level = fresh.level.saturating_sub(until).max(self.cap().saturating_neg());
         self.at = now;
     }
 
+    /// The same for one that was sent before the last refusal. It says nothing new; but until now it seemed to have been taken
+    /// before that.
+    fn refused_too(&mut self, refusal: &Refusal) {
+        let need = parts(refusal.need);
+        self.level = self.level.saturating_sub(need);
+        let Some(last) = &mut self.last else { return };
+        last.used = last.used.saturating_add(need);
+        let last = *last;
+        let Some(anchor) = &mut self.anchor else { return };
+        if anchor.at >= last.at {
+            anchor.used = anchor.used.saturating_add(need);
+        } else if self.measured {
+            let came = anchor.used.saturating_sub(last.used).saturating_add(last.level).saturating_sub(anchor.level);
+            self.rate = rate(came, last.at.since(anchor.at)).unwrap_or(self.rate);
+        }
+    }
+
     /// The rate since the anchor, and the time that it is measured over.
-    fn measured(&self, fresh: &Anchor, roomy: bool, last_minute: u64) -> Option<(u64, u64)> {
+    fn measured(&self, fresh: &Anchor, roomy: bool) -> Option<(u64, u64)> {
         let anchor = self.anchor.filter(|_| !self.filled)?;
         let span = fresh.at.since(anchor.at);
         if span < SPAN_MS_MIN || roomy && span > SOON_MS {
             return None;
         }
         let came = anchor.used.saturating_add(fresh.level).saturating_sub(anchor.level);
-        let rate = u64::try_from(came).ok().filter(|came| *came > 0)? / span;
-        // A bucket holds no more than a minute's worth beside what comes back in a minute.
-        let least = last_minute.saturating_mul(MILLI) / 2;
-        Some((rate.max(least).clamp(1, UNITS_MAX * MILLI), span))
+        Some((rate(came, span)?, span))
     }
 
     fn hold(&mut self, span: u64, coarse: u64, growth: Growth, now: Millis) {
@@ -291,7 +328,7 @@ impl Learned {
     pub(super) fn forgive(&mut self, event: u64) -> bool {
         let is_last = self.event == event && event > 0;
         if is_last {
-            (self.rate, self.anchor, self.event) = (self.before, None, 0);
+            (self.rate, self.anchor, self.last, self.event) = (self.before, None, None, 0);
         }
         is_last
     }
