@@ -27,8 +27,8 @@ const SPAN_MS_MAX: u64 = 10 * MINUTE_MS;
 const HOLD_MS: (u64, u64) = (10_000, 16 * MINUTE_MS);
 /// A wait beyond this is not that of a limit a minute.
 const WAIT_MS_MAX: u64 = 65_000;
-/// Percent of a step from which on measuring begins anew.
-const REMEASURED_FROM: u64 = 10;
+/// A rate that has grown above this part of what is measured, in percent, shows that the limit has risen meanwhile.
+const RISEN_PERCENT: u64 = 150;
 /// What the clocks and the way add to a wait.
 const SLACK_MS: u64 = 1_100;
 /// Time between two requests while a refusal has yet to be measured: else all that waited for the end of the lock would find
@@ -201,10 +201,6 @@ impl Learned {
     fn grow(&mut self, growth: Growth, now: Millis) {
         let step = self.step.clamp(1, growth.most.max(1));
         let more = (self.rate.saturating_mul(step) / 100).max(1);
-        if step >= REMEASURED_FROM {
-            // What was used at a much lower rate says little of the limit.
-            self.anchor = Some(Anchor { at: now, level: self.level, used: 0 });
-        }
         self.rate = self.rate.saturating_add(more).min(UNITS_MAX * MILLI);
         self.step = step.saturating_mul(2);
         (self.changed, self.grows_at) = (now, now.plus(self.tick_ms));
@@ -252,13 +248,16 @@ impl Learned {
         // With a hint it is known when there is room for this; without, nothing is left.
         let fresh = Anchor { at: now.plus(hint_ms), level: if hint_ms > 0 { need } else { 0 }, used: 0 };
         let roomy = refusal.binds && (self.rate == 0 || refusal.mark >= need.saturating_mul(3));
+        self.shorten(&fresh);
         let measured = self.measured(&fresh, roomy);
         let odd = |rate: u64| {
             // A bucket of that rate would not let wait so long.
             let most = u64::try_from(need.saturating_mul(3) / 2).unwrap_or(0).div_ceil(rate.max(1));
             refusal.binds && hint_ms > most.saturating_add(SLACK_MS)
         };
-        match measured.filter(|(rate, _)| !odd(*rate)) {
+        let risen = |rate: u64| !roomy && self.rate > rate.saturating_mul(RISEN_PERCENT) / 100;
+        let rises = measured.is_some_and(|(rate, _)| risen(rate));
+        match measured.filter(|(rate, _)| !odd(*rate) && !rises) {
             Some((rate, span)) => {
                 (self.rate, self.measured) = (rate, true);
                 let used = self.anchor.map_or(0, |anchor| anchor.used / UNIT).max(1);
@@ -273,11 +272,11 @@ impl Learned {
                     // Less is saved up than was thought.
                     let saved = self.cap().saturating_sub(refusal.mark).max(UNIT);
                     self.burst = Some(saved);
-                } else if !roomy && self.rate > 0 && self.anchor.is_none() {
+                } else if !roomy && self.rate > 0 && (self.anchor.is_none() || rises) {
                     self.rate = (self.rate * (100 - growth.down.min(99)) / 100).max(1);
                 }
                 if self.rate > 0 {
-                    self.hold(MINUTE_MS, 0, growth, now);
+                    self.hold(if rises { HOLD_MS.0 } else { MINUTE_MS }, 0, growth, now);
                 }
                 self.anchor = Some(fresh);
             }
@@ -303,6 +302,20 @@ impl Learned {
         } else if self.measured {
             let came = anchor.used.saturating_sub(last.used).saturating_add(last.level).saturating_sub(anchor.level);
             self.rate = rate(came, last.at.since(anchor.at)).unwrap_or(self.rate);
+        }
+    }
+
+    /// Between two refusals no more can have come than was used, and one request. If it is less than was measured since the
+    /// anchor, more was saved up at that than was thought: it is measured from the last refusal.
+    fn shorten(&mut self, fresh: &Anchor) {
+        let (Some(anchor), Some(last)) = (self.anchor, self.last) else { return };
+        let (long, short) = (fresh.at.since(anchor.at), fresh.at.since(last.at));
+        if last.at <= anchor.at || short < SPAN_MS_MIN || self.filled {
+            return;
+        }
+        let most = rate(last.used.saturating_add(fresh.level.max(UNIT)), short);
+        if most < rate(anchor.used.saturating_add(fresh.level).saturating_sub(anchor.level), long) {
+            self.anchor = Some(last);
         }
     }
 
