@@ -39,9 +39,13 @@ const LEARN_MIN: u64 = 4;
 /// A learned limit that refuses is passed again after so long, at first; doubled each time up to the second.
 const PASS_MS: (u64, u64) = (5_000, 300_000);
 /// By so much more refusals must fit one kind of limit than the other, in hundredths of a request.
-const FITS_BETTER: i64 = 300;
+const FITS_BETTER: i64 = 100;
 /// What one refusal says at most of that.
 const FITS_MAX: i64 = 300;
+/// Refused requests are larger than others by more than this if tokens are what is limited.
+const LARGER_PERCENT: i64 = 20;
+/// Parts of a token in the mean cost, and requests that it is the mean of.
+const COST_PARTS: u64 = 32;
 /// A learned limit that has not been met for a day is forgotten.
 const LEARNED_MS_MAX: u64 = 86_400_000;
 /// How long a part of a whole is true if nothing is said, and at most.
@@ -196,6 +200,8 @@ struct Pace {
     last_used: Millis,
     /// Above 0: refusals fit a limit of requests better than one of tokens; below: worse.
     fits: i64,
+    /// Mean cost, in parts of a token.
+    cost_mean: u64,
     /// Whether a learned limit is one of tokens.
     by_tokens: bool,
     /// When a learned limit may be passed, and how long after the next refusal.
@@ -244,6 +250,8 @@ impl Paces {
         let pause = wait.max(pace.spread(terms, now));
         let at = now.plus(pause);
         pace.window.add(cost.tokens, at);
+        let before = if pace.cost_mean == 0 { cost.tokens } else { pace.cost_mean / COST_PARTS };
+        pace.cost_mean = pace.cost_mean.max(before.saturating_mul(COST_PARTS)).saturating_add(cost.tokens) - before;
         // What refusals are not put down to does not grow: nothing would stop it.
         let growth = |kind| Some(terms.settings.growth()).filter(|_| pace.kind() == kind);
         let growth = (growth(Kind::Requests), growth(Kind::Tokens));
@@ -503,13 +511,14 @@ impl Pace {
         self.guess(kind, now).and_then(|learned| Some((learned, learned.limit()?)))
     }
 
-    /// Which kind of limit a refusal fits: where nothing was left.
-    fn compare(&mut self, refusals: &[(Kind, Refusal); 2]) {
-        let [requests, tokens] = refusals;
-        let errors = (self.requests.learned.error(&requests.1), self.tokens.learned.error(&tokens.1));
-        let (Some(requests), Some(tokens)) = errors else { return };
-        let better = tokens.saturating_abs().saturating_sub(requests.saturating_abs()).clamp(-FITS_MAX, FITS_MAX);
-        self.fits = self.fits * 3 / 4 + better;
+    /// Which kind of limit a refusal fits. One of tokens refuses large requests before small ones; one of requests takes no
+    /// notice. And it is not one that had room.
+    fn compare(&mut self, [requests, tokens]: &[(Kind, Refusal); 2]) {
+        let over = |limit: &Limit, refusal: &Refusal| limit.learned.room(refusal).unwrap_or(0).clamp(0, FITS_MAX);
+        let room = over(&self.tokens, &tokens.1) - over(&self.requests, &requests.1);
+        let mean = (self.cost_mean / COST_PARTS).max(1);
+        let large = i64::try_from(tokens.1.need.saturating_mul(100) / mean).unwrap_or(FITS_MAX).min(FITS_MAX) - 100;
+        self.fits = self.fits * 7 / 8 + room + LARGER_PERCENT - large;
         if self.fits.abs() >= FITS_BETTER {
             self.by_tokens = self.fits < 0;
         }

@@ -54,9 +54,9 @@ pub(super) struct Learned {
     /// The last refusal, with what was taken since; and whether the rate was measured by it.
     last: Option<Anchor>,
     measured: bool,
-    /// Sequence number of the last refusal, and the rate before it.
+    /// Sequence number of the last refusal, and what was known before it.
     event: u64,
-    before: u64,
+    before: Before,
     /// When the rate was measured or raised.
     changed: Millis,
     /// When it may be raised.
@@ -75,6 +75,16 @@ struct Anchor {
     level: i64,
     /// Taken since, in parts.
     used: i64,
+}
+
+/// What a refusal has changed.
+#[derive(Clone, Copy, Debug, Default)]
+struct Before {
+    rate: u64,
+    anchor: Option<Anchor>,
+    last: Option<Anchor>,
+    /// Whether the refusal began a new count of what was taken since the last one.
+    counted: bool,
 }
 
 /// A refusal.
@@ -225,10 +235,11 @@ impl Learned {
         tells
     }
 
-    /// How far it was from expecting a refusal, in units of what was asked for; `None` if it cannot tell.
-    pub(super) fn error(&self, refusal: &Refusal) -> Option<i64> {
+    /// The room that it had beside what was asked for, in hundredths of that; below zero if it had too little. `None` if it
+    /// cannot tell.
+    pub(super) fn room(&self, refusal: &Refusal) -> Option<i64> {
         let known = self.rate > 0 && !self.filled && self.anchor.is_some() && refusal.taken > self.event;
-        known.then(|| refusal.mark.saturating_sub(parts(refusal.need)).saturating_mul(100) / parts(refusal.need.max(1)))
+        known.then(|| refusal.mark.saturating_sub(parts(refusal.need)) / (parts(refusal.need.max(1)) / 100))
     }
 
     /// The provider refused, and has taken nothing; that was given back before.
@@ -238,7 +249,15 @@ impl Learned {
             self.refused_too(refusal);
             return;
         }
-        (self.before, self.event, self.passes) = (self.rate, refusal.event, 0);
+        if refusal.hint_ms.is_none() && self.last.is_some_and(|last| last.used <= 0) {
+            // Nothing was served since the last one. It still holds: that of a window does until the window ends.
+            self.event = refusal.event;
+            self.before = Before { rate: self.rate, anchor: self.anchor, last: self.last, counted: false };
+            self.level = self.level.min(parts(refusal.need).saturating_sub(1));
+            return;
+        }
+        self.before = Before { rate: self.rate, anchor: self.anchor, last: self.last, counted: true };
+        (self.event, self.passes) = (refusal.event, 0);
         let hint_ms = refusal.hint_ms.unwrap_or(0);
         if hint_ms > WAIT_MS_MAX {
             (self.anchor, self.last, self.measured) = (None, None, false);
@@ -341,7 +360,14 @@ impl Learned {
     pub(super) fn forgive(&mut self, event: u64) -> bool {
         let is_last = self.event == event && event > 0;
         if is_last {
-            (self.rate, self.anchor, self.last, self.event) = (self.before, None, None, 0);
+            let since = self.last.filter(|_| self.before.counted).map_or(0, |last| last.used);
+            let counted = |anchor: Option<Anchor>| {
+                anchor.map(|anchor| Anchor { used: anchor.used.saturating_add(since), ..anchor })
+            };
+            (self.rate, self.event) = (self.before.rate, 0);
+            if self.before.counted {
+                (self.anchor, self.last) = (counted(self.before.anchor), counted(self.before.last));
+            }
         }
         is_last
     }
