@@ -384,15 +384,14 @@ impl Paces {
         }
     }
 
-    /// Forgets what closes a family, or all (`None`), other than what the operator knows: somebody knows better.
-    pub fn forget(&mut self, family: Option<&str>, now: Millis) {
+    /// Forgets all that was told and learned of a family, or of all (`None`): somebody knows better. What the operator knows
+    /// holds still.
+    pub fn forget(&mut self, family: Option<&str>) {
         for (_, pace) in self.families.iter_mut().filter(|(name, _)| family.is_none_or(|family| *name == family)) {
             for limit in [&mut pace.requests, &mut pace.tokens] {
-                limit.told = limit.told.filter(|told| told.opens(1, now) <= now);
-                limit.learned = Learned::default();
+                (limit.told, limit.learned) = (None, Learned::default());
             }
-            pace.share = pace.share.filter(|(share, _)| share.left_permille > 0);
-            (pace.pass_ms, pace.passes_at) = (0, now);
+            (pace.share, pace.pass_ms, pace.passes_at) = (None, 0, Millis(0));
         }
     }
 

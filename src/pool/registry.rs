@@ -114,12 +114,12 @@ impl Registry {
     /// Takes an account out of use at run time, with a reason to be shown, until [`Self::resume`]. `false` if there is
     /// no such account.
     pub fn suspend(&self, id: &str, reason: impl Into<String>) -> bool {
-        self.with_account(id, |state, _| state.suspend(Some(reason.into())))
+        self.with_account(id, |state| state.suspend(Some(reason.into())))
     }
 
     /// Undoes [`Self::suspend`].
     pub fn resume(&self, id: &str) -> bool {
-        self.with_account(id, |state, _| state.suspend(None))
+        self.with_account(id, |state| state.suspend(None))
     }
 
     /// Locks an account by hand, or by what another account of its project was told. `None` if there is no such
@@ -136,12 +136,12 @@ impl Registry {
     /// or a quota that was read after the lock was set. If it was a limit's, its pace forgets what that refusal told.
     pub fn clear(&self, id: &str, family: Option<&str>) -> bool {
         let mut cleared = false;
-        self.with_account(id, |state, now| {
+        self.with_account(id, |state| {
             state.change(|all, _, _| {
                 let reason = all.locks.reason(family);
                 cleared = all.locks.clear(family);
                 if matches!(reason, Some(Reason::RateLimit | Reason::QuotaExhausted | Reason::SpendLimit)) {
-                    all.paces.forget(family, now);
+                    all.paces.forget(family);
                 }
             });
         });
@@ -150,10 +150,10 @@ impl Registry {
 
     /// Clears all locks of an account, and what closes its paces but the operator's limits.
     pub fn clear_all(&self, id: &str) -> bool {
-        self.with_account(id, |state, now| {
+        self.with_account(id, |state| {
             state.change(|all, _, _| {
                 all.locks.clear_all();
-                all.paces.forget(None, now);
+                all.paces.forget(None);
             });
         })
     }
@@ -192,7 +192,7 @@ impl Registry {
 
     /// Closes the breaker of an account. `false` if there is no such account.
     pub fn reset_breaker(&self, id: &str) -> bool {
-        self.with_account(id, |state, _| state.change(|all, _, _| all.circuit = Circuit::default()))
+        self.with_account(id, |state| state.change(|all, _, _| all.circuit = Circuit::default()))
     }
 
     /// These upstreams (ids of the configuration) can be reached: accounts whose breakers are open may be tried at once.
@@ -223,11 +223,11 @@ impl Registry {
         index.ceilings(now).map(view).collect()
     }
 
-    fn with_account(&self, id: &str, change: impl FnOnce(&AccountState, Millis)) -> bool {
+    fn with_account(&self, id: &str, change: impl FnOnce(&AccountState)) -> bool {
         let Some(state) = self.get(id) else { return false };
         let mut index = self.shared.index.lock();
+        change(&state);
         let now = index.now;
-        change(&state, now);
         index.refresh(&state, now);
         true
     }

@@ -252,6 +252,10 @@ impl Learned {
         if refusal.hint_ms.is_none() && self.last.is_some_and(|last| last.used <= 0) {
             // Nothing was served since the last one. It still holds: that of a window does until the window ends.
             self.event = refusal.event;
+            let was = self.last.map(|last| last.at);
+            for anchor in self.anchor.iter_mut().chain(&mut self.last).filter(|anchor| Some(anchor.at) == was) {
+                anchor.at = now;
+            }
             self.before = Before { rate: self.rate, anchor: self.anchor, last: self.last, counted: false };
             self.level = self.level.min(parts(refusal.need).saturating_sub(1));
             return;
@@ -312,6 +316,14 @@ impl Learned {
     fn refused_too(&mut self, refusal: &Refusal) {
         let need = parts(refusal.need);
         self.level = self.level.saturating_sub(need);
+        for anchor in self.before.anchor.iter_mut().chain(&mut self.before.last) {
+            anchor.used = anchor.used.saturating_sub(need);
+        }
+        let nothing = self.before.last.is_some_and(|last| last.used <= 0);
+        if self.before.counted && nothing && refusal.hint_ms.is_none() {
+            self.take_back();
+            return;
+        }
         let Some(last) = &mut self.last else { return };
         last.used = last.used.saturating_add(need);
         let last = *last;
@@ -360,15 +372,20 @@ impl Learned {
     pub(super) fn forgive(&mut self, event: u64) -> bool {
         let is_last = self.event == event && event > 0;
         if is_last {
-            let since = self.last.filter(|_| self.before.counted).map_or(0, |last| last.used);
-            let counted = |anchor: Option<Anchor>| {
-                anchor.map(|anchor| Anchor { used: anchor.used.saturating_add(since), ..anchor })
-            };
-            (self.rate, self.event) = (self.before.rate, 0);
-            if self.before.counted {
-                (self.anchor, self.last) = (counted(self.before.anchor), counted(self.before.last));
-            }
+            self.take_back();
+            self.event = 0;
         }
         is_last
+    }
+
+    /// As it was before the last refusal, with what was taken since.
+    fn take_back(&mut self) {
+        let since = self.last.map_or(0, |last| last.used);
+        let counted =
+            |anchor: Option<Anchor>| anchor.map(|anchor| Anchor { used: anchor.used.saturating_add(since), ..anchor });
+        self.rate = self.before.rate;
+        if std::mem::take(&mut self.before.counted) {
+            (self.anchor, self.last) = (counted(self.before.anchor), counted(self.before.last));
+        }
     }
 }

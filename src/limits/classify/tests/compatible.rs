@@ -89,7 +89,7 @@ const CASES: &[Case] = &[
         OpenAiChat,
         403,
         r#"{"error":{"message":"openai/gpt-5 requires moderation on OpenAI. Your input was flagged for \"harassment\". No credits were charged.","code":403,"metadata":{"reasons":["harassment"]}}}"#,
-        Reason::BadRequest,
+        Reason::ContentPolicy,
         Scope::Request,
         None,
     ),
