@@ -119,10 +119,10 @@ fn parts(units: u64) -> i64 {
     i64::try_from(units.min(UNITS_MAX)).unwrap_or(i64::MAX).saturating_mul(UNIT)
 }
 
-/// Thousandths a minute, of parts in milliseconds.
+/// Thousandths a minute, of parts in milliseconds; one a minute at least.
 fn rate(came: i64, span: u64) -> Option<u64> {
     let came = u64::try_from(came).ok().filter(|came| *came > 0)?;
-    Some((came / span.max(1)).clamp(1, UNITS_MAX * MILLI))
+    Some((came / span.max(1)).clamp(MILLI, UNITS_MAX * MILLI))
 }
 
 impl Learned {
@@ -167,9 +167,11 @@ impl Learned {
             return if refused { now.max(self.at.plus(APART_MS)) } else { now };
         }
         let missing = parts(need).min(self.cap()).saturating_sub(self.advanced(now).level);
-        let missing = u64::try_from(missing).unwrap_or(0);
-        // Never farther than the minute after which any window is empty.
-        now.plus(missing.div_ceil(self.rate).min(2 * MINUTE_MS))
+        // What is left may be told of a moment that has yet to come: that of a request that is held back.
+        match u64::try_from(missing) {
+            Ok(missing) if missing > 0 => now.max(self.at).plus(missing.div_ceil(self.rate)),
+            _ => now,
+        }
     }
 
     /// The part that is used, in thousandths.
@@ -197,12 +199,16 @@ impl Learned {
         self.change(parts(actual).saturating_sub(parts(estimate)));
     }
 
-    fn change(&mut self, more: i64) {
-        let floor = -self.cap().max(UNIT);
-        self.level = self.level.saturating_sub(more);
+    /// Nothing closes it for longer than two minutes.
+    fn bound(&mut self) {
         if self.rate > 0 {
-            self.level = self.level.max(floor.saturating_mul(2));
+            self.level = self.level.clamp(-self.cap(), self.cap());
         }
+    }
+
+    fn change(&mut self, more: i64) {
+        self.level = self.level.saturating_sub(more);
+        self.bound();
         for anchor in self.anchor.iter_mut().chain(&mut self.last) {
             anchor.used = anchor.used.saturating_add(more);
         }
@@ -278,10 +284,11 @@ impl Learned {
             let most = u64::try_from(need.saturating_mul(3) / 2).unwrap_or(0).div_ceil(rate.max(1));
             refusal.binds && hint_ms > most.saturating_add(SLACK_MS)
         };
+        let measured = measured.map(|(rate, span)| (rate, span, odd(rate)));
         let risen = |rate: u64| !roomy && self.rate > rate.saturating_mul(RISEN_PERCENT) / 100;
-        let rises = measured.is_some_and(|(rate, _)| risen(rate));
-        match measured.filter(|(rate, _)| !odd(*rate) && !rises) {
-            Some((rate, span)) => {
+        let rises = measured.is_some_and(|(rate, _, odd)| !odd && risen(rate));
+        match measured.filter(|(_, _, odd)| !odd && !rises) {
+            Some((rate, span, _)) => {
                 (self.rate, self.measured) = (rate, true);
                 let used = self.anchor.map_or(0, |anchor| anchor.used / UNIT).max(1);
                 self.hold(span, 100 / u64::try_from(used).unwrap_or(1).max(1), growth, now);
@@ -296,7 +303,7 @@ impl Learned {
                     let saved = self.cap().saturating_sub(refusal.mark).max(UNIT);
                     self.burst = Some(saved);
                 } else if !roomy && self.rate > 0 && (self.anchor.is_none() || rises) {
-                    self.rate = (self.rate * (100 - growth.down.min(99)) / 100).max(1);
+                    self.rate = (self.rate * (100 - growth.down.min(99)) / 100).max(MILLI);
                 }
                 if self.rate > 0 {
                     self.hold(if rises { HOLD_MS.0 } else { MINUTE_MS }, 0, growth, now);
@@ -307,8 +314,9 @@ impl Learned {
         self.last = Some(fresh);
         self.filled = false;
         let until = i64::try_from(hint_ms.saturating_mul(self.rate)).unwrap_or(i64::MAX);
-        self.level = fresh.level.saturating_sub(until).max(self.cap().saturating_neg());
+        self.level = fresh.level.saturating_sub(until);
         self.at = now;
+        self.bound();
     }
 
     /// The same for one that was sent before the last refusal. It says nothing new; but until now it seemed to have been taken
@@ -334,6 +342,7 @@ impl Learned {
             let came = anchor.used.saturating_sub(last.used).saturating_add(last.level).saturating_sub(anchor.level);
             self.rate = rate(came, last.at.since(anchor.at)).unwrap_or(self.rate);
         }
+        self.bound();
     }
 
     /// Between two refusals no more can have come than was used, and one request. If it is less than was measured since the
@@ -384,6 +393,7 @@ impl Learned {
         let counted =
             |anchor: Option<Anchor>| anchor.map(|anchor| Anchor { used: anchor.used.saturating_add(since), ..anchor });
         self.rate = self.before.rate;
+        self.bound();
         if std::mem::take(&mut self.before.counted) {
             (self.anchor, self.last) = (counted(self.before.anchor), counted(self.before.last));
         }

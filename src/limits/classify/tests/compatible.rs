@@ -53,7 +53,7 @@ const CASES: &[Case] = &[
         OpenAiChat,
         400,
         r#"{"error":{"message":"The response was filtered due to the prompt triggering Azure OpenAI's content management policy.","type":null,"param":"prompt","code":"content_filter","status":400}}"#,
-        Reason::BadRequest,
+        Reason::ContentPolicy,
         Scope::Request,
         None,
     ),
