@@ -261,11 +261,13 @@ impl Paces {
         (pause, Charge { cost, taken, at, requests, tokens, answered: false, settled: false, plenty, passes: false })
     }
 
-    /// When a request that finds nobody else may pass the learned limit here; `None` if something else stands in its way.
+    /// When a request that finds nobody else may pass the learned limit here; `None` if that does not stand in its way, or
+    /// something else does.
     pub fn passes_at(&self, family: &str, cost: Cost, terms: Terms<'_>, now: Millis) -> Option<Millis> {
         let pace = self.families.get(family)?;
-        let named = pace.opens_named(cost, terms, now);
-        (named.since(now) <= terms.settings.pause_ms_max).then_some(pace.passes_at)
+        let closed = |opens: Millis| opens.since(now) > terms.settings.pause_ms_max;
+        let guessed = !closed(pace.opens_named(cost, terms, now)) && closed(pace.opens(cost, terms, now));
+        guessed.then_some(pace.passes_at)
     }
 
     /// A lease that was just taken passes the learned limit: no second one does, until it is known what comes of it.
@@ -349,10 +351,11 @@ impl Paces {
         }
         pace.pass_ms = pace.pass_ms.clamp(PASS_MS.0, PASS_MS.1);
         pace.passes_at = pace.passes_at.max(now.plus(pace.pass_ms));
-        if minute <= LEARN_MIN && pace.learned(pace.kind(), now).is_none() {
+        if pace.is_told() || minute <= LEARN_MIN && pace.learned(pace.kind(), now).is_none() {
             return;
         }
-        let all = [(Kind::Requests, 1, charge.requests.learned), (Kind::Tokens, charge.cost.tokens, charge.tokens.learned)];
+        let all =
+            [(Kind::Requests, 1, charge.requests.learned), (Kind::Tokens, charge.cost.tokens, charge.tokens.learned)];
         let all = all.map(|(kind, need, mark)| {
             let (taken, binds) = (charge.taken, pace.kind() == kind);
             (kind, Refusal { need, mark, taken, event, hint_ms, binds })
@@ -361,7 +364,7 @@ impl Paces {
         for (kind, refusal) in &all {
             let known = terms.known.of(*kind).is_some();
             let limit = pace.limit_mut(*kind);
-            if !known && limit.told.is_none() && refusal.need > 0 {
+            if !known && refusal.need > 0 {
                 limit.learned.refused(refusal, terms.settings.growth(), now);
             }
         }
@@ -498,11 +501,16 @@ impl Pace {
         if self.by_tokens { Kind::Tokens } else { Kind::Requests }
     }
 
+    /// Whether headers tell a limit. Who tells one tells all that it has.
+    fn is_told(&self) -> bool {
+        self.requests.told.is_some() || self.tokens.told.is_some()
+    }
+
     /// What is learned and still counts, if it is of this kind.
     fn guess(&self, kind: Kind, now: Millis) -> Option<&Learned> {
         let limit = self.limit(kind);
         let old = limit.learned.limit().is_some() && now.since(limit.learned.changed()) >= LEARNED_MS_MAX;
-        (self.kind() == kind && limit.told.is_none() && !old).then_some(&limit.learned)
+        (self.kind() == kind && !self.is_told() && !old).then_some(&limit.learned)
     }
 
     /// The learned limit that still counts, if it is one of this kind.

@@ -22,7 +22,9 @@ pub fn pass(registry: &Registry, ask: &Ask<'_>, why: Unavailable, now: Millis) -
     index.now = now;
     let mut best: Option<((u8, Millis, usize), Arc<AccountState>)> = None;
     for (order, name) in ask.upstreams.iter().enumerate().filter(|_| !ask.attempted.full()) {
-        let Some(upstream) = index.upstream(name).filter(|upstream| !index.at_ceiling(*upstream, now)) else { continue };
+        let Some(upstream) = index.upstream(name).filter(|upstream| !index.at_ceiling(*upstream, now)) else {
+            continue;
+        };
         index.advance(upstream, ask.family, now);
         let Some(lane) = index.lane(upstream, ask.family) else { continue };
         let closed = lane.ends().filter(|(_, member)| !lane.is_full(*member));
