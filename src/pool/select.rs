@@ -324,7 +324,8 @@ fn unavailable(registry: &Registry, index: &mut Index, ask: &Ask<'_>, now: Milli
         for (until, state) in
             closed.filter_map(|(until, member)| Some((until, account(member)?))).take(REASON_LOOKS_MAX)
         {
-            if why.busy && why.soonest.is_some_and(|soonest| soonest <= until) {
+            // Those behind open later still, and none of them is a better reason.
+            if (why.busy || why.paced) && why.soonest.is_some_and(|soonest| soonest <= until) {
                 break;
             }
             why.account_closed(ask, state, now);
