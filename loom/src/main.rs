@@ -18,6 +18,8 @@ mod pool {
     mod lane;
     #[path = "../../../src/pool/lease.rs"]
     pub mod lease;
+    #[path = "../../../src/pool/pass.rs"]
+    pub mod pass;
     #[path = "../../../src/pool/registry.rs"]
     pub mod registry;
     #[path = "../../../src/pool/select.rs"]

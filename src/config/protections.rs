@@ -15,11 +15,11 @@ pub struct Pace {
     pub slow_at_percent: u16,
     /// Longest pause that spreads them.
     pub pause_max: Duration,
-    /// Beyond this part of a learned limit the account is left out. 100 to 1000.
+    /// A learned limit grows up to this part of it in one step. 100 to 1000.
     pub skip_at_percent: u16,
-    /// What a refusal takes from a learned limit. 1 to 90.
+    /// What a refusal takes from a learned limit where it measures nothing. 1 to 90.
     pub decrease_percent: u8,
-    /// What a minute at a learned limit adds to it. 1 to 100.
+    /// The first step by which a learned limit grows; each further one is twice as large. 1 to 100.
     pub increase_percent: u8,
 }
 

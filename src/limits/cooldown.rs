@@ -284,6 +284,11 @@ impl Cooldowns {
         doubted
     }
 
+    /// Why a family, or the whole account (`None`), was locked last.
+    pub fn reason(&self, family: Option<&str>) -> Option<Reason> {
+        self.find(family).map(|lock| lock.reason)
+    }
+
     /// Clears one family, or the whole account's lock (`None`); on evidence that is better than a refusal.
     pub fn clear(&mut self, family: Option<&str>) -> bool {
         match family {

@@ -3,17 +3,19 @@
 //! Who names a limit, and what then holds:
 //! - **The operator**: no more than that in any minute, wherever it begins; right for every kind of server.
 //! - **The provider's headers**: what the server itself counts is followed (`told`).
-//! - **Nobody**: no bound until the first refusal. That sets a learned limit below what was really used in the last minute;
-//!   each minute at it raises it. It may be passed by a part: that is how a higher one is found.
+//! - **Nobody**: no bound until refusals tell one (`learned`). It is never in itself a reason to send a client away: with
+//!   nobody else free one request passes it ([`Paces::passes_at`]), and more if that is served.
 //!
 //! Near a limit short pauses spread the requests. Who finds no room within the longest pause is told the moment when there
 //! is. Tokens are taken by an estimate and corrected by the truth. A prompt that is larger than the whole limit passes when
 //! nothing else is used.
 
+mod learned;
 mod stored;
 #[cfg(test)]
 mod tests;
 mod told;
+mod unnamed;
 mod window;
 
 use std::collections::HashMap;
@@ -23,6 +25,7 @@ use serde::{Deserialize, Serialize};
 pub use self::stored::{StoredPace, StoredSlot};
 pub use self::told::StoredTold;
 
+use self::learned::{Growth, Learned};
 use self::told::Told;
 use self::window::{Kind, Window};
 use super::allowance::{Allowance, Meter, Share};
@@ -31,9 +34,8 @@ use crate::pool::time::Millis;
 /// Families of one account that are remembered.
 pub const FAMILIES_MAX: usize = 32;
 const MINUTE_MS: u64 = 60_000;
-/// Requests in the last minute from which a refusal teaches something. Fewer may have met a limit of another kind, or
-/// somebody else's use of the account; a cooldown is enough for those.
-const LEARN_MIN: u64 = 4;
+/// Parts of a token in the mean cost, and requests that it is the mean of.
+const COST_PARTS: u64 = 32;
 /// A learned limit that has not been met for a day is forgotten.
 const LEARNED_MS_MAX: u64 = 86_400_000;
 /// How long a part of a whole is true if nothing is said, and at most.
@@ -67,11 +69,11 @@ pub struct Settings {
     pub slow_at_percent: u32,
     /// Longest pause that spreads them, in milliseconds.
     pub pause_ms_max: u64,
-    /// A learned limit may be passed up to this part of it. Percent, 100 to 1000.
+    /// A learned limit grows up to this part of it in one step. Percent, 100 to 1000.
     pub skip_at_percent: u32,
-    /// What a refusal takes from a learned limit. Percent, 1 to 90.
+    /// What a refusal takes from a learned limit where it measures nothing. Percent, 1 to 90.
     pub decrease_percent: u32,
-    /// What a minute at a learned limit adds to it. Percent, 1 to 100.
+    /// The first step by which a learned limit grows; each further one is twice as large. Percent, 1 to 100.
     pub increase_percent: u32,
 }
 
@@ -161,6 +163,8 @@ pub struct Charge {
     settled: bool,
     /// Whether there was plenty of room.
     plenty: bool,
+    /// Whether it passes a learned limit.
+    passes: bool,
 }
 
 /// What a meter was when a lease was taken.
@@ -168,6 +172,8 @@ pub struct Charge {
 struct Mark {
     level: Option<i64>,
     seen: u64,
+    /// What was left of the learned limit before.
+    learned: i64,
 }
 
 /// One account and family.
@@ -182,28 +188,26 @@ struct Pace {
     /// Most requests of a minute that were served.
     best_minute: u64,
     last_used: Millis,
+    /// Above 0: refusals fit a limit of requests better than one of tokens; below: worse.
+    fits: i64,
+    /// Mean cost, in parts of a token.
+    cost_mean: u64,
+    /// Whether a learned limit is one of tokens.
+    by_tokens: bool,
+    /// When a learned limit may be passed, and how long after the next refusal.
+    passes_at: Millis,
+    pass_ms: u64,
 }
 
 /// One limit of one account and family.
 #[derive(Clone, Copy, Debug, Default)]
 struct Limit {
     told: Option<Told>,
-    learned: Option<Learned>,
+    learned: Learned,
     /// Taken, but perhaps not yet seen by the server.
     unseen: u64,
     /// All that it has seen since the start.
     seen: u64,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Learned {
-    limit: u64,
-    /// Sequence number of the refusal that set it.
-    event: u64,
-    /// When it was last changed.
-    at: Millis,
-    /// The limit before that refusal.
-    before: Option<u64>,
 }
 
 /// All that is needed to judge a pace.
@@ -235,13 +239,16 @@ impl Paces {
         let wait = pace.opens(cost, terms, now).since(now).min(terms.settings.pause_ms_max);
         let pause = wait.max(pace.spread(terms, now));
         let at = now.plus(pause);
-        pace.raise(Kind::Requests, 1, terms, now);
-        pace.raise(Kind::Tokens, cost.tokens, terms, now);
         pace.window.add(cost.tokens, at);
-        let requests = pace.requests.take(1, at, now);
-        let tokens = pace.tokens.take(cost.tokens, at, now);
+        let before = if pace.cost_mean == 0 { cost.tokens } else { pace.cost_mean / COST_PARTS };
+        pace.cost_mean = pace.cost_mean.max(before.saturating_mul(COST_PARTS)).saturating_add(cost.tokens) - before;
+        // What refusals are not put down to does not grow: nothing would stop it.
+        let growth = |kind| Some(terms.settings.growth()).filter(|_| pace.kind() == kind);
+        let growth = (growth(Kind::Requests), growth(Kind::Tokens));
+        let requests = pace.requests.take(1, at, now, growth.0);
+        let tokens = pace.tokens.take(cost.tokens, at, now, growth.1);
         let plenty = pace.has_plenty(terms, now);
-        (pause, Charge { cost, taken, at, requests, tokens, answered: false, settled: false, plenty })
+        (pause, Charge { cost, taken, at, requests, tokens, answered: false, settled: false, plenty, passes: false })
     }
 
     /// The headers of an answer.
@@ -275,6 +282,7 @@ impl Paces {
         if let Some(told) = &mut pace.tokens.told {
             told.correct(charge.cost.tokens, tokens, now);
         }
+        pace.tokens.learned.correct(charge.cost.tokens, tokens);
     }
 
     /// The lease has ended. What was not settled keeps its estimate.
@@ -292,37 +300,21 @@ impl Paces {
         }
     }
 
-    /// The provider said that a limit a minute is reached: the limits that nobody names are learned.
-    pub fn refused(&mut self, family: &str, charge: &Charge, event: u64, terms: Terms<'_>, now: Millis) {
-        let Some(pace) = self.families.get_mut(family).filter(|_| charge.taken > 0 && terms.settings.enabled) else {
-            return;
-        };
-        let minute = pace.window.used(Kind::Requests, now);
-        pace.best_minute = pace.best_minute.min(minute);
-        if minute <= LEARN_MIN {
-            return;
-        }
-        for (kind, own) in [(Kind::Requests, 1), (Kind::Tokens, charge.cost.tokens)] {
-            // In truth used, without the one that was refused.
-            let used = pace.window.used(kind, now).saturating_sub(own);
-            let known = terms.known.of(kind).is_some();
-            let limit = pace.limit_mut(kind);
-            let old = limit.learned;
-            // What was sent before the last cut says nothing new.
-            if known || limit.told.is_some() || used == 0 || old.is_some_and(|old| charge.taken < old.event) {
-                continue;
-            }
-            let kept = u64::from(100 - terms.settings.decrease_percent.min(99));
-            let next = (used.saturating_mul(kept) / 100).max(1);
-            limit.learned = Some(Learned { limit: next, event, at: now, before: old.map(|old| old.limit) });
-        }
-    }
-
-    /// The provider served a lease that was taken at `taken`.
-    pub fn served(&mut self, family: &str, taken: u64, now: Millis) {
+    /// The provider served a lease.
+    pub fn served(&mut self, family: &str, charge: &mut Charge, terms: Terms<'_>, now: Millis) {
         let Some(pace) = self.families.get_mut(family) else { return };
-        pace.served = pace.served.max(taken);
+        pace.served = pace.served.max(charge.taken);
         pace.best_minute = pace.best_minute.max(pace.window.used(Kind::Requests, now));
+        if std::mem::take(&mut charge.passes) {
+            let growth = terms.settings.growth();
+            let tells = match pace.kind() {
+                Kind::Requests => pace.requests.learned.passed(1, charge.requests.learned, growth, now),
+                Kind::Tokens => pace.tokens.learned.passed(charge.cost.tokens, charge.tokens.learned, growth, now),
+            };
+            if tells {
+                (pace.pass_ms, pace.passes_at) = (pace.pass_ms / 2, now);
+            }
+        }
     }
 
     /// Whether a rate limit surprises: there was plenty of room, or what was sent later was served.
@@ -334,13 +326,7 @@ impl Paces {
     /// Takes back what one refusal taught. `true` if it was the last to teach something.
     pub fn forgive(&mut self, family: &str, event: u64) -> bool {
         let Some(pace) = self.families.get_mut(family) else { return false };
-        let mut forgiven = false;
-        for limit in [&mut pace.requests, &mut pace.tokens] {
-            let Some(learned) = limit.learned.filter(|learned| learned.event == event) else { continue };
-            limit.learned = learned.before.map(|before| Learned { limit: before, event: 0, before: None, ..learned });
-            forgiven = true;
-        }
-        forgiven
+        pace.requests.learned.forgive(event) | pace.tokens.learned.forgive(event)
     }
 
     /// The families without room for even the smallest request, and when they open.
@@ -378,6 +364,13 @@ impl Paces {
     }
 }
 
+impl Settings {
+    fn growth(&self) -> Growth {
+        let most = u64::from(self.skip_at_percent.saturating_sub(100)).max(1);
+        Growth { first: u64::from(self.increase_percent).clamp(1, most), most, down: u64::from(self.decrease_percent) }
+    }
+}
+
 impl Known {
     fn of(&self, kind: Kind) -> Option<u64> {
         match kind {
@@ -388,9 +381,10 @@ impl Known {
 }
 
 impl Limit {
-    fn take(&mut self, amount: u64, at: Millis, now: Millis) -> Mark {
+    fn take(&mut self, amount: u64, at: Millis, now: Millis, growth: Option<Growth>) -> Mark {
         self.unseen = self.unseen.saturating_add(amount);
-        Mark { level: self.told.as_mut().map(|told| told.take(amount, at, now)), seen: self.seen }
+        let learned = self.learned.take(amount, at, growth);
+        Mark { level: self.told.as_mut().map(|told| told.take(amount, at, now)), seen: self.seen, learned }
     }
 
     fn sync(&mut self, meter: &Meter, mark: Option<i64>, missing: u64, now: Millis) {
@@ -398,7 +392,9 @@ impl Limit {
             Some(told) => told.sync(meter, mark, missing, now),
             None => {
                 self.told = Told::new(meter, missing, now);
-                self.learned = self.learned.filter(|_| self.told.is_none());
+                if self.told.is_some() {
+                    self.learned = Learned::default();
+                }
             }
         }
     }
@@ -419,11 +415,6 @@ impl Pace {
         }
     }
 
-    /// The learned limit that still counts.
-    fn learned(&self, kind: Kind, now: Millis) -> Option<&Learned> {
-        self.limit(kind).learned.as_ref().filter(|learned| now.since(learned.at) < LEARNED_MS_MAX)
-    }
-
     /// What is left of a limit whose size is not told, while that is true.
     fn share(&self, now: Millis) -> Option<(Share, Millis)> {
         let (share, at) = self.share?;
@@ -436,6 +427,13 @@ impl Pace {
         if !terms.settings.enabled {
             return now;
         }
+        let both = [(Kind::Requests, 1), (Kind::Tokens, cost.tokens)];
+        let learned = both.map(|(kind, need)| self.guess(kind, now).map(|learned| learned.opens(need, now)));
+        learned.into_iter().flatten().fold(self.opens_named(cost, terms, now), Millis::max)
+    }
+
+    /// The same under the limits that somebody has named.
+    fn opens_named(&self, cost: Cost, terms: Terms<'_>, now: Millis) -> Millis {
         let requests = self.opens_one(Kind::Requests, 1, terms, now);
         let tokens = self.opens_one(Kind::Tokens, cost.tokens, terms, now);
         let share = self.share(now).filter(|(share, _)| share.left_permille == 0).map_or(now, |(_, until)| until);
@@ -449,9 +447,6 @@ impl Pace {
         }
         if let Some(told) = &self.limit(kind).told {
             at = at.max(told.opens(need, now));
-        } else if let Some(learned) = self.learned(kind, now) {
-            let bound = learned.limit.saturating_mul(u64::from(terms.settings.skip_at_percent.max(100))) / 100;
-            at = at.max(self.window.opens(kind, need, bound, now));
         }
         at
     }
@@ -464,7 +459,8 @@ impl Pace {
         };
         let operator = terms.known.of(kind).map(|limit| (permille(limit), limit, Source::Operator));
         let told = self.limit(kind).told.map(|told| (told.used_permille(now), told.limit, Source::Header));
-        let learned = self.learned(kind, now).map(|learned| (permille(learned.limit), learned.limit, Source::Learned));
+        let learned = self.learned(kind, now);
+        let learned = learned.map(|(learned, limit)| (learned.used_permille(now), limit, Source::Learned));
         operator.into_iter().chain(told.or(learned)).max_by_key(|(used, ..)| *used)
     }
 
@@ -478,17 +474,6 @@ impl Pace {
         }
         let (over, whole) = (u64::from(used - slow_at) + 1, u64::from(1000 - slow_at) + 1);
         terms.settings.pause_ms_max.saturating_mul(over) / whole
-    }
-
-    /// A minute at a learned limit raises it.
-    fn raise(&mut self, kind: Kind, need: u64, terms: Terms<'_>, now: Millis) {
-        let used = self.window.used(kind, now).saturating_add(need);
-        let Some(learned) = &mut self.limit_mut(kind).learned else { return };
-        if used >= learned.limit && now.since(learned.at) >= MINUTE_MS {
-            let more = learned.limit.saturating_mul(u64::from(terms.settings.increase_percent)) / 100;
-            learned.limit = learned.limit.saturating_add(more.max(1));
-            learned.at = now;
-        }
     }
 
     /// Whether at most half of every limit is used; where none is known, of the best minute so far.

@@ -248,6 +248,16 @@ impl AccountState {
         inner.state.circuit.last_resort_at(&inner.settings.breaker).filter(|_| closed)
     }
 
+    /// When a request that finds nobody else may pass a limit that nobody has named; `None` if that is not all that stands
+    /// in its way.
+    pub(super) fn passes_at(&self, family: &str, cost: Cost, now: Millis) -> Option<Millis> {
+        let inner = self.inner.lock();
+        let on = self.enabled.load(Ordering::Relaxed) && inner.suspended.is_none();
+        let open = inner.state.locks.standing(family, now) == Standing::Open
+            && inner.state.circuit.standing(now, &inner.settings.breaker) == Standing::Open;
+        inner.state.paces.passes_at(family, cost, inner.terms(), now).filter(|_| on && open)
+    }
+
     /// Whether the breaker is not closed.
     pub(super) fn is_broken(&self) -> bool {
         self.inner.lock().state.circuit.is_open()

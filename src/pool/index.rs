@@ -215,7 +215,8 @@ impl Index {
         self.now = now;
         state.change(|all, terms, settings| {
             if failure.reason == Reason::RateLimit {
-                all.paces.refused(family, charge, event, terms, now);
+                let hint_ms = failure.cooldown_ms.filter(|_| failure.hinted);
+                all.paces.refused(family, charge, event, hint_ms, terms, now);
             }
             if matches!(failure.fault, Fault::Account | Fault::Client) {
                 // Nothing was read.
@@ -272,10 +273,17 @@ impl Index {
     }
 
     /// A lease was served. `true` if a lock or the breaker was cleared.
-    pub(super) fn succeed(&mut self, state: &AccountState, family: &str, taken: u64, now: Millis) -> bool {
+    pub(super) fn succeed(
+        &mut self,
+        state: &AccountState,
+        family: &str,
+        taken: u64,
+        charge: &mut Charge,
+        now: Millis,
+    ) -> bool {
         self.now = now;
-        let (unlocked, closed) = state.change(|all, _, _| {
-            all.paces.served(family, taken, now);
+        let (unlocked, closed) = state.change(|all, terms, _| {
+            all.paces.served(family, charge, terms, now);
             (all.locks.succeeded(family, taken), all.circuit.succeeded(taken))
         });
         if let Some(upstream) = state.seat().and_then(|(upstream, _)| self.upstreams.get_mut(upstream)) {

@@ -69,6 +69,8 @@ pub(super) struct Taken {
     /// Whether it tries an open breaker.
     pub(super) tries: bool,
     pub(super) last_resort: bool,
+    /// Whether it passes a limit that nobody has named.
+    pub(super) passes: bool,
     pub(super) pause_ms: u64,
     pub(super) charge: Charge,
     pub(super) cost: Cost,
@@ -115,6 +117,11 @@ impl Lease {
     /// Whether nobody else was left, and its breaker is open.
     pub fn is_last_resort(&self) -> bool {
         self.last_resort
+    }
+
+    /// Whether nobody else was left, and a limit that nobody has named is passed.
+    pub fn is_pass(&self) -> bool {
+        self.taken.lock().passes
     }
 
     /// So many milliseconds are to pass before the request is sent: spreads requests where a limit is near.
@@ -176,8 +183,8 @@ impl Lease {
     pub fn succeeded(&self, now: Millis) -> bool {
         self.account.note_succeeded();
         let mut index = self.shared.index.lock();
-        let sequence = self.taken.lock().sequence;
-        index.succeed(&self.account, &self.family, sequence, now)
+        let taken = &mut *self.taken.lock();
+        index.succeed(&self.account, &self.family, taken.sequence, &mut taken.charge, now)
     }
 
     /// The attempt failed: sets the lock that `failure` names, if any, spread by `seed`, and tells breaker, ceiling and

@@ -3,6 +3,7 @@
 //! - [`registry`]: the live state of all accounts, by identity. It survives reloads of the configuration.
 //! - [`mod@select`]: takes a [`lease::Lease`] on the best account: tier, then least in flight, then longest idle. Locks,
 //!   breakers, paces and ceilings are looked at in one place, and a change is seen by the very next selection.
+//! - [`mod@pass`]: the same past a limit that nobody has named, before a client is refused.
 //! - [`affinity`]: which account a session was served by, so that its prompt cache stays warm; [`session_key`] names the
 //!   session.
 //!
@@ -18,6 +19,7 @@ mod explain;
 mod index;
 mod lane;
 pub mod lease;
+pub mod pass;
 pub mod registry;
 pub mod select;
 pub mod session_key;
@@ -32,6 +34,7 @@ pub use affinity::Affinity;
 pub use ask::{Ask, Attempted, CandidateView, Skip, Unavailable, UnavailableReason};
 pub use explain::explain;
 pub use lease::{BoundAccount, Lease};
+pub use pass::pass;
 pub use registry::{Registry, Settings};
 pub use select::select;
 pub use stored::{StoredAccount, StoredCooldown, StoredPool};

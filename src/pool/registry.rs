@@ -133,16 +133,29 @@ impl Registry {
     }
 
     /// Clears the lock of a family, or of the whole account (`None`), on better evidence than a refusal: the operator,
-    /// or a quota that was read after the lock was set.
+    /// or a quota that was read after the lock was set. If it was a limit's, its pace forgets what that refusal told.
     pub fn clear(&self, id: &str, family: Option<&str>) -> bool {
         let mut cleared = false;
-        self.with_account(id, |state| cleared = state.locks(|locks| locks.clear(family)));
+        self.with_account(id, |state| {
+            state.change(|all, _, _| {
+                let reason = all.locks.reason(family);
+                cleared = all.locks.clear(family);
+                if matches!(reason, Some(Reason::RateLimit | Reason::QuotaExhausted | Reason::SpendLimit)) {
+                    all.paces.forget(family);
+                }
+            });
+        });
         cleared
     }
 
-    /// Clears all locks of an account.
+    /// Clears all locks of an account, and what closes its paces but the operator's limits.
     pub fn clear_all(&self, id: &str) -> bool {
-        self.with_account(id, |state| state.locks(cooldown::Cooldowns::clear_all))
+        self.with_account(id, |state| {
+            state.change(|all, _, _| {
+                all.locks.clear_all();
+                all.paces.forget(None);
+            });
+        })
     }
 
     /// Takes back what one refusal ([`super::Lease::event`]) did to an account: its lock (and that of its project), its

@@ -24,7 +24,7 @@ const LOOKS_MAX: usize = 256;
 /// The same among those where a cost of the same size was refused before.
 const SAME_SIZE_LOOKS_MAX: usize = 8;
 /// Closed or full accounts that are looked at for the reason why nobody is free.
-const REASON_LOOKS_MAX: usize = 32;
+pub(super) const REASON_LOOKS_MAX: usize = 32;
 
 /// Takes a slot of the best account for `ask`.
 ///
@@ -36,17 +36,40 @@ pub fn select(registry: &Registry, ask: &Ask<'_>, now: Millis) -> Result<Lease, 
     let mut bound = BoundAccount::None;
     let (state, last_resort) = choose(registry, &mut index, ask, &mut bound, now)?;
     let standing = state.fate(Some(ask.family), ask.cost, now).standing;
-    let probe = last_resort || matches!(standing, Standing::Probe { .. });
+    let how = How { probe: last_resort || matches!(standing, Standing::Probe { .. }), last_resort, passes: false };
+    take(registry, &mut index, ask, (state, how, bound), now)
+}
+
+/// In what way an account is taken.
+#[derive(Clone, Copy)]
+pub(super) struct How {
+    pub(super) probe: bool,
+    pub(super) last_resort: bool,
+    /// Whether a limit that nobody has named is passed.
+    pub(super) passes: bool,
+}
+
+/// Takes a slot of the chosen account.
+pub(super) fn take(
+    registry: &Registry,
+    index: &mut Index,
+    ask: &Ask<'_>,
+    (state, how, bound): (Arc<AccountState>, How, BoundAccount),
+    now: Millis,
+) -> Result<Lease, Unavailable> {
+    let How { probe, last_resort, passes } = how;
     if !state.reserve(index.limited()) {
         // Cannot be: slots change under the index's lock alone.
         return Err(Unavailable { reason: UnavailableReason::AllBusy, soonest: None });
     }
     let sequence = index.next();
     state.note_taken(sequence, probe, now);
-    let (pause_ms, charge, tries) = state.begin(ask.family, ask.cost, sequence, probe, now);
+    let (pause_ms, mut charge, tries) = state.begin(ask.family, ask.cost, sequence, probe, now);
+    if passes {
+        state.change(|all, _, _| all.paces.pass(ask.family, &mut charge, now));
+    }
     index.taken(&state, ask.family, now);
-    drop(index);
-    let taken = Taken { sequence, probe, tries, last_resort, pause_ms, charge, cost: ask.cost, bound };
+    let taken = Taken { sequence, probe, tries, last_resort, passes, pause_ms, charge, cost: ask.cost, bound };
     Ok(Lease::new(Arc::clone(&registry.shared), state, ask.family, taken))
 }
 
@@ -301,7 +324,8 @@ fn unavailable(registry: &Registry, index: &mut Index, ask: &Ask<'_>, now: Milli
         for (until, state) in
             closed.filter_map(|(until, member)| Some((until, account(member)?))).take(REASON_LOOKS_MAX)
         {
-            if why.busy && why.soonest.is_some_and(|soonest| soonest <= until) {
+            // Those behind open later still, and none of them is a better reason.
+            if (why.busy || why.paced) && why.soonest.is_some_and(|soonest| soonest <= until) {
                 break;
             }
             why.account_closed(ask, state, now);

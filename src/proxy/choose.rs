@@ -15,7 +15,7 @@ use super::wait::{self, Patience};
 use super::{onward, stay};
 use crate::breaker::CircuitState;
 use crate::config::{Config, MoveRule};
-use crate::pool::{Ask, BoundAccount, Lease, Unavailable, UnavailableReason};
+use crate::pool::{Ask, BoundAccount, Lease, Unavailable, UnavailableReason, pass};
 use crate::routing::{Cause, Causes, Step};
 
 /// The account of the first step that has one free, or will have one in time.
@@ -110,7 +110,10 @@ async fn at_step(
             return Ok(lease);
         }
     }
-    let lease = match wait::lease(gateway, &ask, patience).await {
+    let found = wait::lease(gateway, &ask, patience).await;
+    // Before a client is sent away, a limit that nobody has named is tried.
+    let found = found.or_else(|why| if is_last { pass(&gateway.registry, &ask, why, now()) } else { Err(why) });
+    let lease = match found {
         Ok(lease) => lease,
         Err(why) => {
             let cause = onward::why(gateway, &ask, &why);

@@ -60,7 +60,10 @@ impl Watch {
     pub(crate) fn chosen(&self, seen: &[Before], lease: &Lease, sticky: bool, now: u64) -> u32 {
         let (id, was) = (lease.account_id(), seen[self.at(lease.account_id())]);
         assert!(!was.full, "{id} was full at {now}");
-        assert!(was.standing == Standing::Open || lease.is_probe(), "{id} was chosen at {now} as {was:?}");
+        assert!(
+            was.standing == Standing::Open || lease.is_probe() || lease.is_pass(),
+            "{id} was chosen at {now} as {was:?}"
+        );
         let broken = was.circuit == CircuitState::Open;
         assert!(!broken || lease.is_last_resort(), "{id} was chosen at {now} as {was:?}");
         if sticky || !was.free() {

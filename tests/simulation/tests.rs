@@ -44,9 +44,17 @@ fn below(figures: &Figures) {
     assert_eq!(figures.failures.get(&429), None, "clients saw 429");
 }
 
-/// 95 % of limits that nobody tells before they are hit: still all is served.
+/// 95 % of limits that nobody tells before they are hit: all is served too, and they are hit about as seldom.
 fn below_untold(figures: &Figures) {
-    assert!(figures.goodput() >= 0.98, "goodput {}", figures.goodput());
+    assert!(figures.goodput() >= 0.99, "goodput {}", figures.goodput());
+    assert!(figures.refused_part() <= 0.01, "refused {}", figures.refused_part());
+    assert_eq!(figures.failures.get(&429), None, "clients saw 429");
+}
+
+/// The same where it is harder to find out: large and small requests, or windows.
+fn below_unclear(figures: &Figures) {
+    assert!(figures.goodput() >= 0.99, "goodput {}", figures.goodput());
+    assert!(figures.refused_part() <= 0.04, "refused {}", figures.refused_part());
     assert_eq!(figures.failures.get(&429), None, "clients saw 429");
 }
 
@@ -58,7 +66,14 @@ fn above(figures: &Figures, right_min: f64) {
     assert!(figures.again_right() >= right_min, "retry-after: (said, truth from, to) {worst:?}");
 }
 
-/// The same where nobody tells the limits: then nobody can be told when there is room.
+/// The same where nobody tells the limits before they are hit: what is refused is refused to find that out.
+fn above_unnamed(figures: &Figures) {
+    above_untold(figures);
+    assert!(figures.of_limit >= 0.98, "{} of the limit", figures.of_limit);
+    assert!(figures.refused_part() <= 0.03, "refused {}", figures.refused_part());
+}
+
+/// What holds in any case.
 fn above_untold(figures: &Figures) {
     assert!(figures.of_limit >= 0.95, "{} of the limit", figures.of_limit);
     assert!(figures.failures.keys().all(|status| *status == 429), "{:?}", figures.failures);
@@ -99,6 +114,23 @@ fn at_95_percent_of_limits_that_nobody_tells() {
 }
 
 #[test]
+fn at_95_percent_of_tokens_that_only_refusals_tell() {
+    limits(95, below_unclear, true, Renewal::Bucket, Told::Hints);
+    limits(95, below_unclear, true, Renewal::Bucket, Told::Nothing);
+}
+
+#[test]
+fn at_95_percent_of_windows_that_only_refusals_tell() {
+    limits(95, below_unclear, false, Renewal::Window, Told::Hints);
+}
+
+#[test]
+fn at_150_percent_of_tokens_that_only_refusals_tell() {
+    limits(150, above_untold, true, Renewal::Bucket, Told::Hints);
+    limits(150, above_untold, true, Renewal::Bucket, Told::Nothing);
+}
+
+#[test]
 fn at_150_percent_of_told_requests_a_minute_all_of_the_limit_is_used() {
     limits(150, |figures| above(figures, 0.97), false, Renewal::Bucket, Told::Headers);
 }
@@ -114,14 +146,13 @@ fn at_150_percent_of_told_windows_all_of_the_limit_is_used() {
 }
 
 #[test]
-#[ignore = "not reached yet: nearly all attempts are refused, and the line takes too long"]
 fn at_150_percent_of_limits_that_only_refusals_tell() {
-    limits(150, above_untold, false, Renewal::Bucket, Told::Hints);
+    limits(150, above_unnamed, false, Renewal::Bucket, Told::Hints);
 }
 
 #[test]
 fn at_150_percent_of_limits_that_nobody_tells() {
-    limits(150, above_untold, false, Renewal::Bucket, Told::Nothing);
+    limits(150, above_unnamed, false, Renewal::Bucket, Told::Nothing);
 }
 
 #[test]
@@ -134,10 +165,9 @@ fn sessions_find_their_prompt_caches() {
 }
 
 #[test]
-#[ignore = "not reached yet: one refusal of an account teaches it far too low a limit"]
 fn sessions_find_their_prompt_caches_while_accounts_are_limited_in_turn() {
     let target = |figures: &Figures| {
-        assert!(figures.cache_part() >= 0.90, "cache {}", figures.cache_part());
+        assert!(figures.cache_part() >= 0.95, "cache {}", figures.cache_part());
         assert_eq!(figures.failed(), 0);
     };
     each("sessions, limited in turn", |seed, minutes| setups::agents(seed, minutes * 2, true), target);

@@ -11,7 +11,7 @@ use interlingua::limits::{
 };
 use interlingua::pool::affinity;
 use interlingua::pool::{
-    Affinity, Ask, Attempted, BoundAccount, Lease, Millis, Registry, Unavailable, UnavailableReason,
+    Affinity, Ask, Attempted, BoundAccount, Lease, Millis, Registry, Unavailable, UnavailableReason, pass,
 };
 use interlingua_filters::Dialect;
 use interlingua_filters::dialects::decode_error;
@@ -164,7 +164,10 @@ impl Gateway {
             Found::Lease(lease) => self.taken(walk, lease, now),
             Found::Wait(until) => Look::Wait { until },
             Found::None(_) if own => self.any(walk, now, woken),
-            Found::None(why) => self.nobody(walk, &why, now, woken),
+            Found::None(why) => match self.ask(walk, None, now, |ask| pass(&self.registry, ask, why, Millis(now))) {
+                Ok(lease) => self.taken(walk, lease, now),
+                Err(why) => self.nobody(walk, &why, now, woken),
+            },
         }
     }
 
@@ -174,7 +177,10 @@ impl Gateway {
         match self.enter(walk, None, until, now, woken) {
             Found::Lease(lease) => self.taken(walk, lease, now),
             Found::Wait(until) => Look::Wait { until },
-            Found::None(why) => self.nobody(walk, &why, now, woken),
+            Found::None(why) => match self.ask(walk, None, now, |ask| pass(&self.registry, ask, why, Millis(now))) {
+                Ok(lease) => self.taken(walk, lease, now),
+                Err(why) => self.nobody(walk, &why, now, woken),
+            },
         }
     }
 

@@ -17,12 +17,12 @@ pub struct Pace {
     pub slow_at_percent: u64,
     /// Longest pause that spreads them. 0s: none.
     pub pause_max: TimeSpan,
-    /// Beyond this part of a learned limit the account is left out. In percent, 100 to 1000. A limit that the provider or
-    /// you named is never passed.
+    /// A limit that nobody named is learned: measured between refusals. While it is used up and nothing is refused, it grows
+    /// up to this part of it in one step. In percent, 100 to 1000.
     pub skip_at_percent: u64,
-    /// What a refusal takes from a learned limit, in percent, 1 to 90.
+    /// What a refusal takes from a learned limit where it measures nothing, in percent, 1 to 90.
     pub decrease_percent: u64,
-    /// What a minute at a learned limit adds to it, in percent, 1 to 100.
+    /// The first step by which a learned limit grows, in percent, 1 to 100; each further one is twice as large.
     pub increase_percent: u64,
 }
 

@@ -255,10 +255,6 @@ pub(super) const TABLE: &[Row] = &[
                 && case.says(&["requested entity was not found"])
             || case.status == 403 && case.says(&["access to model", "access to the model"])
     }),
-    // What the caller wrote was flagged: no account may send it.
-    Row::new(Reason::BadRequest, Fault::Client, Scope::Request, Next::Stop, Lock::None, |case| {
-        case.status == 403 && case.says(&["input was flagged", "prompt was flagged"])
-    }),
     // A firewall's page or an egress that is not liked has no error in it: it says nothing of the account.
     Row::new(Reason::Forbidden, Fault::Gateway, Scope::Address, Next::Other, Lock::None, |case| {
         case.status == 403 && case.message.is_empty()
@@ -328,6 +324,7 @@ fn is_policy(case: &Case<'_>) -> bool {
             "content management policy",
             "flagged as potentially violating",
             "input was flagged",
+            "prompt was flagged",
             "rejected as a result of our safety system",
             "rejected by the safety system",
         ])

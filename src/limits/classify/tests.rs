@@ -90,7 +90,7 @@ fn clients() -> Vec<Example> {
             K::Permission,
             "403",
             "requires moderation on OpenAI. Your input was flagged for \"harassment\".",
-            (Reason::BadRequest, Fault::Client, Scope::Request, No, None),
+            client(Reason::ContentPolicy),
         ),
         refused(
             Anthropic,

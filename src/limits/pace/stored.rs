@@ -70,9 +70,9 @@ impl Pace {
             family: family.to_owned(),
             requests: self.requests.told.map(|told| told.stored(now)),
             tokens: self.tokens.told.map(|told| told.stored(now)),
-            learned_requests: requests.map(|learned| learned.limit),
-            learned_tokens: tokens.map(|learned| learned.limit),
-            learned_at: requests.into_iter().chain(tokens).map(|learned| learned.at.0).max().unwrap_or(0),
+            learned_requests: requests.map(|(_, limit)| limit),
+            learned_tokens: tokens.map(|(_, limit)| limit),
+            learned_at: requests.into_iter().chain(tokens).map(|(learned, _)| learned.changed().0).max().unwrap_or(0),
             used: self
                 .window
                 .slots()
@@ -87,16 +87,18 @@ impl Pace {
     fn restored(stored: &StoredPace, now: Millis) -> Self {
         let at = Millis(stored.learned_at).min(now);
         let learned = |limit: Option<u64>| {
-            let limit = limit.filter(|limit| *limit > 0 && now.since(at) < LEARNED_MS_MAX)?;
-            Some(Learned { limit, event: 0, at, before: None })
+            let limit = limit.filter(|limit| *limit > 0 && now.since(at) < LEARNED_MS_MAX);
+            limit.map_or_else(Learned::default, |limit| Learned::restored(limit, at, now))
         };
         let limit = |told: Option<&StoredTold>, limit: Option<u64>| {
             let told = told.and_then(|told| Told::restored(told, now));
-            Limit { told, learned: learned(limit).filter(|_| told.is_none()), ..Limit::default() }
+            let learned = if told.is_none() { learned(limit) } else { Learned::default() };
+            Limit { told, learned, ..Limit::default() }
         };
         let mut pace = Pace {
             requests: limit(stored.requests.as_ref(), stored.learned_requests),
             tokens: limit(stored.tokens.as_ref(), stored.learned_tokens),
+            by_tokens: stored.learned_requests.is_none() && stored.learned_tokens.is_some(),
             last_used: now,
             ..Pace::default()
         };

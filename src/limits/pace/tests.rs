@@ -217,58 +217,154 @@ fn tokens_are_an_estimate_until_they_are_settled() {
     assert_eq!(paces.views(terms(&known), START.plus(7))[0].tokens.last_minute, 900, "the estimate stays");
 }
 
-/// Sends so often in one minute, and is refused by the last.
+/// Sends so often within a minute, and is refused by the last.
 fn refused_after(paces: &mut Paces, count: u64, first: u64, now: Millis) -> Charge {
-    let mut last = Charge::default();
-    for n in 0..=count {
-        last = paces.take("m", cost(0), first + n, terms(&NOTHING), now).1;
+    for n in 0..count {
+        let _ = paces.take("m", cost(0), first + n, terms(&NOTHING), now);
     }
-    paces.refused("m", &last, first + count + 1, terms(&NOTHING), now);
+    let mut last = paces.take("m", cost(0), first + count, terms(&NOTHING), now).1;
+    paces.refused("m", &mut last, first + count + 1, None, terms(&NOTHING), now);
     last
 }
 
-#[test]
-fn an_unknown_limit_is_learned_from_a_refusal_and_raised_by_minutes_at_it() {
+fn learned(paces: &Paces, now: Millis) -> Option<u64> {
+    paces.views(terms(&NOTHING), now)[0].requests.limit
+}
+
+/// A pace that was refused at the start, and again 30 s later after as many more: twice as many a minute.
+fn measured(more: u64) -> Paces {
     let mut paces = Paces::default();
     refused_after(&mut paces, 100, 1, START);
-    let view = |paces: &Paces, now| paces.views(terms(&NOTHING), now)[0].requests;
-    assert_eq!((view(&paces, START).limit, view(&paces, START).source), (Some(90), Some(Source::Learned)));
-    assert!(paces.opens("m", cost(0), terms(&NOTHING), START).is_none(), "up to 120 % of it is tried: that is 108");
-    let (mut now, mut n) = (START.plus(61_000), 1_000);
-    for _ in 0..200 {
-        if paces.opens("m", cost(0), terms(&NOTHING), now).is_none() {
-            paces.take("m", cost(0), n, terms(&NOTHING), now);
-        }
-        n += 1;
-        now = now.plus(50);
-    }
-    let view = view(&paces, now);
-    assert_eq!(view.limit, Some(94), "5 % more, once a minute");
-    assert_eq!(view.last_minute, 94 * 120 / 100, "what was sent: never above the part that may be tried");
+    refused_after(&mut paces, more, 1_000, START.plus(30_000));
+    paces
 }
 
 #[test]
-fn parallel_refusals_of_one_minute_cut_once_and_few_requests_teach_nothing() {
+fn one_refusal_teaches_no_limit_and_two_measure_it() {
     let mut paces = Paces::default();
-    let charges: Vec<_> = (1..=50).map(|n| paces.take("m", cost(0), n, terms(&NOTHING), START).1).collect();
-    for (charge, event) in charges.iter().zip(100..) {
-        paces.refused("m", charge, event, terms(&NOTHING), START);
+    refused_after(&mut paces, 100, 1, START);
+    assert_eq!(learned(&paces, START), None, "the full bucket of the first minute is not the rate");
+    assert!(paces.opens("m", cost(0), terms(&NOTHING), START.plus(1)).is_none());
+    let paces = measured(30);
+    let now = START.plus(30_000);
+    assert_eq!(learned(&paces, now), Some(60));
+    assert_eq!(paces.views(terms(&NOTHING), now)[0].requests.source, Some(Source::Learned));
+    let opens = paces.opens("m", cost(0), terms(&NOTHING), now);
+    assert_eq!(opens, Some(now.plus(1_000 - SETTINGS.pause_ms_max)), "one comes back each second");
+}
+
+#[test]
+fn a_hinted_wait_tells_when_there_is_room() {
+    let mut paces = Paces::default();
+    let mut refuse = |taken: u64, hint_ms, now| {
+        for n in 0..10 {
+            let _ = paces.take("m", cost(0), taken + n, terms(&NOTHING), now);
+        }
+        let mut last = paces.take("m", cost(0), taken + 10, terms(&NOTHING), now).1;
+        paces.refused("m", &mut last, taken + 11, Some(hint_ms), terms(&NOTHING), now);
+        (learned(&paces, now), paces.opens("m", cost(0), terms(&NOTHING), now))
+    };
+    assert_eq!(refuse(1, 400, START).0, None);
+    // Ten in 20.5 s - 0.4 s + 0.3 s.
+    let (limit, opens) = refuse(100, 300, START.plus(20_100));
+    assert_eq!((limit, opens), (Some(30), Some(START.plus(20_100 + 300 - SETTINGS.pause_ms_max))));
+    assert_eq!(refuse(200, 20_000, START.plus(40_000)).0, Some(30), "no bucket of that size lets wait so long");
+    assert_eq!(refuse(300, 3_600_000, START.plus(60_000)).0, Some(30), "this is no limit a minute");
+}
+
+#[test]
+fn refusals_far_apart_or_after_a_few_requests_teach_nothing() {
+    let mut paces = Paces::default();
+    for round in 0..5 {
+        refused_after(&mut paces, 20, 1 + round * 100, START.plus(round * 600_000));
+        assert_eq!(learned(&paces, START.plus(round * 600_000)), None, "one refusal in ten minutes");
     }
-    assert_eq!(paces.views(terms(&NOTHING), START)[0].requests.limit, Some(44));
     let mut quiet = Paces::default();
-    refused_after(&mut quiet, 2, 1, START);
-    assert_eq!(quiet.views(terms(&NOTHING), START)[0].requests.limit, None);
+    for round in 0..5 {
+        refused_after(&mut quiet, 2, 1 + round * 100, START.plus(round * 70_000));
+        assert_eq!(learned(&quiet, START.plus(round * 70_000)), None);
+    }
+}
+
+#[test]
+fn a_wave_of_refusals_measures_what_was_served() {
+    let mut paces = Paces::default();
+    refused_after(&mut paces, 100, 1, START);
+    let now = START.plus(30_000);
+    let charges: Vec<_> = (0..50).map(|n| paces.take("m", cost(0), 1_000 + n, terms(&NOTHING), now).1).collect();
+    for (mut charge, event) in charges.into_iter().skip(20).zip(2_000..) {
+        paces.refused("m", &mut charge, event, None, terms(&NOTHING), now);
+    }
+    assert_eq!(learned(&paces, now), Some(40), "20 of the 50 were served in half a minute");
+}
+
+#[test]
+fn a_learned_limit_holds_and_then_grows_in_steps_that_double() {
+    let mut paces = measured(30);
+    let (mut now, mut n, mut sent) = (START.plus(30_000), 5_000, 0);
+    let mut limits = Vec::new();
+    for _ in 0..3_000 {
+        now = now.plus(100);
+        if paces.opens("m", cost(0), terms(&NOTHING), now).is_none() {
+            let _ = paces.take("m", cost(0), n, terms(&NOTHING), now);
+            (n, sent) = (n + 1, sent + 1);
+        }
+        limits.push(learned(&paces, now).unwrap());
+        limits.dedup();
+        if now.since(START.plus(30_000)) == 59_000 {
+            assert_eq!((limits.as_slice(), sent), (&[60][..], 59), "held for twice the time of the measure");
+        }
+    }
+    assert_eq!(limits[..6], [60, 61, 65, 73, 88, 105], "{limits:?}");
+}
+
+#[test]
+fn who_has_nobody_else_passes_a_learned_limit_and_is_believed() {
+    let mut paces = measured(30);
+    let now = START.plus(30_000);
+    assert_eq!(paces.passes_at("m", cost(0), terms(&NOTHING), now), Some(now.plus(5_000)), "it refused just now");
+    let mut pass = |taken, now| {
+        let mut charge = paces.take("m", cost(0), taken, terms(&NOTHING), now).1;
+        paces.pass("m", &mut charge, now);
+        assert!(paces.passes_at("m", cost(0), terms(&NOTHING), now) > Some(now), "one at a time");
+        paces.served("m", &mut charge, terms(&NOTHING), now);
+        paces.close("m", &mut charge);
+        learned(&paces, now).unwrap()
+    };
+    let now = now.plus(10);
+    let limits: Vec<_> = (0..16).map(|n| pass(9_000 + n, now)).collect();
+    assert!(limits[0] == 60 && limits.is_sorted() && limits[15] >= 120, "it doubles within 16: {limits:?}");
+    let mut charge = paces.take("m", cost(0), 10_000, terms(&NOTHING), now).1;
+    paces.pass("m", &mut charge, now);
+    paces.refused("m", &mut charge, 10_001, None, terms(&NOTHING), now);
+    let next = paces.passes_at("m", cost(0), terms(&NOTHING), now);
+    assert_eq!(next, Some(now.plus(5_000)), "and not again soon");
+    let known = Known { requests: Some(1), tokens: None };
+    assert_eq!(paces.passes_at("m", cost(0), terms(&known), now), None, "the operator's limit is never passed");
+}
+
+#[test]
+fn what_was_learned_or_told_of_a_refusal_can_be_forgotten() {
+    let mut paces = measured(30);
+    let now = START.plus(30_000);
+    let (_, mut charge) = paces.take("t", cost(0), 9_000, terms(&NOTHING), now);
+    paces.told("t", &mut charge, &requests(60, 0, 60_000), now);
+    let closed = |paces: &Paces| ["m", "t"].map(|family| paces.opens(family, cost(0), terms(&NOTHING), now).is_some());
+    assert_eq!(closed(&paces), [true, true]);
+    paces.forget(Some("t"));
+    assert_eq!(closed(&paces), [true, false]);
+    paces.forget(None);
+    assert_eq!(closed(&paces), [false, false]);
 }
 
 #[test]
 fn what_one_refusal_taught_can_be_taken_back() {
-    let mut paces = Paces::default();
-    refused_after(&mut paces, 100, 1, START);
-    refused_after(&mut paces, 10, 200, START.plus(120_000));
-    assert_eq!(paces.views(terms(&NOTHING), START.plus(120_000))[0].requests.limit, Some(9));
-    assert!(!paces.forgive("m", 102), "something else has been learned since");
-    assert!(paces.forgive("m", 211));
-    assert_eq!(paces.views(terms(&NOTHING), START.plus(120_000))[0].requests.limit, Some(90));
+    let mut paces = measured(30);
+    refused_after(&mut paces, 10, 2_000, START.plus(60_000));
+    assert_eq!(learned(&paces, START.plus(60_000)), Some(20));
+    assert!(!paces.forgive("m", 1_031), "something else has been learned since");
+    assert!(paces.forgive("m", 2_011));
+    assert_eq!(learned(&paces, START.plus(60_000)), Some(60));
 }
 
 #[test]
@@ -292,7 +388,8 @@ fn a_rate_limit_surprises_where_there_was_room() {
     assert!(paces.surprised("m", &first));
     let last = (2..=60).map(|n| paces.take("m", cost(0), n, terms(&known), START).1).last().unwrap();
     assert!(!paces.surprised("m", &last), "more than half was used");
-    paces.served("m", 61, START);
+    let (_, mut later) = paces.take("m", cost(0), 61, terms(&known), START);
+    paces.served("m", &mut later, terms(&known), START);
     assert!(paces.surprised("m", &last), "what was sent later was served");
     let mut unknown = Paces::default();
     let (_, one) = unknown.take("m", cost(0), 1, terms(&NOTHING), START);
@@ -349,6 +446,7 @@ fn what_is_kept_comes_back_and_nothing_more_is_believed() {
     let (_, mut charge) = paces.take("t", cost(20), 7, terms(&known), START);
     paces.told("t", &mut charge, &requests(60, 12, 48_000), START);
     refused_after(&mut paces, 8, 10, START);
+    refused_after(&mut paces, 8, 30, START.plus(1_000));
     let text = serde_json::to_string(&paces.stored(START)).unwrap();
     let mut again = Paces::default();
     let text = text.replace(r#""family":"t""#, r#""family":"t","unknown":[1]"#);
@@ -391,7 +489,8 @@ proptest! {
                 },
                 _ => if let Some(mut charge) = open.pop() {
                     taken += 1;
-                    paces.refused("m", &charge, taken, terms(&known), now);
+                    let hint_ms = (other % 2 == 0).then_some(amount);
+                    paces.refused("m", &mut charge, taken, hint_ms, terms(&known), now);
                     paces.close("m", &mut charge);
                 },
             }

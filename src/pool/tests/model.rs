@@ -162,7 +162,11 @@ fn run(ops: Vec<Op>) -> Result<(), TestCaseError> {
                 let family = family.map(|family| FAMILIES[family]);
                 registry.clear(&id(n), family);
                 if model.accounts[n].present.is_some() {
-                    model.accounts[n].locks.clear(family);
+                    let account = &mut model.accounts[n];
+                    if account.locks.reason(family) == Some(Reason::RateLimit) {
+                        account.paces.forget(family);
+                    }
+                    account.locks.clear(family);
                 }
             }
             Op::Select { upstreams, family, tried, bound, required, not, tokens } => {
@@ -256,7 +260,7 @@ fn run(ops: Vec<Op>) -> Result<(), TestCaseError> {
             }
             Op::Succeed(n) if n < held.len() => {
                 let got = held[n].lease.succeeded(now);
-                prop_assert_eq!(got, succeed(&mut model, &held[n], now));
+                prop_assert_eq!(got, succeed(&mut model, &mut held[n], now));
             }
             _ => {}
         }

@@ -10,6 +10,7 @@ use crate::limits::cooldown::Standing;
 use crate::limits::pace::{Cost, Known};
 use crate::limits::{Defaults, Refusals, Transport, classify};
 use crate::pool::StoredPool;
+use crate::pool::pass;
 use interlingua_filters::Dialect;
 
 fn trouble() -> Failure {
@@ -294,4 +295,61 @@ fn transport_failures_open_a_breaker_and_the_request_s_own_faults_do_not() {
         take(&registry).unwrap().failed(&reset, NOW, 0);
     }
     assert!(take(&registry).is_err());
+}
+
+/// Both accounts were refused twice, 30 s apart, after 30 requests: one comes back in a second.
+fn two_with_learned_limits() -> (Registry, Millis) {
+    let registry = pool(&[account("a", 1, 9), account("b", 1, 9)]);
+    let attempted = Attempted::default();
+    let bare = Failure { hinted: false, cooldown_ms: None, ..limit(Scope::AccountModel, 0) };
+    for (from, apart) in [(NOW, 0), (NOW.plus(27_000), 100)] {
+        for (n, id) in (0..31).flat_map(|n| [(n, "a"), (n, "b")]) {
+            let now = from.plus(n * apart);
+            let lease = select(&registry, &Ask { required: Some(id), ..ask(&attempted) }, now).unwrap();
+            if n == 30 {
+                assert_eq!(lease.failed(&bare, now, 0), None);
+            } else {
+                lease.succeeded(now);
+            }
+        }
+    }
+    (registry, NOW.plus(30_000))
+}
+
+#[test]
+fn a_limit_that_nobody_named_is_passed_by_one_request_before_a_client_is_refused() {
+    let (registry, now) = two_with_learned_limits();
+    let attempted = Attempted::default();
+    let ask = ask(&attempted);
+    let why = select(&registry, &ask, now).unwrap_err();
+    assert_eq!((why.reason, why.soonest), (UnavailableReason::AllPaced, Some(now.plus(900))));
+    assert_eq!(pass(&registry, &ask, why, now).unwrap_err(), why, "both have refused just now");
+    let fill = |now| drop(std::iter::from_fn(|| select(&registry, &ask, now).ok()).collect::<Vec<_>>());
+    let later = now.plus(6_000);
+    fill(later);
+    let one = pass(&registry, &ask, why, later).unwrap();
+    let other = pass(&registry, &ask, why, later).unwrap();
+    assert!(one.is_pass() && one.account_id() != other.account_id());
+    assert!(pass(&registry, &ask, why, later).is_err(), "one at a time on each");
+    one.succeeded(later);
+    let again = pass(&registry, &ask, why, later).unwrap();
+    assert_eq!(again.account_id(), one.account_id(), "it was served: the limit is higher");
+    let required = Ask { required: Some("nobody"), ..ask };
+    assert!(pass(&registry, &required, why, later).is_err());
+    let known = pool(&[with_limits("a", Some(1), None)]);
+    drop(want(&known, 0, NOW).unwrap());
+    let why = want(&known, 0, NOW).unwrap_err();
+    assert!(pass(&known, &ask, why, NOW).is_err(), "a limit that somebody named is never passed");
+}
+
+#[test]
+fn an_account_whose_cooldown_is_cleared_by_hand_takes_requests_at_once() {
+    let registry = pool(&[account("a", 1, 9)]);
+    let lease = want(&registry, 0, NOW).unwrap();
+    let empty = Meter { limit: Some(60), remaining: Some(0), reset_ms: Some(60_000) };
+    lease.told(&Allowance { requests: Some(empty), ..Allowance::default() }, NOW);
+    assert!(lease.failed(&limit(Scope::AccountModel, 60_000), NOW, 0).is_some());
+    assert!(want(&registry, 0, NOW).is_err());
+    assert!(registry.clear("a", Some(lease.family())));
+    assert_eq!(want(&registry, 0, NOW).unwrap().account_id(), "a");
 }

@@ -253,9 +253,10 @@ impl Model {
     }
 }
 
-pub(super) fn succeed(model: &mut Model, held: &Held, now: Millis) -> bool {
+pub(super) fn succeed(model: &mut Model, held: &mut Held, now: Millis) -> bool {
+    let (known, settings) = (known(held.account), model.settings);
     let account = &mut model.accounts[held.account];
-    account.paces.served(held.family, held.taken, now);
+    account.paces.served(held.family, &mut held.charge, Terms { known: &known, settings: &settings.pace }, now);
     let unlocked = account.locks.succeeded(held.family, held.taken);
     let closed = account.circuit.succeeded(held.taken);
     if let Some((upstream, ..)) = account.present {
@@ -279,7 +280,8 @@ pub(super) fn fail(model: &mut Model, held: &mut Held, failure: &Failure, seed: 
     let (known, account) = (known(held.account), &mut model.accounts[held.account]);
     if failure.reason == Reason::RateLimit {
         let terms = Terms { known: &known, settings: &settings.pace };
-        account.paces.refused(held.family, &held.charge, event, terms, now);
+        let hint_ms = failure.cooldown_ms.filter(|_| failure.hinted);
+        account.paces.refused(held.family, &mut held.charge, event, hint_ms, terms, now);
     }
     if matches!(failure.fault, Fault::Account | Fault::Client) {
         account.paces.settle(held.family, &mut held.charge, 0, now);
