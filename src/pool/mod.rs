@@ -19,6 +19,7 @@ mod index;
 mod lane;
 pub mod lease;
 pub mod registry;
+pub mod room;
 pub mod select;
 pub mod session_key;
 mod slots;
@@ -33,6 +34,7 @@ pub use ask::{Ask, Attempted, CandidateView, Skip, Unavailable, UnavailableReaso
 pub use explain::explain;
 pub use lease::{BoundAccount, Lease};
 pub use registry::{Registry, Settings};
+pub use room::Rooms;
 pub use select::select;
 pub use stored::{StoredAccount, StoredCooldown, StoredPool};
 pub use time::Millis;

@@ -14,7 +14,7 @@ use super::stage::Stage;
 
 /// Each attempt shows itself: no waits, no memory of accounts.
 const PLAIN: &str = "grace_retry: { enabled: false }, affinity: { enabled: false }, cooldown: { enabled: false }, \
-                     breaker: { enabled: false }, wait_for_slot: 0s";
+                     pace: { enabled: false }, breaker: { enabled: false }, wait_for_slot: 0s";
 
 /// The provider of each model: what it does is its name.
 const SCRIPT: &str = "rules:
