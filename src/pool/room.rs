@@ -14,12 +14,16 @@ use super::ask::Ask;
 use super::registry::Registry;
 use super::time::Millis;
 use crate::limits::cooldown::Standing;
-use crate::limits::pace::{self, Cost, Known, Paces, Terms};
+use crate::limits::pace::{self, Cost, Known, Paces, StoredPace, Terms};
 
 /// Accounts that are played with at most.
 const ROOMS_MAX: usize = 256;
 /// Looks at an account for all that wait, at most, as far as they are known at the beginning.
 const LOOKS_MAX: usize = 65_536;
+
+/// The part of a turn by which it is told too early where tokens are limited, as a divisor: what those ahead take is
+/// estimated, and who comes too early waits a little, but who comes too late has lost its place.
+const EARLY: u64 = 16;
 
 /// A copy of what the accounts have room for.
 #[derive(Debug)]
@@ -29,9 +33,12 @@ pub struct Rooms {
     /// One of so many accounts and requests is played.
     every: usize,
     skipped: usize,
+    begun: Millis,
     /// The turn of the last that was played.
     turn: Millis,
     lacks_slots: bool,
+    /// Whether tokens are limited.
+    estimated: bool,
 }
 
 /// One account's room.
@@ -42,6 +49,8 @@ struct Room {
     settings: pace::Settings,
     /// Not even the smallest request has room before.
     from: Millis,
+    /// Whether its tokens are limited.
+    estimated: bool,
 }
 
 impl Registry {
@@ -70,7 +79,8 @@ impl Registry {
             rooms.push(room);
         }
         let family = ask.family.to_owned();
-        Rooms { family, rooms, every, skipped: 0, turn: now, lacks_slots: open && !free }
+        let estimated = rooms.iter().any(|room| room.estimated);
+        Rooms { family, rooms, every, skipped: 0, begun: now, turn: now, lacks_slots: open && !free, estimated }
     }
 }
 
@@ -92,6 +102,12 @@ impl Rooms {
     /// When the next has room; `None` if no account would do.
     pub fn turn(&self, cost: Cost) -> Option<Millis> {
         self.first(cost).map(|(_, opens)| opens)
+    }
+
+    /// The moment to tell who is to come again at `turn`.
+    pub fn told(&self, turn: Millis) -> Millis {
+        let early = if self.estimated { turn.since(self.begun) / EARLY } else { 0 };
+        Millis(turn.0.saturating_sub(early))
     }
 
     /// Whether accounts have room at the beginning, but none of these a slot: how long that lasts, no limit tells.
@@ -133,9 +149,15 @@ impl Room {
             let mut paces = Paces::default();
             // What is stored is rounded down to whole requests: at the moment at which one has room there is nothing to
             // be rounded.
-            let stored = all.paces.stored(room).into_iter().find(|pace| pace.family == family);
+            let mut stored = all.paces.stored(room).into_iter().find(|pace| pace.family == family);
+            if let Some(told) = stored.as_mut().and_then(|pace| pace.requests.as_mut()).filter(|told| told.bucket) {
+                // But what headers tell is rounded down, too: in the mean, half a request more is there.
+                told.at = told.at.saturating_sub(told.period_ms / told.limit.max(1) / 2);
+            }
             paces.restore(stored.as_slice(), room);
-            Room { paces, known: *terms.known, settings: exact, from: lock.max(breaker).max(room) }
+            let limits_tokens = |pace: &StoredPace| pace.tokens.is_some() || pace.learned_tokens.is_some();
+            let estimated = terms.known.tokens.is_some() || stored.as_ref().is_some_and(limits_tokens);
+            Room { paces, known: *terms.known, settings: exact, from: lock.max(breaker).max(room), estimated }
         })
     }
 

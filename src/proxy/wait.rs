@@ -125,10 +125,9 @@ pub(super) async fn lease(gateway: &Gateway, ask: &Ask<'_>, patience: Patience) 
     let queue = &gateway.queue;
     let wants = wants(ask, patience);
     if queue.is_behind(ask, wants, &patience) {
-        let why = too_late(gateway, ask, &patience, None, None);
-        let in_time = why.reason != UnavailableReason::AllPaced || why.soonest.is_some_and(|at| patience.reaches(at));
-        if Instant::now() >= patience.until || !in_time {
-            return Err(why);
+        let end = end_of_line(gateway, ask, &patience, None);
+        if Instant::now() >= patience.until || end.is_some_and(|end| end.is_beyond(&patience)) {
+            return Err(too_late(end, None));
         }
     } else {
         match select(&gateway.registry, ask, now()) {
@@ -136,12 +135,14 @@ pub(super) async fn lease(gateway: &Gateway, ask: &Ask<'_>, patience: Patience) 
                 queue.overtook(ask, wants, &patience);
                 return Ok(lease);
             }
-            Err(why) if !patience.covers(&why) => return Err(behind(gateway, ask, &patience, None, why)),
+            Err(why) if !patience.covers(&why) => {
+                return Err(behind(end_of_line(gateway, ask, &patience, None), why));
+            }
             Err(_) => {}
         }
     }
     let Some(mut turn) = Turn::take(gateway, ask, wants, &patience) else {
-        return Err(too_late(gateway, ask, &patience, None, None));
+        return Err(too_late(end_of_line(gateway, ask, &patience, None), None));
     };
     let mut last = None;
     loop {
@@ -154,7 +155,7 @@ pub(super) async fn lease(gateway: &Gateway, ask: &Ask<'_>, patience: Patience) 
                 }
                 Err(why) if !patience.covers(&why) => {
                     turn.result = "refused";
-                    return Err(behind(gateway, ask, &patience, Some(turn.ticket), why));
+                    return Err(behind(end_of_line(gateway, ask, &patience, Some(turn.ticket)), why));
                 }
                 Err(why) => {
                     turn.looked(why.reason == UnavailableReason::AllPaced);
@@ -170,7 +171,7 @@ pub(super) async fn lease(gateway: &Gateway, ask: &Ask<'_>, patience: Patience) 
             && Instant::now() >= patience.until
         {
             turn.result = "refused";
-            return Err(too_late(gateway, ask, &patience, Some(turn.ticket), last));
+            return Err(too_late(end_of_line(gateway, ask, &patience, Some(turn.ticket)), last));
         }
     }
 }
@@ -209,37 +210,41 @@ impl Patience {
     }
 }
 
-/// The same refusal as it is for who comes again: behind all that wait, `own` place aside.
-fn behind(gateway: &Gateway, ask: &Ask<'_>, patience: &Patience, own: Option<u64>, why: Unavailable) -> Unavailable {
-    end_of_line(gateway, ask, patience, own).map_or(why, |(turn, _)| Unavailable { soonest: why.soonest.max(turn), ..why })
+/// Behind all that wait.
+#[derive(Clone, Copy)]
+struct End {
+    /// When it is the turn of who stands there, as far as that is known.
+    turn: Option<Millis>,
+    /// What is told of it.
+    told: Option<Millis>,
+    /// Whether accounts have room, but no slots.
+    lacks_slots: bool,
+}
+
+impl End {
+    fn is_beyond(self, patience: &Patience) -> bool {
+        !self.lacks_slots && self.turn.is_some_and(|at| !patience.reaches(at))
+    }
+}
+
+/// The same refusal as it is for who comes again.
+fn behind(end: Option<End>, why: Unavailable) -> Unavailable {
+    end.map_or(why, |end| Unavailable { soonest: why.soonest.max(end.told), ..why })
 }
 
 /// The patience has ended, or will before it has its turn, or the line is too long.
-fn too_late(
-    gateway: &Gateway,
-    ask: &Ask<'_>,
-    patience: &Patience,
-    own: Option<u64>,
-    last: Option<Unavailable>,
-) -> Unavailable {
+fn too_late(end: Option<End>, last: Option<Unavailable>) -> Unavailable {
     if let Some(why) = last {
-        return behind(gateway, ask, patience, own, why);
+        return behind(end, why);
     }
     // It never had its turn.
-    let (turn, lacks_slots) = end_of_line(gateway, ask, patience, own).unwrap_or((None, true));
-    let paced = turn.is_some() && !lacks_slots;
+    let paced = end.is_some_and(|end| end.told.is_some() && !end.lacks_slots);
     let reason = if paced { UnavailableReason::AllPaced } else { UnavailableReason::AllBusy };
-    Unavailable { reason, soonest: turn }
+    Unavailable { reason, soonest: end.and_then(|end| end.told) }
 }
 
-/// When it is the turn of who stands behind all that wait, `own` place aside, and whether they lack slots. `None` if nobody
-/// waits.
-fn end_of_line(
-    gateway: &Gateway,
-    ask: &Ask<'_>,
-    patience: &Patience,
-    own: Option<u64>,
-) -> Option<(Option<Millis>, bool)> {
+/// When it is the turn of who stands behind all that wait, its `own` place aside. `None` if nobody waits.
+fn end_of_line(gateway: &Gateway, ask: &Ask<'_>, patience: &Patience, own: Option<u64>) -> Option<End> {
     let queue = &gateway.queue;
     if queue.waiting() == 0 {
         return None;
@@ -271,6 +276,7 @@ fn end_of_line(
         played.last = ticket;
     }
     let (turn, lacks_slots) = (played.rooms.turn(ask.cost), played.rooms.lacks_slots());
+    let told = turn.map(|turn| played.rooms.told(turn));
     if let Some(anew) = anew.filter(|_| short.is_none()) {
         if all.len() >= PLAYED_MAX {
             all.clear();
@@ -278,7 +284,9 @@ fn end_of_line(
         all.insert(key, anew);
     }
     drop(all);
-    Some((ahead.turn(turn.map(|at| at.0), lacks_slots, now().0).map(Millis), lacks_slots))
+    let now = now().0;
+    let of = |limits: Option<Millis>| ahead.turn(limits.map(|at| at.0), lacks_slots, now).map(Millis);
+    Some(End { turn: of(turn), told: of(told), lacks_slots })
 }
 
 impl<'g> Turn<'g> {

@@ -37,10 +37,10 @@ impl Gateway {
     ) -> Found {
         let (place, wants) = self.ask(walk, own.as_deref(), now, |ask| (place(ask), wants(ask, walk.arrival)));
         if self.lines.is_behind(&place, wants, walk.arrival) {
-            let why = self.too_late(walk, &place, own.as_deref(), false, None, now);
-            let in_time = why.reason != UnavailableReason::AllPaced || why.soonest.is_some_and(|at| at.0 < until);
-            if now >= until || !in_time {
-                return Found::None(why);
+            let end = self.end_of_line(walk, &place, own.as_deref(), false, now);
+            let beyond = end.is_some_and(|end| !end.lacks_slots && end.turn.is_some_and(|at| at.0 >= until));
+            if now >= until || beyond {
+                return Found::None(too_late(end, None));
             }
         } else {
             match self.ask(walk, own.as_deref(), now, |ask| select(&self.registry, ask, Millis(now))) {
@@ -49,13 +49,13 @@ impl Gateway {
                     return Found::Lease(lease);
                 }
                 Err(why) if !covers(until, &why, now) => {
-                    return Found::None(self.behind(walk, &place, own.as_deref(), false, why, now));
+                    return Found::None(behind(self.end_of_line(walk, &place, own.as_deref(), false, now), why));
                 }
                 Err(_) => {}
             }
         }
         if !self.lines.join(&place, walk.arrival, wants, walk.arrival) {
-            return Found::None(self.too_late(walk, &place, own.as_deref(), false, None, now));
+            return Found::None(too_late(self.end_of_line(walk, &place, own.as_deref(), false, now), None));
         }
         walk.stand = Some(Stand { place, own, until, last: None });
         self.on_turn(walk, false, now, woken)
@@ -66,7 +66,8 @@ impl Gateway {
         let mut stand = walk.stand.take().expect("it stands in line");
         let ticket = walk.arrival;
         if timer && now >= stand.until {
-            let why = self.too_late(walk, &stand.place, stand.own.as_deref(), true, stand.last, now);
+            let end = self.end_of_line(walk, &stand.place, stand.own.as_deref(), true, now);
+            let why = too_late(end, stand.last);
             woken.extend(self.lines.leave(&stand.place, ticket, None));
             return Found::None(why);
         }
@@ -78,7 +79,8 @@ impl Gateway {
                     return Found::Lease(lease);
                 }
                 Err(why) if !covers(stand.until, &why, now) => {
-                    let why = self.behind(walk, &stand.place, stand.own.as_deref(), true, why, now);
+                    let end = self.end_of_line(walk, &stand.place, stand.own.as_deref(), true, now);
+                    let why = behind(end, why);
                     woken.extend(self.lines.leave(&stand.place, ticket, None));
                     return Found::None(why);
                 }
@@ -95,40 +97,7 @@ impl Gateway {
         Found::Wait(until.max(now))
     }
 
-    /// The same refusal as it is for who comes again: behind all that wait, its own place aside if it `stands` there.
-    fn behind(
-        &self,
-        walk: &Walk,
-        place: &str,
-        own: Option<&str>,
-        stands: bool,
-        why: Unavailable,
-        now: u64,
-    ) -> Unavailable {
-        let turn = self.end_of_line(walk, place, own, stands, now);
-        turn.map_or(why, |(turn, _)| Unavailable { soonest: why.soonest.max(turn), ..why })
-    }
-
-    /// The patience has ended, or will before it has its turn, or the line is too long.
-    fn too_late(
-        &self,
-        walk: &Walk,
-        place: &str,
-        own: Option<&str>,
-        stands: bool,
-        last: Option<Unavailable>,
-        now: u64,
-    ) -> Unavailable {
-        if let Some(why) = last {
-            return self.behind(walk, place, own, stands, why, now);
-        }
-        let (turn, lacks_slots) = self.end_of_line(walk, place, own, stands, now).unwrap_or((None, true));
-        let paced = turn.is_some() && !lacks_slots;
-        let reason = if paced { UnavailableReason::AllPaced } else { UnavailableReason::AllBusy };
-        Unavailable { reason, soonest: turn }
-    }
-
-    /// When it is the turn of who stands behind all that wait, and whether they lack slots.
+    /// When it is the turn of who stands behind all that wait, its own place aside if it `stands` there.
     fn end_of_line(
         &self,
         walk: &Walk,
@@ -136,7 +105,7 @@ impl Gateway {
         own: Option<&str>,
         stands: bool,
         now: u64,
-    ) -> Option<(Option<Millis>, bool)> {
+    ) -> Option<End> {
         let but = stands.then_some(walk.arrival);
         let ahead = self.lines.ahead(place, but)?;
         self.ask(walk, own, now, |ask| {
@@ -147,10 +116,34 @@ impl Gateway {
                     rooms.play(Cost { tokens: wants.tokens });
                 }
             }
-            let turn = ahead.turn(rooms.turn(ask.cost).map(|at| at.0), rooms.lacks_slots(), now);
-            Some((turn.map(Millis), rooms.lacks_slots()))
+            let (turn, lacks_slots) = (rooms.turn(ask.cost), rooms.lacks_slots());
+            let of = |limits: Option<Millis>| ahead.turn(limits.map(|at| at.0), lacks_slots, now).map(Millis);
+            Some(End { turn: of(turn), told: of(turn.map(|turn| rooms.told(turn))), lacks_slots })
         })
     }
+}
+
+/// Behind all that wait.
+#[derive(Clone, Copy)]
+struct End {
+    turn: Option<Millis>,
+    told: Option<Millis>,
+    lacks_slots: bool,
+}
+
+/// The same refusal as it is for who comes again.
+fn behind(end: Option<End>, why: Unavailable) -> Unavailable {
+    end.map_or(why, |end| Unavailable { soonest: why.soonest.max(end.told), ..why })
+}
+
+/// The patience has ended, or will before it has its turn, or the line is too long.
+fn too_late(end: Option<End>, last: Option<Unavailable>) -> Unavailable {
+    if let Some(why) = last {
+        return behind(end, why);
+    }
+    let paced = end.is_some_and(|end| end.told.is_some() && !end.lacks_slots);
+    let reason = if paced { UnavailableReason::AllPaced } else { UnavailableReason::AllBusy };
+    Unavailable { reason, soonest: end.and_then(|end| end.told) }
 }
 
 fn covers(until: u64, why: &Unavailable, now: u64) -> bool {
