@@ -21,9 +21,10 @@ const ROOMS_MAX: usize = 256;
 /// Looks at an account for all that wait, at most, as far as they are known at the beginning.
 const LOOKS_MAX: usize = 65_536;
 
-/// The part of a turn by which it is told too early where tokens are limited, as a divisor: what those ahead take is
-/// estimated, and who comes too early waits a little, but who comes too late has lost its place.
+/// The part of a turn by which it is told too early where tokens are limited, as a divisor: they are estimates.
 const EARLY: u64 = 16;
+/// What refills are counted for, in milliseconds.
+const REFILL_UNIT: u64 = 1_000_000;
 
 /// A copy of what the accounts have room for.
 #[derive(Debug)]
@@ -39,6 +40,9 @@ pub struct Rooms {
     lacks_slots: bool,
     /// Whether tokens are limited.
     estimated: bool,
+    /// How long it takes until most of a request has come back in each account whose headers tell whole ones: so much may be
+    /// there unseen.
+    rounded_ms: u64,
 }
 
 /// One account's room.
@@ -51,6 +55,8 @@ struct Room {
     from: Millis,
     /// Whether its tokens are limited.
     estimated: bool,
+    /// Requests that come back in [`REFILL_UNIT`] milliseconds, where headers tell them; else 0.
+    refill: u64,
 }
 
 impl Registry {
@@ -80,7 +86,12 @@ impl Registry {
         }
         let family = ask.family.to_owned();
         let estimated = rooms.iter().any(|room| room.estimated);
-        Rooms { family, rooms, every, skipped: 0, begun: now, turn: now, lacks_slots: open && !free, estimated }
+        let refills = rooms.iter().map(|room| room.refill).filter(|refill| *refill > 0);
+        let (count, refill) =
+            refills.fold((0u64, 0u64), |(count, sum), refill| (count + 1, sum.saturating_add(refill)));
+        let rounded_ms = count.saturating_mul(REFILL_UNIT * 3 / 4) / refill.max(1);
+        let lacks_slots = open && !free;
+        Rooms { family, rooms, every, skipped: 0, begun: now, turn: now, lacks_slots, estimated, rounded_ms }
     }
 }
 
@@ -104,10 +115,12 @@ impl Rooms {
         self.first(cost).map(|(_, opens)| opens)
     }
 
-    /// The moment to tell who is to come again at `turn`.
+    /// The moment to tell who is to come again at `turn`: a little earlier, as far as it rests on estimates, and on what
+    /// providers round down. Who comes too early waits a little, but who comes too late has lost its place.
     pub fn told(&self, turn: Millis) -> Millis {
-        let early = if self.estimated { turn.since(self.begun) / EARLY } else { 0 };
-        Millis(turn.0.saturating_sub(early))
+        let wait = turn.since(self.begun);
+        let early = self.rounded_ms + if self.estimated { wait / EARLY } else { 0 };
+        self.begun.plus(wait.saturating_sub(early))
     }
 
     /// Whether accounts have room at the beginning, but none of these a slot: how long that lasts, no limit tells.
@@ -145,19 +158,18 @@ impl Room {
             let lock = closed(all.locks.standing(family, now));
             let breaker = closed(all.circuit.standing(now, &settings.breaker));
             let breaker = last_resort.map_or(breaker, |at| at.min(breaker));
-            let room = all.paces.opens(family, Cost::default(), Terms { settings: &exact, ..terms }, now).unwrap_or(now);
+            let room =
+                all.paces.opens(family, Cost::default(), Terms { settings: &exact, ..terms }, now).unwrap_or(now);
             let mut paces = Paces::default();
             // What is stored is rounded down to whole requests: at the moment at which one has room there is nothing to
             // be rounded.
-            let mut stored = all.paces.stored(room).into_iter().find(|pace| pace.family == family);
-            if let Some(told) = stored.as_mut().and_then(|pace| pace.requests.as_mut()).filter(|told| told.bucket) {
-                // But what headers tell is rounded down, too: in the mean, half a request more is there.
-                told.at = told.at.saturating_sub(told.period_ms / told.limit.max(1) / 2);
-            }
+            let stored = all.paces.stored(room).into_iter().find(|pace| pace.family == family);
+            let told = stored.as_ref().and_then(|pace| pace.requests.as_ref()).filter(|told| told.bucket);
+            let refill = told.map_or(0, |told| told.limit.saturating_mul(REFILL_UNIT) / told.period_ms.max(1));
             paces.restore(stored.as_slice(), room);
             let limits_tokens = |pace: &StoredPace| pace.tokens.is_some() || pace.learned_tokens.is_some();
             let estimated = terms.known.tokens.is_some() || stored.as_ref().is_some_and(limits_tokens);
-            Room { paces, known: *terms.known, settings: exact, from: lock.max(breaker).max(room), estimated }
+            Room { paces, known: *terms.known, settings: exact, from: lock.max(breaker).max(room), estimated, refill }
         })
     }
 

@@ -217,7 +217,11 @@ impl Walk {
         self.broken |= why.reason == AllBroken;
         if why.reason == AllBroken {
             // Met without an attempt, it is the same trouble as that which opened the breakers.
-            self.note_trouble(Some(step.kind), step.upstreams.iter().map(|upstream| upstream.id.as_str()), Reason::Unavailable);
+            self.note_trouble(
+                Some(step.kind),
+                step.upstreams.iter().map(|upstream| upstream.id.as_str()),
+                Reason::Unavailable,
+            );
         }
         self.soonest = self.soonest.into_iter().chain(why.soonest).min();
         let opens =

@@ -60,6 +60,8 @@ pub(super) struct Ahead {
 pub(super) struct Lines<W> {
     lines: HashMap<String, Line<W>>,
     waiting: usize,
+    /// How often somebody has joined.
+    joined: u64,
     /// The youngest first of a line that was woken in turn.
     woken: u64,
 }
@@ -67,6 +69,8 @@ pub(super) struct Lines<W> {
 struct Line<W> {
     /// By ticket: tickets rise along the line.
     waiters: BTreeMap<u64, Waiter<W>>,
+    /// Tickets in the order in which they joined: one that comes back, or is slow, joins behind higher ones.
+    joins: BTreeMap<u64, u64>,
     /// Tickets by what they want.
     kinds: HashMap<u64, BTreeSet<u64>>,
     /// The first ticket of each kind.
@@ -83,6 +87,8 @@ struct Line<W> {
 
 struct Waiter<W> {
     wants: Wants,
+    /// Its number in the order of joining.
+    joined: u64,
     /// At its last look an account would have done, but for room in its limits.
     short: bool,
     overtaken: u32,
@@ -93,7 +99,7 @@ struct Waiter<W> {
 
 impl<W> Default for Lines<W> {
     fn default() -> Self {
-        Lines { lines: HashMap::new(), waiting: 0, woken: 0 }
+        Lines { lines: HashMap::new(), waiting: 0, joined: 0, woken: 0 }
     }
 }
 
@@ -114,7 +120,8 @@ impl<W: Clone> Lines<W> {
         if self.waiting >= WAITERS_MAX || self.lines.get(place).is_some_and(|line| line.waiters.contains_key(&ticket)) {
             return false;
         }
-        let waiter = Waiter { wants, short: false, overtaken: 0, called: false, wake };
+        self.joined += 1;
+        let waiter = Waiter { wants, joined: self.joined, short: false, overtaken: 0, called: false, wake };
         match self.lines.get_mut(place) {
             Some(line) => line.join(ticket, waiter),
             None => self.lines.entry(place.to_owned()).or_insert_with(Line::new).join(ticket, waiter),
@@ -189,11 +196,12 @@ impl<W: Clone> Lines<W> {
         (requests > 0).then_some(Ahead { requests, interval_ms })
     }
 
-    /// Those with tickets above `after`, and what they want, in the order of the line.
-    pub(super) fn behind(&self, place: &str, after: u64) -> impl Iterator<Item = (u64, Wants)> {
-        let line = self.lines.get(place);
-        let waiters = line.into_iter().flat_map(move |line| line.waiters.range(after.saturating_add(1)..));
-        waiters.map(|(ticket, waiter)| (*ticket, waiter.wants))
+    /// Those who joined after the one with that number: their numbers, their tickets and what they want.
+    pub(super) fn joined_after(&self, place: &str, after: u64) -> impl Iterator<Item = (u64, u64, Wants)> {
+        self.lines.get(place).into_iter().flat_map(move |line| {
+            let joins = line.joins.range(after.saturating_add(1)..);
+            joins.filter_map(|(number, ticket)| Some((*number, *ticket, line.waiters.get(ticket)?.wants)))
+        })
     }
 }
 
@@ -214,6 +222,7 @@ impl<W: Clone> Line<W> {
     fn new() -> Self {
         Line {
             waiters: BTreeMap::new(),
+            joins: BTreeMap::new(),
             kinds: HashMap::new(),
             heads: BTreeSet::new(),
             hands: 0,
@@ -232,11 +241,14 @@ impl<W: Clone> Line<W> {
             head.map(|head| self.heads.remove(&head));
             self.heads.insert(ticket);
         }
+        self.joins.insert(waiter.joined, ticket);
         self.waiters.insert(ticket, waiter);
     }
 
     fn remove(&mut self, ticket: u64, wants: Wants) {
-        self.waiters.remove(&ticket);
+        if let Some(waiter) = self.waiters.remove(&ticket) {
+            self.joins.remove(&waiter.joined);
+        }
         let Some(kind) = self.kinds.get_mut(&wants.who) else { return };
         kind.remove(&ticket);
         let next = kind.first().copied();

@@ -30,6 +30,8 @@ const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(5);
 const PLAYED_FOR: Duration = Duration::from_millis(250);
 /// Lines of which that is remembered.
 const PLAYED_MAX: usize = 64;
+/// Requests that are counted before they have joined: a moment's.
+const EARLY_MAX: usize = 256;
 /// Up to so many waiters a line is played without the one that leaves it. In longer ones, one more changes little.
 const SHORT: u64 = 32;
 
@@ -48,8 +50,21 @@ pub(super) struct Queue {
 struct Played {
     at: Instant,
     rooms: Rooms,
-    /// The youngest that has its room.
+    /// The number of joining of the last that has its room.
     last: u64,
+    /// Those who have theirs before they have joined: so that of several at once each counts the others.
+    early: Vec<u64>,
+}
+
+/// For whom the end of a line is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// One that joins it, if its turn comes within the patience.
+    Newcomer,
+    /// One that comes again later, and did not stand in it.
+    Refused,
+    /// The same for one that leaves it.
+    Leaver,
 }
 
 /// How a request waits.
@@ -125,7 +140,7 @@ pub(super) async fn lease(gateway: &Gateway, ask: &Ask<'_>, patience: Patience) 
     let queue = &gateway.queue;
     let wants = wants(ask, patience);
     if queue.is_behind(ask, wants, &patience) {
-        let end = end_of_line(gateway, ask, &patience, None);
+        let end = end_of_line(gateway, ask, &patience, For::Newcomer);
         if Instant::now() >= patience.until || end.is_some_and(|end| end.is_beyond(&patience)) {
             return Err(too_late(end, None));
         }
@@ -136,13 +151,13 @@ pub(super) async fn lease(gateway: &Gateway, ask: &Ask<'_>, patience: Patience) 
                 return Ok(lease);
             }
             Err(why) if !patience.covers(&why) => {
-                return Err(behind(end_of_line(gateway, ask, &patience, None), why));
+                return Err(behind(end_of_line(gateway, ask, &patience, For::Refused), why));
             }
             Err(_) => {}
         }
     }
     let Some(mut turn) = Turn::take(gateway, ask, wants, &patience) else {
-        return Err(too_late(end_of_line(gateway, ask, &patience, None), None));
+        return Err(too_late(end_of_line(gateway, ask, &patience, For::Refused), None));
     };
     let mut last = None;
     loop {
@@ -155,7 +170,7 @@ pub(super) async fn lease(gateway: &Gateway, ask: &Ask<'_>, patience: Patience) 
                 }
                 Err(why) if !patience.covers(&why) => {
                     turn.result = "refused";
-                    return Err(behind(end_of_line(gateway, ask, &patience, Some(turn.ticket)), why));
+                    return Err(behind(end_of_line(gateway, ask, &patience, For::Leaver), why));
                 }
                 Err(why) => {
                     turn.looked(why.reason == UnavailableReason::AllPaced);
@@ -171,7 +186,7 @@ pub(super) async fn lease(gateway: &Gateway, ask: &Ask<'_>, patience: Patience) 
             && Instant::now() >= patience.until
         {
             turn.result = "refused";
-            return Err(too_late(end_of_line(gateway, ask, &patience, Some(turn.ticket)), last));
+            return Err(too_late(end_of_line(gateway, ask, &patience, For::Leaver), last));
         }
     }
 }
@@ -243,12 +258,13 @@ fn too_late(end: Option<End>, last: Option<Unavailable>) -> Unavailable {
     Unavailable { reason, soonest: end.and_then(|end| end.told) }
 }
 
-/// When it is the turn of who stands behind all that wait, its `own` place aside. `None` if nobody waits.
-fn end_of_line(gateway: &Gateway, ask: &Ask<'_>, patience: &Patience, own: Option<u64>) -> Option<End> {
+/// When it is the turn of who stands behind all that wait; a leaver's own place aside. `None` if nobody waits.
+fn end_of_line(gateway: &Gateway, ask: &Ask<'_>, patience: &Patience, whose: For) -> Option<End> {
     let queue = &gateway.queue;
     if queue.waiting() == 0 {
         return None;
     }
+    let own = Some(patience.arrival).filter(|_| whose == For::Leaver);
     let place = place(ask, patience);
     let ahead = queue.lines.lock().ahead(&place, own)?;
     let key = format!("{place}\n\n{}", ask.required.unwrap_or_default());
@@ -261,32 +277,39 @@ fn end_of_line(gateway: &Gateway, ask: &Ask<'_>, patience: &Patience, own: Optio
         None => {
             let requests = usize::try_from(ahead.requests).unwrap_or(usize::MAX);
             let rooms = gateway.registry.rooms(ask, requests, now());
-            anew.insert(Played { at: Instant::now(), rooms, last: 0 })
+            anew.insert(Played { at: Instant::now(), rooms, last: 0, early: Vec::new() })
         }
     };
+    // Who insists on an account has to do with those alone that insist on it, too.
     let insists = ask.required.map(number);
     let lines = queue.lines.lock();
-    let waiting: Vec<(u64, Wants)> = lines.behind(&place, played.last).filter(|(ticket, _)| Some(*ticket) != short).collect();
+    let waiting: Vec<_> =
+        lines.joined_after(&place, played.last).filter(|(_, ticket, _)| Some(*ticket) != short).collect();
     drop(lines);
-    for (ticket, wants) in waiting {
-        // Who insists on an account has to do with those alone that insist on it, too.
-        if insists.is_none_or(|who| who == wants.who) {
+    for (joined, ticket, wants) in waiting {
+        played.last = joined;
+        if let Some(at) = played.early.iter().position(|early| *early == ticket) {
+            played.early.swap_remove(at);
+        } else if insists.is_none_or(|who| who == wants.who) {
             played.rooms.play(Cost { tokens: wants.tokens });
         }
-        played.last = ticket;
     }
     let (turn, lacks_slots) = (played.rooms.turn(ask.cost), played.rooms.lacks_slots());
     let told = turn.map(|turn| played.rooms.told(turn));
+    let now = now().0;
+    let of = |limits: Option<Millis>| ahead.turn(limits.map(|at| at.0), lacks_slots, now).map(Millis);
+    let end = End { turn: of(turn), told: of(told), lacks_slots };
+    if whose == For::Newcomer && !end.is_beyond(patience) && played.early.len() < EARLY_MAX {
+        played.rooms.play(ask.cost);
+        played.early.push(patience.arrival);
+    }
     if let Some(anew) = anew.filter(|_| short.is_none()) {
         if all.len() >= PLAYED_MAX {
             all.clear();
         }
         all.insert(key, anew);
     }
-    drop(all);
-    let now = now().0;
-    let of = |limits: Option<Millis>| ahead.turn(limits.map(|at| at.0), lacks_slots, now).map(Millis);
-    Some(End { turn: of(turn), told: of(told), lacks_slots })
+    Some(end)
 }
 
 impl<'g> Turn<'g> {

@@ -337,6 +337,26 @@ async fn a_missing_endpoint_switches_everything_at_once_and_limits_nothing() {
     gateway.comes_to_rest().await;
 }
 
+#[tokio::test]
+async fn open_breakers_are_trouble_for_safe_mode_too() {
+    let mock = Mock::start("rules: [{match: {model: good}, faults: ['500']}]").await;
+    let stage = Stage::with(mock.port, &["a"])
+        .resilience("affinity: { enabled: false }, grace_retry: { enabled: false }, wait_for_slot: 0s")
+        .resilience("breaker: { failures: 1 }, safe_mode: { upstream: last, model: refuge, failures: 3, within: 1m }")
+        .elsewhere("last", "openai_chat", mock.port, "")
+        .model("match: best, upstream: anthropic, model: good");
+    let gateway = Gateway::start(&stage).await;
+    for (status, number) in [(500, 1), (503, 1), (503, 1)] {
+        assert!(!is_on(&gateway, "anthropic").await);
+        let answer = gateway.send(&Protocol::Chat.call("best", "hello", false)).await;
+        assert_eq!((answer.status, mock.requests().await.len()), (status, number), "{}", answer.text());
+    }
+    let on = || async { is_on(&gateway, "anthropic").await };
+    assert!(eventually(Duration::from_secs(2), on).await, "who meets only open breakers has no way, either");
+    let answer = gateway.send(&Protocol::Chat.call("best", "hello", false)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+}
+
 #[test]
 fn explain_tells_causes_and_places() {
     let folder = tempfile::tempdir().expect("a folder");

@@ -98,20 +98,13 @@ impl Gateway {
     }
 
     /// When it is the turn of who stands behind all that wait, its own place aside if it `stands` there.
-    fn end_of_line(
-        &self,
-        walk: &Walk,
-        place: &str,
-        own: Option<&str>,
-        stands: bool,
-        now: u64,
-    ) -> Option<End> {
+    fn end_of_line(&self, walk: &Walk, place: &str, own: Option<&str>, stands: bool, now: u64) -> Option<End> {
         let but = stands.then_some(walk.arrival);
         let ahead = self.lines.ahead(place, but)?;
         self.ask(walk, own, now, |ask| {
             let mut rooms = self.registry.rooms(ask, ahead.requests as usize, Millis(now));
             let insists = own.map(number);
-            for (_, wants) in self.lines.behind(place, 0).filter(|(ticket, _)| Some(*ticket) != but) {
+            for (_, _, wants) in self.lines.joined_after(place, 0).filter(|(_, ticket, _)| Some(*ticket) != but) {
                 if insists.is_none_or(|who| who == wants.who) {
                     rooms.play(Cost { tokens: wants.tokens });
                 }

@@ -21,7 +21,8 @@ enum Kind {
 
 /// Accounts with these limits a minute, at the end of which nothing is left in any of them.
 fn spent(limits: &[u64], tokens: bool, kind: Kind) -> (Registry, Millis) {
-    let settings = Settings { pace: pace::Settings { pause_ms_max: 0, ..pace::Settings::default() }, ..Settings::default() };
+    let settings =
+        Settings { pace: pace::Settings { pause_ms_max: 0, ..pace::Settings::default() }, ..Settings::default() };
     let registry = Registry::new(settings);
     let known = |limit: u64| match (kind, tokens) {
         (Kind::Operator, false) => Known { requests: Some(limit), tokens: None },
@@ -104,6 +105,9 @@ proptest! {
         tokens in any::<bool>(),
     ) {
         let limits: Vec<u64> = limits.iter().map(|limit| if tokens { limit * 10 } else { *limit }).collect();
+        // Which large ones go to which account is not the same, and decides how many fit into one window.
+        let equal = !matches!(kind, Kind::Bucket);
+        let waiting: Vec<u64> = waiting.iter().map(|tokens| if equal { 10 } else { *tokens }).collect();
         let (registry, now) = spent(&limits, tokens, kind);
         let attempted = Attempted::default();
         let mut rooms = registry.rooms(&ask(&attempted, 0, None), waiting.len(), now);
@@ -116,8 +120,8 @@ proptest! {
         }).collect();
         let came = served(&registry, &waiting, now);
         for (place, (played, came)) in played.iter().zip(&came).enumerate() {
-            // A token or a request is rounded down for each account.
-            let slack = 100 + (came - now.0) / 10;
+            // A token is rounded down for each account, and large ones may go elsewhere.
+            let slack = 100 + (came - now.0) / 5 + 60_000 / limits.iter().min().expect("some");
             prop_assert!(played.abs_diff(*came) <= slack, "{place}: played {} came {}", played - now.0, came - now.0);
         }
     }

@@ -84,8 +84,14 @@ fn the_line_is_bounded_and_tells_how_it_moves() {
     }
     let ahead = lines.ahead("p", Some(13)).unwrap();
     assert_eq!(ahead, Ahead { requests: requests - 12, interval_ms: Some(100) }, "without its own place");
-    let behind: Vec<_> = lines.behind("p", requests - 2).collect();
-    assert_eq!(behind, [(requests - 1, wants(1, 1)), (requests, wants(1, 1))]);
+    let last: Vec<_> = lines.joined_after("p", requests - 2).collect();
+    assert_eq!(last, [(requests - 1, requests - 1, wants(1, 1)), (requests, requests, wants(1, 1))]);
+    lines.join("p", 5, wants(1, 2), 5);
+    assert_eq!(
+        lines.joined_after("p", requests).collect::<Vec<_>>(),
+        [(requests + 1, 5, wants(1, 2))],
+        "it comes back"
+    );
     assert_eq!(lines.ahead("q", None), None);
     let alone = line(&[wants(1, 1)]);
     assert_eq!(alone.ahead("p", Some(1)), None, "nobody but itself");
@@ -274,7 +280,7 @@ proptest! {
             idle = if served.is_some() { 0 } else { idle + 1 };
         }
         // Who is left cannot use it, or stands behind who cannot.
-        let left: Vec<u64> = lines.behind("p", 0).map(|(ticket, _)| ticket).collect();
+        let left: Vec<u64> = lines.joined_after("p", 0).map(|(_, ticket, _)| ticket).collect();
         for (at, ticket) in left.iter().enumerate() {
             let own = all[*ticket as usize - 1].0;
             let blocked = left[..at].iter().any(|ahead| blocks((0, all[*ahead as usize - 1].0, false, 0), own));
