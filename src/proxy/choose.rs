@@ -15,6 +15,7 @@ use super::wait::{self, Patience};
 use super::{onward, stay};
 use crate::breaker::CircuitState;
 use crate::config::{Config, MoveRule};
+use crate::limits::Reason;
 use crate::pool::{Ask, BoundAccount, Lease, Unavailable, UnavailableReason, pass};
 use crate::routing::{Cause, Causes, Step};
 
@@ -45,7 +46,7 @@ pub(super) async fn choose(gateway: &Gateway, ctx: &mut Ctx) -> Result<(Lease, S
             }
             Err((why, cause)) => {
                 last = why.reason;
-                ctx.walk.note(&why);
+                ctx.walk.note(&why, &step);
                 ctx.walk.passed_over(cause);
                 if let Some(inbound) = &ctx.inbound {
                     ctx.walk.onward(&inbound.route);
@@ -203,6 +204,8 @@ fn goes_round(walk: &mut Walk, inbound: &Inbound, config: &Config) -> bool {
     let goes = Duration::from_millis(at.since(now())) < left;
     if goes {
         walk.second_round = true;
+        // What was told of it is over by the time it is looked at again.
+        walk.soonest = None;
         walk.enter(&inbound.route, step);
     }
     goes
@@ -210,10 +213,19 @@ fn goes_round(walk: &mut Walk, inbound: &Inbound, config: &Config) -> bool {
 
 impl Walk {
     /// Remembers why a step had nobody, for what the caller hears at the end.
-    fn note(&mut self, why: &Unavailable) {
+    fn note(&mut self, why: &Unavailable, step: &Step) {
         use UnavailableReason::{AllAttempted, AllBroken, AllBusy, AllCooling, AllPaced};
         self.limited |= matches!(why.reason, AllBusy | AllPaced);
+        self.rests |= why.reason == AllCooling;
         self.broken |= why.reason == AllBroken;
+        if why.reason == AllBroken {
+            // Met without an attempt, it is the same trouble as that which opened the breakers.
+            self.note_trouble(
+                Some(step.kind),
+                step.upstreams.iter().map(|upstream| upstream.id.as_str()),
+                Reason::Unavailable,
+            );
+        }
         self.soonest = self.soonest.into_iter().chain(why.soonest).min();
         let opens =
             matches!(why.reason, AllPaced | AllCooling | AllBroken) || (why.reason == AllAttempted && self.limited);

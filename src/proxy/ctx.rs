@@ -152,6 +152,8 @@ pub struct Walk {
     pub limited: bool,
     /// Whether all accounts of a step rest because they have failed too often.
     pub broken: bool,
+    /// Whether an account refused, or rests, for a reason of its own: not through trouble of its provider.
+    pub rests: bool,
     /// Wait and take the same account again.
     pub again: Option<Again>,
     /// Whether the one grace retry was used.
@@ -202,6 +204,8 @@ pub struct Booked {
     pub family: String,
     /// Why it refused.
     pub reason: Reason,
+    /// When.
+    pub at: Millis,
     /// The number that the registry gave it.
     pub event: u64,
 }

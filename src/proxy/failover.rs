@@ -1,11 +1,13 @@
 //! Phases `error_while_proxy` and `fail_to_connect`: whose fault was it, and who is next.
 
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use interlingua_filters::dialects::decode_error;
 use interlingua_filters::ir::{ApiError, ErrorKind};
+use parking_lot::Mutex;
 use pingora::{Error, ErrorSource, ErrorType};
 
 use super::access;
@@ -26,6 +28,9 @@ use crate::limits::{Failure, Fault, Reason, Retry, Transport, allowance, classif
 use crate::pool::Millis;
 use crate::pool::ask::ATTEMPTS_MAX;
 use crate::routing::{Cause, Step};
+
+/// How long before a refusal an upstream must have served others, for the refusal to be about the request alone.
+const SERVING_MS: u64 = 1_000;
 
 impl Gateway {
     /// Judges a failed attempt. The error that is returned says whether Pingora asks `upstream_peer` again.
@@ -82,6 +87,8 @@ impl Gateway {
             error.set_retry(retry);
             return error;
         }
+        // Nobody sees this answer, but what its provider told of it is billed.
+        logging::bill(self, &attempt);
         if repairs(ctx, &failure) {
             self.metrics.custody.with_label_values(&["repaired"]).inc();
             ctx.walk.seals_dropped = true;
@@ -218,7 +225,8 @@ fn decide(
 }
 
 /// Notes a refusal. `true` if enough accounts of the upstream have said the same to this request: then it is not about
-/// them, and what it did to them is taken back. So a request that everybody refuses locks nobody.
+/// them, and what it did to them is taken back. So a request that everybody refuses locks nobody. What a provider in
+/// trouble has done to them stays: so their breakers open.
 fn poisons(gateway: &Gateway, walk: &mut Walk, attempt: &Attempt, failure: &Failure) -> bool {
     let (upstream, account, lease) = (&attempt.upstream.id, &attempt.account.id, &attempt.lease);
     if walk.booked.len() < ATTEMPTS_MAX {
@@ -227,6 +235,7 @@ fn poisons(gateway: &Gateway, walk: &mut Walk, attempt: &Attempt, failure: &Fail
             account: lease.shared_id(),
             family: lease.family().to_owned(),
             reason: failure.reason,
+            at: now(),
             event: lease.event(),
         });
     }
@@ -235,8 +244,17 @@ fn poisons(gateway: &Gateway, walk: &mut Walk, attempt: &Attempt, failure: &Fail
     }
     let same = |booked: &Booked| booked.upstream == *upstream && booked.reason == failure.reason;
     let alike: Vec<Booked> = walk.booked.extract_if(.., |booked| same(booked)).collect();
+    let since = alike.iter().map(|booked| booked.at).min().unwrap_or_default();
+    let is_about_request = match failure.fault {
+        // No request makes a connection fail.
+        Fault::Network => false,
+        // A provider that serves others meanwhile is well; one that does not is in trouble.
+        Fault::Provider => gateway.serving.has_since(upstream, Millis(since.0.saturating_sub(SERVING_MS))),
+        Fault::Account | Fault::Client | Fault::Gateway => true,
+    };
     for booked in alike {
-        if walk.refusals.same(upstream, failure.reason).any(|account| *account == *booked.account)
+        if is_about_request
+            && walk.refusals.same(upstream, failure.reason).any(|account| *account == *booked.account)
             && gateway.registry.forgive(&booked.account, &booked.family, booked.event, now())
         {
             gateway.metrics.forgiven.with_label_values(&[&booked.account]).inc();
@@ -244,6 +262,31 @@ fn poisons(gateway: &Gateway, walk: &mut Walk, attempt: &Attempt, failure: &Fail
     }
     gateway.queue.released();
     true
+}
+
+/// When each upstream last answered well.
+#[derive(Default)]
+pub(super) struct Serving {
+    /// By upstream; as many as are configured.
+    seen: Mutex<HashMap<String, Millis>>,
+}
+
+impl Serving {
+    /// The first content of an answer has come.
+    pub(super) fn note(&self, upstream: &str, now: Millis) {
+        let mut seen = self.seen.lock();
+        match seen.get_mut(upstream) {
+            Some(at) => *at = now,
+            None => {
+                seen.insert(upstream.to_owned(), now);
+            }
+        }
+    }
+
+    /// Whether one has come at `since` or later.
+    fn has_since(&self, upstream: &str, since: Millis) -> bool {
+        self.seen.lock().get(upstream).is_some_and(|at| *at >= since)
+    }
 }
 
 impl Attempt {

@@ -16,6 +16,7 @@ use super::cost::Costs;
 use super::count::Counts;
 use super::ctx::{Ctx, Inbound};
 use super::endpoints::Endpoints;
+use super::failover::Serving;
 use super::wait::Queue;
 use super::{
     fail_to_proxy, hedge, logging, passthrough, request_filter, response, safe_mode, settings, upstream_peer,
@@ -43,6 +44,8 @@ pub struct Gateway {
     pub registry: Registry,
     /// Requests that wait for an account.
     pub(super) queue: Arc<Queue>,
+    /// When each upstream last answered well.
+    pub(super) serving: Serving,
     /// Which conversation belongs to which account.
     pub affinity: Affinity,
     /// Seals that clients cannot carry.
@@ -102,6 +105,7 @@ impl Gateway {
             store,
             registry,
             queue,
+            serving: Serving::default(),
             affinity,
             keeper,
             metrics,

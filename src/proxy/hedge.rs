@@ -61,8 +61,11 @@ pub(super) fn arm(gateway: &Arc<Gateway>, ctx: &mut Ctx) {
     if !hedging.enabled || ctx.walk.attempts != 1 || !matches!(inbound.errand, Errand::Generate { .. }) {
         return;
     }
+    // A lease for which the conversation has insisted on its account does not tell that it is bound.
+    let own = inbound.bindable(ctx.walk.step).and_then(|session| gateway.affinity.bound(session, now()));
+    let has_cache = own.is_some_and(|own| *own == *attempt.account.id);
     let facts = Facts {
-        warm: resilience.affinity.enabled && attempt.lease.bound() != BoundAccount::None,
+        warm: resilience.affinity.enabled && (has_cache || attempt.lease.bound() != BoundAccount::None),
         tied: inbound.continues.is_some() || resilience.pinned_account.is_some(),
         paced: attempt.lease.pause_ms() > 0,
     };

@@ -90,10 +90,11 @@ pub(super) fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean:
     }
 }
 
-/// Counts the tokens of an attempt whose answer the client does not get.
-pub(super) fn count_usage(gateway: &Gateway, attempt: &Attempt) {
-    if let Some(usage) = attempt.reply.own_usage() {
-        count(gateway, [attempt.upstream.id.as_str(), attempt.account.id.as_str()], usage);
+/// Books the tokens of an attempt whose answer the client does not get: once, when it is given up.
+pub(super) fn bill(gateway: &Gateway, attempt: &Attempt) {
+    if let Some(own) = attempt.reply.own_usage() {
+        attempt.lease.settle(billed(attempt.upstream.dialect, own), now());
+        count(gateway, [attempt.upstream.id.as_str(), attempt.account.id.as_str()], own);
     }
 }
 

@@ -21,20 +21,31 @@ impl Walk {
         if let Some(cause) = Cause::of(failure.reason) {
             self.causes = self.causes.with(cause);
         }
-        if matches!(failure.fault, Fault::Provider | Fault::Network | Fault::Gateway) {
-            self.note_trouble(route, upstream, failure.reason);
+        match failure.fault {
+            Fault::Provider | Fault::Network | Fault::Gateway => {
+                let kind = route.and_then(|route| route.steps.get(self.step)).map(|step| step.kind);
+                self.note_trouble(kind, [upstream], failure.reason);
+            }
+            Fault::Account => self.rests = true,
+            Fault::Client => {}
         }
     }
 
-    /// Notes that a provider is in trouble, or cannot be reached.
-    fn note_trouble(&mut self, route: Option<&Route>, upstream: &str, reason: Reason) {
-        let last_resort = route.and_then(|route| route.steps.get(self.step)).map(|step| step.kind);
-        if last_resort == Some(StepKind::SafeMode) {
+    /// Notes that providers are in trouble, or cannot be reached.
+    pub(super) fn note_trouble<'u>(
+        &mut self,
+        kind: Option<StepKind>,
+        upstreams: impl IntoIterator<Item = &'u str>,
+        reason: Reason,
+    ) {
+        if kind == Some(StepKind::SafeMode) {
             return;
         }
         self.trouble = Some(reason);
-        if !self.troubled.iter().any(|known| known == upstream) {
-            self.troubled.push(upstream.to_owned());
+        for upstream in upstreams {
+            if !self.troubled.iter().any(|known| known == upstream) {
+                self.troubled.push(upstream.to_owned());
+            }
         }
     }
 
@@ -88,7 +99,7 @@ impl Walk {
 
     /// Whether all that failed was trouble of providers, or on the way to them.
     pub(super) fn is_trouble(&self) -> bool {
-        self.trouble.is_some() && !self.limited && self.soonest.is_none() && self.verdict.is_none()
+        self.trouble.is_some() && !self.limited && !self.rests && self.verdict.is_none()
     }
 
     pub(super) fn enter(&mut self, route: &Route, step: usize) {

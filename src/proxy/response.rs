@@ -12,7 +12,7 @@ use super::continuation;
 use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
 use super::onward::could_turn;
-use super::{logging, passthrough, respond};
+use super::{passthrough, respond};
 use crate::config::Peek;
 use crate::limits::allowance;
 use crate::routing::Cause;
@@ -91,8 +91,6 @@ pub(super) fn response_body_filter(
         && attempt.reply.is_blocked()
         && could_turn(ctx.inbound.as_ref(), &ctx.walk, &ctx.snapshot.config.resilience, Cause::ContentPolicy)
     {
-        // The provider bills it all the same.
-        logging::count_usage(gateway, attempt);
         let message = "the provider's content policy blocked the prompt or the whole answer";
         let code = Some("content_filter".to_owned());
         attempt.failure = Some(ApiError { code, ..ApiError::new(ErrorKind::InvalidRequest, message) });
@@ -126,6 +124,7 @@ pub(super) fn response_body_filter(
         (None, false) if !attempt.reply.committed() => hold(attempt, out, &ctx.snapshot.config.resilience.peek),
         (None, committed) => {
             if !committed {
+                gateway.serving.note(&attempt.upstream.id, now());
                 commit(ctx, &out)?;
             }
             ctx.outbox.append(&mut out);

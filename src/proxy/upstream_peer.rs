@@ -98,8 +98,11 @@ async fn begin(gateway: &Gateway, ctx: &mut Ctx) -> Result<Attempt, ApiError> {
     loop {
         let (lease, step) = match ctx.walk.again.take() {
             Some(Again { lease, wait, counted }) => {
-                let pause = if counted { Duration::from_millis(lease.again(now())) } else { Duration::ZERO };
-                tokio::time::sleep(wait.max(pause)).await;
+                tokio::time::sleep(wait).await;
+                if counted {
+                    // Taken when it is sent: what comes back meanwhile counts.
+                    tokio::time::sleep(Duration::from_millis(lease.again(now()))).await;
+                }
                 let inbound = ctx.inbound.as_ref().ok_or_else(unplanned)?;
                 (lease, inbound.route.steps.get(ctx.walk.step).cloned().ok_or_else(unplanned)?)
             }

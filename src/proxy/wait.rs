@@ -15,8 +15,9 @@ use tokio::sync::Notify;
 
 use super::clock::now;
 use super::gateway::Gateway;
-use super::line::{ANY, Ahead, Lines, Rates, Wants};
-use crate::pool::{Ask, Lease, Millis, Unavailable, UnavailableReason, select};
+use super::line::{ANY, Lines, Wants};
+use crate::limits::Cost;
+use crate::pool::{Ask, Lease, Millis, Rooms, Unavailable, UnavailableReason, select};
 use crate::telemetry::metrics::Metrics;
 
 /// How often who may look does so unasked: a lock may have been cleared by hand, or a configuration put in force.
@@ -25,10 +26,14 @@ const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// And no more often than this, should a moment have passed without anything opening.
 const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(5);
 
-/// How long it is believed what the accounts of a line can take in a minute: looking it up walks all accounts.
-const RATES_FOR: Duration = Duration::from_secs(1);
-/// Places of which that is remembered.
-const RATES_MAX: usize = 1_024;
+/// How long it is believed what was played of a line: playing it anew walks all accounts and all that wait.
+const PLAYED_FOR: Duration = Duration::from_millis(250);
+/// Lines of which that is remembered.
+const PLAYED_MAX: usize = 64;
+/// Requests that are counted before they have joined: a moment's.
+const EARLY_MAX: usize = 256;
+/// Up to so many waiters a line is played without the one that leaves it. In longer ones, one more changes little.
+const SHORT: u64 = 32;
 
 /// All lines of the process.
 #[derive(Default)]
@@ -37,8 +42,29 @@ pub(super) struct Queue {
     /// Beside the lines, so that a slot given back costs nothing while nobody waits.
     waiting: AtomicUsize,
     arrivals: AtomicU64,
-    /// What the accounts of a place can take in a minute, and when that was looked up.
-    rates: Mutex<HashMap<String, (Instant, Rates)>>,
+    /// Lines as they were played lately.
+    played: Mutex<HashMap<String, Played>>,
+}
+
+/// A line, played.
+struct Played {
+    at: Instant,
+    rooms: Rooms,
+    /// The number of joining of the last that has its room.
+    last: u64,
+    /// Those who have theirs before they have joined: so that of several at once each counts the others.
+    early: Vec<u64>,
+}
+
+/// For whom the end of a line is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum For {
+    /// One that joins it, if its turn comes within the patience.
+    Newcomer,
+    /// One that comes again later, and did not stand in it.
+    Refused,
+    /// The same for one that leaves it.
+    Leaver,
 }
 
 /// How a request waits.
@@ -87,8 +113,15 @@ impl Queue {
         self.arrivals.fetch_add(1, Ordering::Relaxed) + 1
     }
 
-    fn is_behind(&self, ask: &Ask<'_>, wants: Wants, arrival: u64) -> bool {
-        self.waiting() > 0 && self.lines.lock().is_behind(&place(ask), wants, arrival)
+    fn is_behind(&self, ask: &Ask<'_>, wants: Wants, patience: &Patience) -> bool {
+        self.waiting() > 0 && self.lines.lock().is_behind(&place(ask, patience), wants, patience.arrival)
+    }
+
+    /// A request was served without a place in line.
+    fn overtook(&self, ask: &Ask<'_>, wants: Wants, patience: &Patience) {
+        if self.waiting() > 0 {
+            self.lines.lock().overtook(&place(ask, patience), patience.arrival, wants);
+        }
     }
 }
 
@@ -106,22 +139,26 @@ pub(super) fn number(text: &str) -> u64 {
 pub(super) async fn lease(gateway: &Gateway, ask: &Ask<'_>, patience: Patience) -> Result<Lease, Unavailable> {
     let queue = &gateway.queue;
     let wants = wants(ask, patience);
-    if queue.is_behind(ask, wants, patience.arrival) {
-        if Instant::now() >= patience.until {
-            return Err(too_late(gateway, ask, None, None));
-        }
-        if let Some(at) = expected(gateway, ask, None).filter(|at| !patience.reaches(*at)) {
-            return Err(Unavailable { reason: UnavailableReason::AllPaced, soonest: Some(at) });
+    if queue.is_behind(ask, wants, &patience) {
+        let end = end_of_line(gateway, ask, &patience, For::Newcomer);
+        if Instant::now() >= patience.until || end.is_some_and(|end| end.is_beyond(&patience)) {
+            return Err(too_late(end, None));
         }
     } else {
         match select(&gateway.registry, ask, now()) {
-            Ok(lease) => return Ok(lease),
-            Err(why) if !patience.covers(&why) => return Err(behind(gateway, ask, None, why)),
+            Ok(lease) => {
+                queue.overtook(ask, wants, &patience);
+                return Ok(lease);
+            }
+            Err(why) if !patience.covers(&why) => {
+                return Err(behind(end_of_line(gateway, ask, &patience, For::Refused), why));
+            }
             Err(_) => {}
         }
     }
-    let mut turn =
-        Turn::take(gateway, ask, wants, patience.arrival).ok_or_else(|| too_late(gateway, ask, None, None))?;
+    let Some(mut turn) = Turn::take(gateway, ask, wants, &patience) else {
+        return Err(too_late(end_of_line(gateway, ask, &patience, For::Refused), None));
+    };
     let mut last = None;
     loop {
         let mut until = patience.until;
@@ -133,10 +170,10 @@ pub(super) async fn lease(gateway: &Gateway, ask: &Ask<'_>, patience: Patience) 
                 }
                 Err(why) if !patience.covers(&why) => {
                     turn.result = "refused";
-                    return Err(behind(gateway, ask, Some(turn.ticket), why));
+                    return Err(behind(end_of_line(gateway, ask, &patience, For::Leaver), why));
                 }
                 Err(why) => {
-                    turn.looked(why.soonest.filter(|_| why.reason == UnavailableReason::AllPaced));
+                    turn.looked(why.reason == UnavailableReason::AllPaced);
                     let opens = why.soonest.map(|at| Instant::now() + Duration::from_millis(at.since(now())));
                     let next = Instant::now() + LOOK_EVERY;
                     let least = Instant::now() + LOOK_AT_MOST_EVERY;
@@ -149,7 +186,7 @@ pub(super) async fn lease(gateway: &Gateway, ask: &Ask<'_>, patience: Patience) 
             && Instant::now() >= patience.until
         {
             turn.result = "refused";
-            return Err(too_late(gateway, ask, Some(turn.ticket), last));
+            return Err(too_late(end_of_line(gateway, ask, &patience, For::Leaver), last));
         }
     }
 }
@@ -161,14 +198,14 @@ fn wants(ask: &Ask<'_>, patience: Patience) -> Wants {
         // What others have tried is not compared: it is its own.
         None => patience.arrival.max(ANY + 1),
     };
-    Wants { model: patience.model, who, tokens: ask.cost.tokens }
+    Wants { who, tokens: ask.cost.tokens }
 }
 
-fn place(ask: &Ask<'_>) -> String {
+fn place(ask: &Ask<'_>, patience: &Patience) -> String {
     let mut pools = ask.upstreams.to_vec();
     pools.sort_unstable();
-    // No id and no family has a line break.
-    format!("{}\n{}", ask.family, pools.join("\n"))
+    // No id and no family has a line break. Accounts may serve some models of a family only.
+    format!("{}\n{:x}\n{}", ask.family, patience.model, pools.join("\n"))
 }
 
 impl Patience {
@@ -188,74 +225,97 @@ impl Patience {
     }
 }
 
-/// The same refusal, later by those who wait before.
-fn behind(gateway: &Gateway, ask: &Ask<'_>, ticket: Option<u64>, why: Unavailable) -> Unavailable {
-    let ahead = ahead(gateway, ask, ticket).map_or(0, |ahead| ahead.takes_ms(rates(gateway, ask)));
-    Unavailable { soonest: why.soonest.map(|at| at.plus(ahead)), ..why }
+/// Behind all that wait.
+#[derive(Clone, Copy)]
+struct End {
+    /// When it is the turn of who stands there, as far as that is known.
+    turn: Option<Millis>,
+    /// What is told of it.
+    told: Option<Millis>,
+    /// Whether accounts have room, but no slots.
+    lacks_slots: bool,
 }
 
-/// The patience has ended, or the line is too long.
-fn too_late(gateway: &Gateway, ask: &Ask<'_>, ticket: Option<u64>, last: Option<Unavailable>) -> Unavailable {
-    match last {
-        Some(why) => behind(gateway, ask, ticket, why),
-        // It never had its turn.
-        None => match expected(gateway, ask, ticket) {
-            Some(at) => Unavailable { reason: UnavailableReason::AllPaced, soonest: Some(at) },
-            None => Unavailable { reason: UnavailableReason::AllBusy, soonest: None },
-        },
+impl End {
+    fn is_beyond(self, patience: &Patience) -> bool {
+        !self.lacks_slots && self.turn.is_some_and(|at| !patience.reaches(at))
     }
 }
 
-/// When it will be a request's turn, if those ahead of it wait for room in limits.
-fn expected(gateway: &Gateway, ask: &Ask<'_>, ticket: Option<u64>) -> Option<Millis> {
-    let ahead = ahead(gateway, ask, ticket)?;
-    let opens = Millis(ahead.opens?).max(now());
-    Some(opens.plus(ahead.takes_ms(rates(gateway, ask))))
+/// The same refusal as it is for who comes again.
+fn behind(end: Option<End>, why: Unavailable) -> Unavailable {
+    end.map_or(why, |end| Unavailable { soonest: why.soonest.max(end.told), ..why })
 }
 
-fn ahead(gateway: &Gateway, ask: &Ask<'_>, ticket: Option<u64>) -> Option<Ahead> {
+/// The patience has ended, or will before it has its turn, or the line is too long.
+fn too_late(end: Option<End>, last: Option<Unavailable>) -> Unavailable {
+    if let Some(why) = last {
+        return behind(end, why);
+    }
+    // It never had its turn.
+    let paced = end.is_some_and(|end| end.told.is_some() && !end.lacks_slots);
+    let reason = if paced { UnavailableReason::AllPaced } else { UnavailableReason::AllBusy };
+    Unavailable { reason, soonest: end.and_then(|end| end.told) }
+}
+
+/// When it is the turn of who stands behind all that wait; a leaver's own place aside. `None` if nobody waits.
+fn end_of_line(gateway: &Gateway, ask: &Ask<'_>, patience: &Patience, whose: For) -> Option<End> {
     let queue = &gateway.queue;
-    if queue.waiting() == 0 { None } else { queue.lines.lock().ahead(&place(ask), ticket) }
-}
-
-/// What all accounts that would do can take in a minute, as it was lately.
-fn rates(gateway: &Gateway, ask: &Ask<'_>) -> Rates {
-    let (place, known) = (place(ask), &gateway.queue.rates);
-    if let Some((_, rates)) = known.lock().get(&place).filter(|(at, _)| at.elapsed() < RATES_FOR) {
-        return *rates;
+    if queue.waiting() == 0 {
+        return None;
     }
-    let rates = rates_now(gateway, ask);
-    let mut known = known.lock();
-    if known.len() >= RATES_MAX {
-        known.clear();
-    }
-    known.insert(place, (Instant::now(), rates));
-    rates
-}
-
-/// The same by a walk over all accounts.
-fn rates_now(gateway: &Gateway, ask: &Ask<'_>) -> Rates {
-    let (now, mut sum) = (now(), Rates { requests: Some(0), tokens: Some(0) });
-    for account in gateway.registry.accounts() {
-        let asked = ask.upstreams.contains(&account.upstream().as_str());
-        if !asked
-            || ask.required.is_some_and(|id| id != account.id())
-            || ask.eligible.is_some_and(|may| !may(account.id()))
-        {
-            continue;
+    let own = Some(patience.arrival).filter(|_| whose == For::Leaver);
+    let place = place(ask, patience);
+    let ahead = queue.lines.lock().ahead(&place, own)?;
+    let key = format!("{place}\n\n{}", ask.required.unwrap_or_default());
+    let short = own.filter(|_| ahead.requests <= SHORT);
+    let mut all = queue.played.lock();
+    let known = all.get_mut(&key).filter(|played| short.is_none() && played.at.elapsed() < PLAYED_FOR);
+    let mut anew = None;
+    let played = match known {
+        Some(played) => played,
+        None => {
+            let requests = usize::try_from(ahead.requests).unwrap_or(usize::MAX);
+            let rooms = gateway.registry.rooms(ask, requests, now());
+            anew.insert(Played { at: Instant::now(), rooms, last: 0, early: Vec::new() })
         }
-        let pace = account.paces(now).into_iter().find(|pace| pace.family == ask.family);
-        let add = |sum: Option<u64>, limit: Option<u64>| Some(sum?.saturating_add(limit?));
-        sum.requests = add(sum.requests, pace.as_ref().and_then(|pace| pace.requests.limit));
-        sum.tokens = add(sum.tokens, pace.as_ref().and_then(|pace| pace.tokens.limit));
+    };
+    // Who insists on an account has to do with those alone that insist on it, too.
+    let insists = ask.required.map(number);
+    let lines = queue.lines.lock();
+    let waiting: Vec<_> =
+        lines.joined_after(&place, played.last).filter(|(_, ticket, _)| Some(*ticket) != short).collect();
+    drop(lines);
+    for (joined, ticket, wants) in waiting {
+        played.last = joined;
+        if let Some(at) = played.early.iter().position(|early| *early == ticket) {
+            played.early.swap_remove(at);
+        } else if insists.is_none_or(|who| who == wants.who) {
+            played.rooms.play(Cost { tokens: wants.tokens });
+        }
     }
-    let known = |rate: Option<u64>| rate.filter(|rate| *rate > 0);
-    Rates { requests: known(sum.requests), tokens: known(sum.tokens) }
+    let (turn, lacks_slots) = (played.rooms.turn(ask.cost), played.rooms.lacks_slots());
+    let told = turn.map(|turn| played.rooms.told(turn));
+    let now = now().0;
+    let of = |limits: Option<Millis>| ahead.turn(limits.map(|at| at.0), lacks_slots, now).map(Millis);
+    let end = End { turn: of(turn), told: of(told), lacks_slots };
+    if whose == For::Newcomer && !end.is_beyond(patience) && played.early.len() < EARLY_MAX {
+        played.rooms.play(ask.cost);
+        played.early.push(patience.arrival);
+    }
+    if let Some(anew) = anew.filter(|_| short.is_none()) {
+        if all.len() >= PLAYED_MAX {
+            all.clear();
+        }
+        all.insert(key, anew);
+    }
+    Some(end)
 }
 
 impl<'g> Turn<'g> {
-    fn take(gateway: &'g Gateway, ask: &Ask<'_>, wants: Wants, ticket: u64) -> Option<Self> {
-        let (queue, place, wake) = (&gateway.queue, place(ask), Arc::new(Notify::new()));
+    fn take(gateway: &'g Gateway, ask: &Ask<'_>, wants: Wants, patience: &Patience) -> Option<Self> {
+        let (queue, place, wake) = (&gateway.queue, place(ask, patience), Arc::new(Notify::new()));
+        let ticket = patience.arrival;
         {
             let mut lines = queue.lines.lock();
             if !lines.join(&place, ticket, wants, Arc::clone(&wake)) {
@@ -271,8 +331,8 @@ impl<'g> Turn<'g> {
         self.queue.lines.lock().may_look(&self.place, self.ticket)
     }
 
-    fn looked(&self, opens: Option<Millis>) {
-        let next = self.queue.lines.lock().looked(&self.place, self.ticket, opens.map(|at| at.0));
+    fn looked(&self, short: bool) {
+        let next = self.queue.lines.lock().looked(&self.place, self.ticket, short);
         if let Some(next) = next {
             next.notify_one();
         }

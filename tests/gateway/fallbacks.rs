@@ -14,7 +14,7 @@ use super::stage::Stage;
 
 /// Each attempt shows itself: no waits, no memory of accounts.
 const PLAIN: &str = "grace_retry: { enabled: false }, affinity: { enabled: false }, cooldown: { enabled: false }, \
-                     breaker: { enabled: false }, wait_for_slot: 0s";
+                     pace: { enabled: false }, breaker: { enabled: false }, wait_for_slot: 0s";
 
 /// The provider of each model: what it does is its name.
 const SCRIPT: &str = "rules:
@@ -335,6 +335,26 @@ async fn a_missing_endpoint_switches_everything_at_once_and_limits_nothing() {
         assert_eq!(asked(&mock, before).await, ["refuge"], "{model}");
     }
     gateway.comes_to_rest().await;
+}
+
+#[tokio::test]
+async fn open_breakers_are_trouble_for_safe_mode_too() {
+    let mock = Mock::start("rules: [{match: {model: good}, faults: ['500']}]").await;
+    let stage = Stage::with(mock.port, &["a"])
+        .resilience("affinity: { enabled: false }, grace_retry: { enabled: false }, wait_for_slot: 0s")
+        .resilience("breaker: { failures: 1 }, safe_mode: { upstream: last, model: refuge, failures: 3, within: 1m }")
+        .elsewhere("last", "openai_chat", mock.port, "")
+        .model("match: best, upstream: anthropic, model: good");
+    let gateway = Gateway::start(&stage).await;
+    for (status, number) in [(500, 1), (503, 1), (503, 1)] {
+        assert!(!is_on(&gateway, "anthropic").await);
+        let answer = gateway.send(&Protocol::Chat.call("best", "hello", false)).await;
+        assert_eq!((answer.status, mock.requests().await.len()), (status, number), "{}", answer.text());
+    }
+    let on = || async { is_on(&gateway, "anthropic").await };
+    assert!(eventually(Duration::from_secs(2), on).await, "who meets only open breakers has no way, either");
+    let answer = gateway.send(&Protocol::Chat.call("best", "hello", false)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
 }
 
 #[test]

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use super::protocol::Protocol;
+use super::provider::{Provider, chunk, stream_head};
 use super::rig::{Gateway, Mock, eventually};
 use super::stage::Stage;
 use super::wire::Answer;
@@ -236,4 +237,109 @@ async fn a_provider_that_dies_costs_nobody_an_answer() {
     }
     let metrics = gateway.metrics().await;
     assert_eq!(metrics.sum("interlingua_attempts_total", &[("account", "a")]), asked, "it is left alone");
+}
+
+/// Six accounts at a provider that is in trouble, and one at another.
+fn six(dying: u16, living: u16) -> Stage {
+    let stage = Stage::with(living, &["b"]).resilience("affinity: { enabled: false }");
+    let upstream = format!("id: dying, dialect: openai_chat, base_url: 'http://127.0.0.1:{dying}/v1'");
+    let account = |name: &str| format!("id: {name}, upstream: dying, credential: key-{name}, tier: pro");
+    let stage = stage.entry(&upstream, &account("d1"));
+    let stage = ["d2", "d3", "d4", "d5", "d6"].iter().fold(stage, |stage, name| stage.entry("", &account(name)));
+    stage.model("match: both, upstream: [dying, chat], model: m")
+}
+
+/// Sends until all six breakers are open; every request must be answered. How long that took, and how many attempts at
+/// that provider failed in the end.
+async fn until_all_are_open(gateway: &Gateway) -> (Duration, i64) {
+    let (begun, mut number) = (Instant::now(), 0);
+    let mut ask = || {
+        number += 1;
+        Protocol::Chat.call("both", &format!("request {number}"), number % 2 == 0)
+    };
+    let open = || async { gateway.metrics().await.sum("interlingua_account_breaker", &[]) };
+    while open().await < 2 * 6 {
+        assert!(begun.elapsed() < Duration::from_secs(5), "breakers open: {}", open().await);
+        let answer = gateway.send(&ask()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let took = begun.elapsed();
+    for _ in 0..100 {
+        assert_eq!(gateway.send(&ask()).await.status, 200);
+    }
+    let metrics = gateway.metrics().await;
+    let (all, ok) = ([("upstream", "dying")].as_slice(), [("upstream", "dying"), ("outcome", "ok")].as_slice());
+    let name = "interlingua_attempts_total";
+    (took, metrics.sum(name, all) - metrics.sum(name, ok))
+}
+
+#[tokio::test]
+async fn in_an_outage_breakers_open_although_each_request_meets_it_anew() {
+    let (mut dying, living) = (Some(Mock::start("").await), Mock::start("").await);
+    let gateway = Gateway::start(&six(dying.as_ref().expect("it lives").port, living.port)).await;
+    assert_eq!(gateway.send(&Protocol::Chat.call("both", "hello", false)).await.status, 200);
+    drop(dying.take());
+    let (took, failed) = until_all_are_open(&gateway).await;
+    assert!(took < Duration::from_secs(1), "{took:?}");
+    assert!(failed <= 6 * 5, "{failed} attempts failed: five for each of six");
+}
+
+#[tokio::test]
+async fn errors_of_a_provider_that_serves_nobody_open_breakers_too() {
+    let (dying, living) = (Mock::start("").await, Mock::start("").await);
+    let gateway = Gateway::start(&six(dying.port, living.port).resilience("grace_retry: { enabled: false }")).await;
+    assert_eq!(gateway.send(&Protocol::Chat.call("both", "hello", false)).await.status, 200);
+    dying.script("rules: [{faults: ['500']}]").await;
+    let (took, failed) = until_all_are_open(&gateway).await;
+    assert!(took < Duration::from_secs(3), "one second after it has served for the last time: {took:?}");
+    assert!(failed > 0);
+}
+
+#[tokio::test]
+async fn errors_that_one_request_gets_while_others_are_served_open_none() {
+    let mock = Mock::start("rules: [{match: {model: bad}, faults: ['500']}]").await;
+    let stage = Stage::with(mock.port, &["a", "b", "c"]);
+    let gateway =
+        Gateway::start(&stage.resilience("affinity: { enabled: false }, grace_retry: { enabled: false }")).await;
+    for round in 0..8 {
+        let good = Protocol::Chat.call("chat/m", &format!("round {round}"), false);
+        assert_eq!(gateway.send(&good).await.status, 200);
+        let bad = Protocol::Chat.call("chat/bad", &format!("round {round}"), false);
+        assert_eq!(gateway.send(&bad).await.status, 500);
+    }
+    assert_eq!(gateway.metrics().await.sum("interlingua_account_breaker", &[]), 0);
+}
+
+#[tokio::test]
+async fn what_a_dead_attempt_was_billed_is_in_the_books_once() {
+    let event = |name: &str, data: &str| format!("event: {name}\ndata: {data}\n\n");
+    let begin = event(
+        "message_start",
+        r#"{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"m","content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":321,"output_tokens":7}}}"#,
+    ) + &event(
+        "content_block_start",
+        r#"{"type":"content_block_start","index":0,"content_block":{"type":"text","text":""}}"#,
+    ) + &event(
+        "content_block_delta",
+        r#"{"type":"content_block_delta","index":0,"delta":{"type":"text_delta","text":"hel"}}"#,
+    );
+    let dies = Provider::start(vec![
+        stream_head(),
+        chunk(Duration::ZERO, &begin),
+        (Duration::from_millis(50), "junk".to_owned()),
+    ])
+    .await;
+    let living = Mock::start("").await;
+    let upstream = format!("id: dies, dialect: anthropic, base_url: 'http://127.0.0.1:{}', stream: always", dies.port);
+    let stage = Stage::with(living.port, &["b"])
+        .entry(&upstream, "id: dies, upstream: dies, credential: key-dies, tier: pro")
+        .model("match: both, upstream: [dies, chat], model: m");
+    let gateway = Gateway::start(&stage).await;
+    let answer = gateway.send(&Protocol::Chat.call("both", "hello", false)).await;
+    assert_eq!(Protocol::Chat.said(&answer, false), Ok("You said: hello".to_owned()));
+    gateway.comes_to_rest().await;
+    let metrics = gateway.metrics().await;
+    let tokens = |class| metrics.sum("interlingua_tokens_total", &[("account", "dies"), ("class", class)]);
+    assert_eq!((tokens("uncached"), tokens("output")), (321, 7));
+    assert!(metrics.sum("interlingua_tokens_total", &[("account", "b"), ("class", "output")]) > 0);
 }

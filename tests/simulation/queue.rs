@@ -1,16 +1,14 @@
 //! Waiting in line for an account: what `src/proxy/wait.rs` does with tasks and clocks, as plain steps.
 
+use interlingua::limits::Cost;
 use interlingua::pool::{Ask, Lease, Millis, Unavailable, UnavailableReason, select};
 
-use super::line::{ANY, Ahead, Rates, Wants};
-use super::walk::{FAMILY, Gateway, Walk};
+use super::line::{ANY, Wants};
+use super::walk::{Gateway, Walk};
 
 /// How often who may look does so unasked, and how often at most, in milliseconds.
 const LOOK_EVERY_MS: u64 = 1_000;
 const LOOK_AT_MOST_EVERY_MS: u64 = 5;
-/// The one model.
-const MODEL: u64 = 1;
-
 /// A place in a line.
 pub(crate) struct Stand {
     place: String,
@@ -39,23 +37,25 @@ impl Gateway {
     ) -> Found {
         let (place, wants) = self.ask(walk, own.as_deref(), now, |ask| (place(ask), wants(ask, walk.arrival)));
         if self.lines.is_behind(&place, wants, walk.arrival) {
-            if now >= until {
-                return Found::None(self.too_late(&place, own.as_deref(), None, None, now));
-            }
-            if let Some(at) = self.expected(&place, own.as_deref(), None, now).filter(|at| *at >= until) {
-                return Found::None(Unavailable { reason: UnavailableReason::AllPaced, soonest: Some(Millis(at)) });
+            let end = self.end_of_line(walk, &place, own.as_deref(), false, now);
+            let beyond = end.is_some_and(|end| !end.lacks_slots && end.turn.is_some_and(|at| at.0 >= until));
+            if now >= until || beyond {
+                return Found::None(too_late(end, None));
             }
         } else {
             match self.ask(walk, own.as_deref(), now, |ask| select(&self.registry, ask, Millis(now))) {
-                Ok(lease) => return Found::Lease(lease),
+                Ok(lease) => {
+                    self.lines.overtook(&place, walk.arrival, wants);
+                    return Found::Lease(lease);
+                }
                 Err(why) if !covers(until, &why, now) => {
-                    return Found::None(self.behind(&place, own.as_deref(), None, why, now));
+                    return Found::None(behind(self.end_of_line(walk, &place, own.as_deref(), false, now), why));
                 }
                 Err(_) => {}
             }
         }
         if !self.lines.join(&place, walk.arrival, wants, walk.arrival) {
-            return Found::None(self.too_late(&place, own.as_deref(), None, None, now));
+            return Found::None(too_late(self.end_of_line(walk, &place, own.as_deref(), false, now), None));
         }
         walk.stand = Some(Stand { place, own, until, last: None });
         self.on_turn(walk, false, now, woken)
@@ -66,7 +66,8 @@ impl Gateway {
         let mut stand = walk.stand.take().expect("it stands in line");
         let ticket = walk.arrival;
         if timer && now >= stand.until {
-            let why = self.too_late(&stand.place, stand.own.as_deref(), Some(ticket), stand.last, now);
+            let end = self.end_of_line(walk, &stand.place, stand.own.as_deref(), true, now);
+            let why = too_late(end, stand.last);
             woken.extend(self.lines.leave(&stand.place, ticket, None));
             return Found::None(why);
         }
@@ -78,13 +79,13 @@ impl Gateway {
                     return Found::Lease(lease);
                 }
                 Err(why) if !covers(stand.until, &why, now) => {
-                    let why = self.behind(&stand.place, stand.own.as_deref(), Some(ticket), why, now);
+                    let end = self.end_of_line(walk, &stand.place, stand.own.as_deref(), true, now);
+                    let why = behind(end, why);
                     woken.extend(self.lines.leave(&stand.place, ticket, None));
                     return Found::None(why);
                 }
                 Err(why) => {
-                    let room = why.soonest.filter(|_| why.reason == UnavailableReason::AllPaced).map(|at| at.0);
-                    woken.extend(self.lines.looked(&stand.place, ticket, room));
+                    woken.extend(self.lines.looked(&stand.place, ticket, why.reason == UnavailableReason::AllPaced));
                     let next = now + LOOK_EVERY_MS;
                     let opens = why.soonest.map_or(next, |at| at.0.clamp(now + LOOK_AT_MOST_EVERY_MS, next));
                     until = opens.min(until);
@@ -96,48 +97,46 @@ impl Gateway {
         Found::Wait(until.max(now))
     }
 
-    /// The same refusal, later by those who wait before.
-    fn behind(&self, place: &str, own: Option<&str>, ticket: Option<u64>, why: Unavailable, now: u64) -> Unavailable {
-        let ahead = self.lines.ahead(place, ticket).map_or(0, |ahead| ahead.takes_ms(self.rates(own, now)));
-        Unavailable { soonest: why.soonest.map(|at| at.plus(ahead)), ..why }
+    /// When it is the turn of who stands behind all that wait, its own place aside if it `stands` there.
+    fn end_of_line(&self, walk: &Walk, place: &str, own: Option<&str>, stands: bool, now: u64) -> Option<End> {
+        let but = stands.then_some(walk.arrival);
+        let ahead = self.lines.ahead(place, but)?;
+        self.ask(walk, own, now, |ask| {
+            let mut rooms = self.registry.rooms(ask, ahead.requests as usize, Millis(now));
+            let insists = own.map(number);
+            for (_, _, wants) in self.lines.joined_after(place, 0).filter(|(_, ticket, _)| Some(*ticket) != but) {
+                if insists.is_none_or(|who| who == wants.who) {
+                    rooms.play(Cost { tokens: wants.tokens });
+                }
+            }
+            let (turn, lacks_slots) = (rooms.turn(ask.cost), rooms.lacks_slots());
+            let of = |limits: Option<Millis>| ahead.turn(limits.map(|at| at.0), lacks_slots, now).map(Millis);
+            Some(End { turn: of(turn), told: of(turn.map(|turn| rooms.told(turn))), lacks_slots })
+        })
     }
+}
 
-    /// The patience has ended, or the line is too long.
-    fn too_late(
-        &self,
-        place: &str,
-        own: Option<&str>,
-        ticket: Option<u64>,
-        last: Option<Unavailable>,
-        now: u64,
-    ) -> Unavailable {
-        match last {
-            Some(why) => self.behind(place, own, ticket, why, now),
-            None => match self.expected(place, own, ticket, now) {
-                Some(at) => Unavailable { reason: UnavailableReason::AllPaced, soonest: Some(Millis(at)) },
-                None => Unavailable { reason: UnavailableReason::AllBusy, soonest: None },
-            },
-        }
-    }
+/// Behind all that wait.
+#[derive(Clone, Copy)]
+struct End {
+    turn: Option<Millis>,
+    told: Option<Millis>,
+    lacks_slots: bool,
+}
 
-    /// When it will be a request's turn, if those ahead of it wait for room in limits.
-    fn expected(&self, place: &str, own: Option<&str>, ticket: Option<u64>, now: u64) -> Option<u64> {
-        let ahead: Ahead = self.lines.ahead(place, ticket)?;
-        Some(ahead.opens?.max(now) + ahead.takes_ms(self.rates(own, now)))
-    }
+/// The same refusal as it is for who comes again.
+fn behind(end: Option<End>, why: Unavailable) -> Unavailable {
+    end.map_or(why, |end| Unavailable { soonest: why.soonest.max(end.told), ..why })
+}
 
-    /// What all accounts that would do can take in a minute.
-    fn rates(&self, own: Option<&str>, now: u64) -> Rates {
-        let mut sum = Rates { requests: Some(0), tokens: Some(0) };
-        for account in self.registry.accounts().iter().filter(|account| own.is_none_or(|own| own == account.id())) {
-            let pace = account.paces(Millis(now)).into_iter().find(|pace| pace.family == FAMILY);
-            let add = |sum: Option<u64>, limit: Option<u64>| Some(sum?.saturating_add(limit?));
-            sum.requests = add(sum.requests, pace.as_ref().and_then(|pace| pace.requests.limit));
-            sum.tokens = add(sum.tokens, pace.as_ref().and_then(|pace| pace.tokens.limit));
-        }
-        let known = |rate: Option<u64>| rate.filter(|rate| *rate > 0);
-        Rates { requests: known(sum.requests), tokens: known(sum.tokens) }
+/// The patience has ended, or will before it has its turn, or the line is too long.
+fn too_late(end: Option<End>, last: Option<Unavailable>) -> Unavailable {
+    if let Some(why) = last {
+        return behind(end, why);
     }
+    let paced = end.is_some_and(|end| end.told.is_some() && !end.lacks_slots);
+    let reason = if paced { UnavailableReason::AllPaced } else { UnavailableReason::AllBusy };
+    Unavailable { reason, soonest: end.and_then(|end| end.told) }
 }
 
 fn covers(until: u64, why: &Unavailable, now: u64) -> bool {
@@ -151,11 +150,16 @@ fn covers(until: u64, why: &Unavailable, now: u64) -> bool {
 
 fn wants(ask: &Ask<'_>, arrival: u64) -> Wants {
     let who = match ask.required {
-        Some(own) => own.bytes().fold(1, |hash, byte| (hash * 31 + u64::from(byte)) % (1 << 40)) + (1 << 40),
+        Some(own) => number(own),
         None if ask.attempted.is_empty() => ANY,
         None => arrival.max(ANY + 1),
     };
-    Wants { model: MODEL, who, tokens: ask.cost.tokens }
+    Wants { who, tokens: ask.cost.tokens }
+}
+
+/// A number that stands for an account.
+fn number(own: &str) -> u64 {
+    own.bytes().fold(1, |hash, byte| (hash * 31 + u64::from(byte)) % (1 << 40)) + (1 << 40)
 }
 
 fn place(ask: &Ask<'_>) -> String {
