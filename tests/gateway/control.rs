@@ -52,6 +52,8 @@ fn seconds(when: &Value) -> i64 {
 #[tokio::test]
 async fn the_state_of_the_accounts_is_told() {
     let (_mock, gateway) = limited().await;
+    // An answer is booked a moment after its last byte.
+    gateway.comes_to_rest().await;
     let accounts = get(&gateway, "/api/accounts/status").await["accounts"].clone();
     let (a, b) = (&accounts[0], &accounts[1]);
     assert_eq!(

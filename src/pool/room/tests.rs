@@ -121,7 +121,7 @@ proptest! {
         let came = served(&registry, &waiting, now);
         for (place, (played, came)) in played.iter().zip(&came).enumerate() {
             // A token is rounded down for each account, and large ones may go elsewhere.
-            let slack = 100 + (came - now.0) / 5 + 60_000 / limits.iter().min().expect("some");
+            let slack = 100 + (came - now.0) / 4 + 60_000 / limits.iter().min().expect("some");
             prop_assert!(played.abs_diff(*came) <= slack, "{place}: played {} came {}", played - now.0, came - now.0);
         }
     }
