@@ -116,7 +116,7 @@ fn a_slot_wakes_the_first_of_some_lines_and_of_all_in_turn() {
         lines.join(&format!("p{ticket}"), ticket, wants(ANY, 1), ticket);
     }
     let mut woken = BTreeSet::new();
-    for _ in 0..200 / (LINES_MAX / 2) + 1 {
+    for _ in 0..=200 / (LINES_MAX / 2) {
         let firsts = lines.firsts();
         assert!(firsts.len() <= LINES_MAX && firsts.contains(&1), "the oldest among them");
         woken.extend(firsts);
@@ -227,8 +227,8 @@ proptest! {
                 let looks = lines.may_look("p", inside[*at].0);
                 prop_assert!(looks || place >= WINDOW, "the first few may look");
             }
-            for at in 0..inside.len() {
-                prop_assert!(!lines.may_look("p", inside[at].0) || may.contains(&at), "nobody else may");
+            for (at, (ticket, ..)) in inside.iter().enumerate() {
+                prop_assert!(!lines.may_look("p", *ticket) || may.contains(&at), "nobody else may");
             }
             let Some(at) = may.get(at.min(may.len().saturating_sub(1))).copied() else { continue };
             let (ticket, wants, ..) = inside[at];
