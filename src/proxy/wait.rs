@@ -28,6 +28,8 @@ const LOOK_AT_MOST_EVERY: Duration = Duration::from_millis(5);
 
 /// How long it is believed what was played of a line: playing it anew walks all accounts and all that wait.
 const PLAYED_FOR: Duration = Duration::from_millis(250);
+/// The same while slots are lacking, which come and go.
+const SLOTS_FOR: Duration = Duration::from_millis(25);
 /// Lines of which that is remembered.
 const PLAYED_MAX: usize = 64;
 /// Requests that are counted before they have joined: a moment's.
@@ -270,7 +272,13 @@ fn end_of_line(gateway: &Gateway, ask: &Ask<'_>, patience: &Patience, whose: For
     let key = format!("{place}\n\n{}", ask.required.unwrap_or_default());
     let short = own.filter(|_| ahead.requests <= SHORT);
     let mut all = queue.played.lock();
-    let known = all.get_mut(&key).filter(|played| short.is_none() && played.at.elapsed() < PLAYED_FOR);
+    // Of another line, that has ended since, nothing is believed.
+    let oldest = queue.lines.lock().joined_after(&place, 0).next().map_or(0, |(joined, ..)| joined);
+    let is_known = |played: &Played| {
+        let most = if played.rooms.lacks_slots() { SLOTS_FOR } else { PLAYED_FOR };
+        played.last >= oldest && played.at.elapsed() < most
+    };
+    let known = all.get_mut(&key).filter(|played| short.is_none() && is_known(played));
     let mut anew = None;
     let played = match known {
         Some(played) => played,

@@ -132,17 +132,17 @@ fn at_150_percent_of_tokens_that_only_refusals_tell() {
 
 #[test]
 fn at_150_percent_of_told_requests_a_minute_all_of_the_limit_is_used() {
-    limits(150, |figures| above(figures, 0.97), false, Renewal::Bucket, Told::Headers);
+    limits(150, |figures| above(figures, 0.99), false, Renewal::Bucket, Told::Headers);
 }
 
 #[test]
 fn at_150_percent_of_told_tokens_a_minute_all_of_the_limit_is_used() {
-    limits(150, |figures| above(figures, 0.60), true, Renewal::Bucket, Told::Headers);
+    limits(150, |figures| above(figures, 0.97), true, Renewal::Bucket, Told::Headers);
 }
 
 #[test]
 fn at_150_percent_of_told_windows_all_of_the_limit_is_used() {
-    limits(150, |figures| above(figures, 0.80), false, Renewal::Window, Told::Headers);
+    limits(150, |figures| above(figures, 0.99), false, Renewal::Window, Told::Headers);
 }
 
 #[test]
