@@ -284,7 +284,7 @@ impl Gateway {
         walk.limited |= limits(failure.reason);
         walk.booked.push((name, lease.account_id().to_owned(), lease.event(), failure.reason));
         let stops = walk.refusals.stops(name, lease.account_id(), &failure, lease.surprised(&failure));
-        if stops {
+        if stops && failure.fault != Fault::Network {
             self.forgive(walk, name, failure.reason, now);
         }
         let late = now >= walk.begun + DEADLINE_MS;
