@@ -2,7 +2,6 @@
 //! ones. Every order of the threads' steps is run, up to a number of preemptions (`LOOM_MAX_PREEMPTIONS`).
 #![expect(dead_code, unused_imports, reason = "only a part of the pool is driven here")]
 
-#[path = "../../src/breaker/mod.rs"]
 mod breaker;
 #[path = "../../src/limits/mod.rs"]
 mod limits;

@@ -1,0 +1,6 @@
+//! What the pool needs of the breaker.
+
+#[path = "../../src/breaker/circuit.rs"]
+pub mod circuit;
+
+pub use circuit::{Circuit, CircuitState, CircuitView, StoredCircuit};
