@@ -145,7 +145,7 @@ impl Gateway {
             let reset = wait.filter(|_| failure.hinted).map(|wait| now.plus(wait.wait_ms));
             self.quota_refused(account, &attempt.model, reset);
         }
-        if let Some(session) = ctx.inbound.as_ref().and_then(|inbound| inbound.session)
+        if let Some(session) = ctx.inbound.as_ref().and_then(|inbound| inbound.bindable(ctx.walk.step))
             && (failure.fault == Fault::Account || cooldown.is_some())
         {
             self.affinity.refused(session, account, now);

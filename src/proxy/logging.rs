@@ -77,7 +77,9 @@ pub(super) fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean:
     }
     if let Some(own) = attempt.reply.own_usage() {
         attempt.lease.settle(billed(attempt.upstream.dialect, own), now);
-        if let Some(inbound) = ctx.inbound.as_ref().filter(|_| clean && attempt.reply.ended()) {
+        // What goes on with an answer was asked more than the client's body tells.
+        let whole = clean && attempt.reply.ended() && ctx.continuing.is_none();
+        if let Some(inbound) = ctx.inbound.as_ref().filter(|_| whole) {
             gateway.costs.learn(inbound, attempt, own);
         }
         count(gateway, labels, own);
