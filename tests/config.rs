@@ -1,6 +1,8 @@
 //! The configuration from the outside: files, reports, examples, reload.
 #![cfg(test)]
 
+#[path = "config/additions.rs"]
+mod additions;
 #[path = "config/examples.rs"]
 mod examples;
 #[path = "config/presets.rs"]

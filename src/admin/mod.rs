@@ -1,5 +1,10 @@
 //! The operator's API. Loopback by default; everywhere else the configuration demands a key.
+//!
+//! Each handler says what it takes and gives (`utoipa`), so the description at `/api/openapi.json` is what is served.
 
+#![expect(unused_qualifications, reason = "the macros that describe the API write every path in full")]
+
+mod entries;
 mod look;
 mod problem;
 mod resilience;
@@ -8,40 +13,78 @@ pub(crate) mod view;
 use std::net::IpAddr;
 use std::sync::Arc;
 
-use axum::Router;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
-use serde_json::json;
+use axum::routing::get;
+use axum::{Json, Router};
 use sha2::{Digest as _, Sha256};
 use subtle::{Choice, ConstantTimeEq as _};
+use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityRequirement, SecurityScheme};
+use utoipa::{Modify, OpenApi, openapi};
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use self::problem::Problem;
 use crate::config::Reloader;
 use crate::proxy::Gateway;
+use crate::store::Desk;
 
+/// What all handlers share.
 #[derive(Clone)]
 struct Shared {
     gateway: Arc<Gateway>,
-    reloader: Option<Arc<Reloader>>,
+    reloader: Arc<Reloader>,
+    /// What commands have entered.
+    desk: Desk,
+    /// Held while entries are changed.
+    entering: Arc<tokio::sync::Mutex<()>>,
+}
+
+/// The description of the API, but for its paths.
+#[derive(OpenApi)]
+#[openapi(
+    info(title = "Interlingua", description = "The operator's API of a gateway: accounts, clients, models, records."),
+    components(schemas(view::Problem)),
+    modifiers(&Keys)
+)]
+struct Description;
+
+/// Says how a caller proves that it is the operator.
+struct Keys;
+
+impl Modify for Keys {
+    fn modify(&self, openapi: &mut openapi::OpenApi) {
+        let key = HttpBuilder::new().scheme(HttpAuthScheme::Bearer).description(Some("One of `server.admin_keys`"));
+        let components = openapi.components.get_or_insert_default();
+        components.add_security_scheme("admin_key", SecurityScheme::Http(key.build()));
+        openapi.security = Some(vec![SecurityRequirement::new::<_, _, String>("admin_key", [])]);
+    }
 }
 
 /// The routes.
-pub(crate) fn router(gateway: Arc<Gateway>, reloader: Option<Arc<Reloader>>) -> Router {
-    let shared = Shared { gateway, reloader };
-    Router::new()
-        .route("/metrics", get(metrics))
-        .route("/api/reload", post(reload))
-        .merge(resilience::routes())
-        .fallback(|| async { Problem::new(StatusCode::NOT_FOUND, "there is no such path") })
+pub(crate) fn router(gateway: Arc<Gateway>, reloader: Arc<Reloader>, desk: Desk) -> Router {
+    let shared = Shared { gateway, reloader, desk, entering: Arc::default() };
+    let (router, description) = described().split_for_parts();
+    let described = Arc::new(description);
+    router
+        .route("/api/openapi.json", get(move || async move { Json(described.as_ref().clone()) }))
+        .fallback(|| async { Problem::not_found("there is no such path; /api/openapi.json lists them") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the path does not take this method")
         })
         .layer(middleware::from_fn_with_state(shared.clone(), authorise))
         .route("/healthz", get(|| async { "ok\n" }))
         .with_state(shared)
+}
+
+/// The routes with their description.
+fn described() -> OpenApiRouter<Shared> {
+    OpenApiRouter::with_openapi(Description::openapi())
+        .routes(routes!(metrics))
+        .routes(routes!(reload))
+        .merge(resilience::routes())
 }
 
 /// Lets nobody in who lacks one of the configured keys, if there are any. Every key is compared, in constant time.
@@ -78,21 +121,33 @@ fn by_a_page(headers: &HeaderMap) -> bool {
     headers.contains_key(header::ORIGIN) || !direct
 }
 
+/// What Prometheus reads.
+#[utoipa::path(get, path = "/metrics", tag = "gateway", responses(
+    (status = 200, description = "In the text format of Prometheus", body = String, content_type = "text/plain"),
+    Problem
+))]
 async fn metrics(State(shared): State<Shared>) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, shared.gateway.render_metrics()).into_response()
 }
 
-async fn reload(State(shared): State<Shared>) -> Response {
-    let Some(reloader) = shared.reloader else {
-        return Problem::new(StatusCode::CONFLICT, "the gateway was started without a configuration file")
-            .into_response();
-    };
-    match tokio::task::spawn_blocking(move || reloader.reload()).await {
-        Ok(Ok(generation)) => axum::Json(json!({"generation": generation})).into_response(),
-        Ok(Err(report)) => Problem::new(StatusCode::UNPROCESSABLE_ENTITY, report.short()).into_response(),
-        Err(_) => {
-            Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the reload broke off; the log says why").into_response()
+/// Reads the configuration again and puts it in force.
+#[utoipa::path(post, path = "/api/reload", tag = "gateway", responses(
+    (status = 200, description = "It is in force", body = view::Generation),
+    Problem
+))]
+async fn reload(State(shared): State<Shared>) -> Result<Json<view::Generation>, Problem> {
+    shared.reload().await.map(|generation| Json(view::Generation { generation }))
+}
+
+impl Shared {
+    /// Puts in force what the file and the entries say now. Gives the generation.
+    async fn reload(&self) -> Result<u64, Problem> {
+        let reloader = Arc::clone(&self.reloader);
+        match tokio::task::spawn_blocking(move || reloader.reload()).await {
+            Ok(Ok(generation)) => Ok(generation),
+            Ok(Err(report)) => Err(Problem::new(StatusCode::UNPROCESSABLE_ENTITY, report.short())),
+            Err(_) => Err(Problem::new(StatusCode::INTERNAL_SERVER_ERROR, "the reload broke off; the log says why")),
         }
     }
 }

@@ -1,13 +1,14 @@
 //! What keeps the accounts from requests: to be looked at, and to be taken back by hand.
 
 use axum::Json;
-use axum::Router;
 use axum::body::Bytes;
 use axum::extract::rejection::QueryRejection;
 use axum::extract::{Path, Query, State};
 use axum::http::StatusCode;
-use axum::routing::{get, post};
 use serde::Deserialize;
+use utoipa::IntoParams;
+use utoipa_axum::router::OpenApiRouter;
+use utoipa_axum::routes;
 
 use super::Shared;
 use super::look::Look;
@@ -16,23 +17,27 @@ use super::view;
 use crate::breaker::safe_mode::{GLOBAL, Manual, Scope};
 
 /// The routes.
-pub(super) fn routes() -> Router<Shared> {
-    Router::new()
-        .route("/api/accounts/status", get(accounts))
-        .route("/api/resilience/health", get(health))
-        .route("/api/resilience/circuits", get(circuits))
-        .route("/api/resilience/circuits/{account}/reset", post(reset))
-        .route("/api/resilience/aimd", get(aimd))
-        .route("/api/resilience/cooldowns", get(cooldowns).delete(clear))
-        .route("/api/safe-mode", get(safe_mode).put(set_safe_mode))
+pub(super) fn routes() -> OpenApiRouter<Shared> {
+    OpenApiRouter::new()
+        .routes(routes!(accounts))
+        .routes(routes!(health))
+        .routes(routes!(circuits))
+        .routes(routes!(reset))
+        .routes(routes!(aimd))
+        .routes(routes!(cooldowns, clear))
+        .routes(routes!(safe_mode, set_safe_mode))
 }
 
 /// Which cooldowns are meant.
-#[derive(Debug, Default, Deserialize)]
+#[derive(Debug, Default, Deserialize, IntoParams)]
 #[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
 struct Filter {
+    /// Only of this account.
     account: Option<String>,
+    /// Only of this model family.
     family: Option<String>,
+    /// All of them.
     #[serde(default)]
     all: bool,
 }
@@ -44,20 +49,28 @@ impl Filter {
     }
 }
 
+/// What every account does, and what keeps it from requests.
+#[utoipa::path(get, path = "/api/accounts/status", tag = "resilience", responses((status = 200, description = "As it is then", body = view::Accounts), Problem))]
 async fn accounts(State(shared): State<Shared>) -> Json<view::Accounts> {
     Json(view::Accounts { accounts: Look::new(&shared.gateway).accounts() })
 }
 
+/// How well the whole is.
+#[utoipa::path(get, path = "/api/resilience/health", tag = "resilience", responses((status = 200, description = "As it is then", body = view::Health), Problem))]
 async fn health(State(shared): State<Shared>) -> Json<view::Health> {
     Json(Look::new(&shared.gateway).health())
 }
 
+/// The breakers of all accounts.
+#[utoipa::path(get, path = "/api/resilience/circuits", tag = "resilience", responses((status = 200, description = "As it is then", body = view::Circuits), Problem))]
 async fn circuits(State(shared): State<Shared>) -> Json<view::Circuits> {
     let look = Look::new(&shared.gateway);
     let circuits = shared.gateway.registry.accounts().iter().map(|account| look.circuit(account)).collect();
     Json(view::Circuits { circuits })
 }
 
+/// Closes the breaker of an account.
+#[utoipa::path(post, path = "/api/resilience/circuits/{account}/reset", tag = "resilience", params(("account" = String, Path, description = "Id of the account")), responses((status = 200, description = "As it is then", body = view::Circuit), Problem))]
 async fn reset(State(shared): State<Shared>, Path(account): Path<String>) -> Result<Json<view::Circuit>, Problem> {
     known(&shared, &account)?;
     if shared.gateway.registry.reset_breaker(&account) {
@@ -67,6 +80,8 @@ async fn reset(State(shared): State<Shared>, Path(account): Path<String>) -> Res
     Ok(Json(Look::new(&shared.gateway).circuit(&state)))
 }
 
+/// Limits a minute of all accounts and families, and lowered ceilings.
+#[utoipa::path(get, path = "/api/resilience/aimd", tag = "resilience", responses((status = 200, description = "As it is then", body = view::Paces), Problem))]
 async fn aimd(State(shared): State<Shared>) -> Json<view::Paces> {
     let look = Look::new(&shared.gateway);
     let registry = &shared.gateway.registry;
@@ -79,6 +94,8 @@ async fn aimd(State(shared): State<Shared>) -> Json<view::Paces> {
     Json(view::Paces { paces, ceilings: ceilings.collect() })
 }
 
+/// The cooldowns that hold.
+#[utoipa::path(get, path = "/api/resilience/cooldowns", tag = "resilience", params(Filter), responses((status = 200, description = "As it is then", body = view::Cooldowns), Problem))]
 async fn cooldowns(
     State(shared): State<Shared>,
     filter: Result<Query<Filter>, QueryRejection>,
@@ -89,7 +106,8 @@ async fn cooldowns(
     Ok(Json(view::Cooldowns { cooldowns }))
 }
 
-/// Clears, and tells what was cleared. All of them only if that is said, not by a forgotten filter.
+/// Clears cooldowns, and tells which. All of them only if that is said, not by a forgotten filter.
+#[utoipa::path(delete, path = "/api/resilience/cooldowns", tag = "resilience", params(Filter), responses((status = 200, description = "What was cleared", body = view::Cooldowns), Problem))]
 async fn clear(
     State(shared): State<Shared>,
     filter: Result<Query<Filter>, QueryRejection>,
@@ -111,10 +129,14 @@ async fn clear(
     Ok(Json(view::Cooldowns { cooldowns }))
 }
 
+/// Safe mode: whether an upstream of last resort serves.
+#[utoipa::path(get, path = "/api/safe-mode", tag = "resilience", responses((status = 200, description = "As it is then", body = view::SafeMode), Problem))]
 async fn safe_mode(State(shared): State<Shared>) -> Json<view::SafeMode> {
     Json(Look::new(&shared.gateway).safe_mode())
 }
 
+/// Sets safe mode by hand.
+#[utoipa::path(put, path = "/api/safe-mode", tag = "resilience", request_body = view::SetSafeMode, responses((status = 200, description = "As it is then", body = view::SafeMode), Problem))]
 async fn set_safe_mode(State(shared): State<Shared>, body: Bytes) -> Result<Json<view::SafeMode>, Problem> {
     let wanted: view::SetSafeMode = serde_json::from_slice(&body).map_err(|error| {
         let detail = format!(

@@ -2,11 +2,12 @@
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use crate::pool::Millis;
 
 /// A moment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct When {
     /// RFC 3339, in UTC.
     pub(crate) at: String,
@@ -24,7 +25,7 @@ impl When {
 }
 
 /// What keeps an account from requests, or does not.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum State {
     /// Nothing does.
@@ -58,7 +59,7 @@ impl State {
 }
 
 /// A state with what is known of it.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Standing {
     pub(crate) state: State,
     /// Why, if it is not ready.
@@ -70,7 +71,7 @@ pub(crate) struct Standing {
 }
 
 /// A lock.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Cooldown {
     pub(crate) account: String,
     /// `None`: for all models.
@@ -86,7 +87,7 @@ pub(crate) struct Cooldown {
 }
 
 /// A breaker.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Circuit {
     pub(crate) account: String,
     /// `closed`, `open` or `half_open`.
@@ -98,7 +99,7 @@ pub(crate) struct Circuit {
 }
 
 /// One limit a minute.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Meter {
     /// `None`: none is known.
     pub(crate) limit: Option<u64>,
@@ -110,7 +111,7 @@ pub(crate) struct Meter {
 }
 
 /// A pace.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Pace {
     pub(crate) account: String,
     pub(crate) family: String,
@@ -121,7 +122,7 @@ pub(crate) struct Pace {
 }
 
 /// A lowered ceiling.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Ceiling {
     /// Upstreams, joined with `+`.
     pub(crate) upstream: String,
@@ -131,7 +132,7 @@ pub(crate) struct Ceiling {
 }
 
 /// One account.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Account {
     pub(crate) account: String,
     pub(crate) tier: String,
@@ -153,33 +154,33 @@ pub(crate) struct Account {
 }
 
 /// `GET /api/accounts/status`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Accounts {
     pub(crate) accounts: Vec<Account>,
 }
 
 /// `GET` and `DELETE /api/resilience/cooldowns`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Cooldowns {
     /// Those that hold, or those that were cleared.
     pub(crate) cooldowns: Vec<Cooldown>,
 }
 
 /// `GET /api/resilience/circuits`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Circuits {
     pub(crate) circuits: Vec<Circuit>,
 }
 
 /// `GET /api/resilience/aimd`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Paces {
     pub(crate) paces: Vec<Pace>,
     pub(crate) ceilings: Vec<Ceiling>,
 }
 
 /// Accounts by state.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Tally {
     pub(crate) total: usize,
     pub(crate) ready: usize,
@@ -212,7 +213,7 @@ impl Tally {
 }
 
 /// An upstream with its accounts.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Upstream {
     pub(crate) upstream: String,
     /// `ok`, `degraded` (some account is out) or `down` (no account can take a request).
@@ -222,7 +223,7 @@ pub(crate) struct Upstream {
 }
 
 /// `GET /api/resilience/health`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Health {
     /// As of an upstream, over all of them.
     pub(crate) status: String,
@@ -238,7 +239,7 @@ pub(crate) struct Health {
 }
 
 /// `GET /api/safe-mode`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct SafeMode {
     /// The upstream of last resort; `None`: none is configured, and there is no safe mode.
     pub(crate) upstream: Option<String>,
@@ -249,7 +250,7 @@ pub(crate) struct SafeMode {
 }
 
 /// Safe mode of all upstreams (`*`) or of one.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct SafeScope {
     pub(crate) scope: String,
     pub(crate) active: bool,
@@ -266,7 +267,7 @@ pub(crate) struct SafeScope {
 }
 
 /// `PUT /api/safe-mode`.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SetSafeMode {
     /// `on`, `off` or `auto`.
@@ -276,8 +277,15 @@ pub(crate) struct SetSafeMode {
     pub(crate) scope: Option<String>,
 }
 
+/// `POST /api/reload`.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Generation {
+    /// The number of the configuration that is in force now.
+    pub(crate) generation: u64,
+}
+
 /// RFC 9457 problem details.
-#[derive(Clone, Debug, Serialize, Deserialize)]
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Problem {
     pub(crate) title: String,
     pub(crate) status: u16,

@@ -1,22 +1,19 @@
 //! `interlingua demo`: the gateway with the provider simulator behind it, in one process.
 
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::PathBuf;
 use std::sync::mpsc;
 use std::thread;
 
 use super::{Failure, print, serve};
-use crate::config::load::inspect_text;
+use crate::config::Base;
 use crate::mock::{MockError, MockOptions, bind};
 
 pub(super) fn run(listen: SocketAddr) -> Result<(), Failure> {
     let providers = simulate()?;
     let text = configuration(listen, providers);
-    let loaded = inspect_text(Path::new("the demo's configuration"), &text, &serve::environment);
-    let mut config = loaded.map_err(|report| report.to_string())?.config;
-    config.server.admin_listen = serve::operator(&config.server.listen);
     print(&greeting(listen))?;
-    serve::start(config, None)
+    serve::start(Base::Text(PathBuf::from("the demo's configuration"), text))
 }
 
 /// Starts the simulator in a thread that ends with the process.

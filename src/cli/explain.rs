@@ -15,10 +15,11 @@ use interlingua_filters::repair::Repairs;
 use interlingua_filters::request;
 
 use super::{Failure, serve};
-use crate::config::{Config, Platform, Snapshot, StreamMode, Upstream};
+use crate::config::{Base, Config, Platform, Snapshot, StreamMode, Upstream};
 use crate::limits::Cost;
 use crate::pool::{self, Ask, Attempted, CandidateView, Millis, Registry, explain};
 use crate::routing::{Look, Route, Sign, Step, StepKind};
+use crate::store::Desk;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -57,7 +58,10 @@ impl Protocol {
 pub(super) fn run(arguments: &Arguments) -> Result<String, Failure> {
     let default = PathBuf::from("interlingua.yaml");
     let file = arguments.config.clone().or_else(|| Some(default).filter(|file| file.exists()));
-    let snapshot = Snapshot::new(1, serve::load(file.as_deref())?);
+    let base = file.map_or(Base::Environment, Base::File);
+    let state = base.state(&serve::environment).map_err(|report| report.to_string())?;
+    let config = serve::surroundings(&Desk::new(state.file.as_deref())).load(&base);
+    let snapshot = Snapshot::new(1, config.map_err(|report| report.to_string())?);
     let client = arguments.protocol.dialect();
     let body = arguments.request.as_ref().map(std::fs::read).transpose()?;
     let config = &snapshot.config;

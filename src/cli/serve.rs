@@ -8,11 +8,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Args;
 
 use super::Failure;
-use crate::config::{self, Config, Reloader, Snapshot, Store, Watch};
+use crate::config::{self, Base, Config, Reloader, Snapshot, Store, Surroundings, Watch};
 use crate::edge::{self, Housekeeping};
 use crate::pool::{Affinity, Registry};
 use crate::proxy::{Gateway, affinity_settings, now};
-use crate::store::{Accounts, Bindings, Durable, Kind, Listed, Source, Writer};
+use crate::store::{Accounts, Bindings, Desk, DeskError, Durable, Kind, Listed, Source, Writer, desk};
 use crate::telemetry::metrics::Metrics;
 use crate::{admin, pool};
 
@@ -32,19 +32,7 @@ pub(super) struct Arguments {
 
 pub(super) fn run(arguments: Arguments) -> Result<(), Failure> {
     let file = arguments.config.or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()));
-    let mut config = load(file.as_deref())?;
-    match &file {
-        Some(file) => tracing::info!(file = %file.display(), "configuration loaded"),
-        None => {
-            config.server.admin_listen = operator(&config.server.listen);
-            let found: Vec<&str> = config.accounts.iter().map(|account| account.id.as_str()).collect();
-            tracing::info!(
-                providers = found.join(", "),
-                "no configuration file: serving the providers whose keys are in the environment"
-            );
-        }
-    }
-    start(config, file)
+    start(file.map_or(Base::Environment, Base::File))
 }
 
 /// An address for the operator's API where nobody has named one: [`OPERATOR`], if it is free.
@@ -56,43 +44,67 @@ pub(super) fn operator(taken: &[SocketAddr]) -> Option<SocketAddr> {
     free.then_some(OPERATOR)
 }
 
-/// Reads the file, or the environment without one.
-pub(super) fn load(file: Option<&Path>) -> Result<Config, Failure> {
-    let loaded = match file {
-        Some(file) => config::load_file(file, &environment),
-        None => config::zero_config(&environment),
-    };
-    loaded.map_err(|report| report.to_string().into())
-}
-
 /// A variable of the process.
 pub(super) fn environment(name: &str) -> Option<String> {
     std::env::var(name).ok()
 }
 
-/// Serves `config` until the process is told to end. A `file` is watched.
-pub(super) fn start(config: Config, file: Option<PathBuf>) -> Result<(), Failure> {
+/// Serves what `base` says until the process is told to end. A file is watched.
+pub(super) fn start(base: Base) -> Result<(), Failure> {
+    let state = base.state(&environment).map_err(|report| report.to_string())?;
+    let desk = Desk::new(state.file.as_deref());
+    let beside = surroundings(&desk);
+    let mut config = beside.load(&base).map_err(|report| report.to_string())?;
+    match &base {
+        Base::File(file) => tracing::info!(file = %file.display(), "configuration loaded"),
+        Base::Environment | Base::Text(..) => config.server.admin_listen = operator(&config.server.listen),
+    }
+    greet(&base, &config);
     let store = Arc::new(Store::new(config));
     let gateway = gateway(&store)?;
-    let reloader = file.map(|file| Arc::new(Reloader::new(file, Box::new(environment), Arc::clone(&store))));
-    if let Some(reloader) = &reloader {
-        let metrics = gateway.metrics.clone();
-        reloader.on_attempt(Box::new(move |applied| {
-            let result = if applied { "applied" } else { "refused" };
-            metrics.config_reloads.with_label_values(&[result]).inc();
-        }));
-    }
-    let watch = reloader.clone().map(Watch::start).transpose();
+    let file = base.file().map(Path::to_owned);
+    let reloader = Arc::new(Reloader::new(base, beside, Arc::clone(&store)));
+    let metrics = gateway.metrics.clone();
+    reloader.on_attempt(Box::new(move |applied| {
+        let result = if applied { "applied" } else { "refused" };
+        metrics.config_reloads.with_label_values(&[result]).inc();
+    }));
+    let watch = file.map(|file| Watch::start(Arc::clone(&reloader), file)).transpose();
     if let Err(error) = &watch {
         tracing::warn!(%error, "the configuration file is not watched; SIGHUP reloads it");
     }
-    let admin = admin::router(Arc::clone(&gateway), reloader.clone());
+    let admin = admin::router(Arc::clone(&gateway), Arc::clone(&reloader), desk);
     let writer = Arc::new(remember(&gateway)?);
     let last = Arc::clone(&writer);
     edge::serve(Arc::clone(&gateway), admin, Housekeeping { reloader, gateway }, Box::new(move || last.finish()))?;
     writer.finish();
     drop(watch);
     Ok(())
+}
+
+/// What stands beside the configuration: the process's environment, and what commands have put into the state file.
+pub(super) fn surroundings(desk: &Desk) -> Surroundings {
+    let book = desk.clone();
+    let book = move || match book.run_now(|connection| desk::entries(connection)) {
+        Ok(entries) => Ok(entries.into_iter().map(|entry| entry.addition).collect()),
+        Err(DeskError::Off) => Ok(Vec::new()),
+        Err(error) => Err(error.to_string()),
+    };
+    Surroundings { book: Box::new(book), ..Surroundings::only(Box::new(environment)) }
+}
+
+/// Says who is served, where no file does.
+fn greet(base: &Base, config: &Config) {
+    let accounts: Vec<&str> = config.accounts.iter().map(|account| account.id.as_str()).collect();
+    if accounts.is_empty() {
+        tracing::warn!(
+            "there is no account yet, so nothing can be served: add one with `interlingua accounts add`, or set one of {}",
+            config::variables()
+        );
+    } else if matches!(base, Base::Environment) {
+        let providers = accounts.join(", ");
+        tracing::info!(providers, "no configuration file: serving the providers whose keys are known");
+    }
 }
 
 /// The gateway over `store`, whose accounts follow the configuration.

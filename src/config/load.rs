@@ -4,6 +4,7 @@ use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
+use super::additions::{Addition, Faulty, merge};
 use super::mean::Mean;
 use super::read;
 use super::reference::Sources;
@@ -42,34 +43,73 @@ pub fn inspect(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<Load
     inspect_text(path, &read_text(path)?, env)
 }
 
+/// What stands beside a file: what references are looked up in, and what commands have added.
+#[derive(Clone, Copy)]
+pub struct Beside<'a> {
+    /// Environment variables.
+    pub env: &'a dyn Fn(&str) -> Option<String>,
+    /// Secrets by name, for `${vault:NAME}`; says why there is none.
+    pub vault: &'a dyn Fn(&str) -> Result<String, String>,
+    /// Entries beside those of the file.
+    pub additions: &'a [Addition],
+}
+
+impl<'a> Beside<'a> {
+    /// Nothing but the environment.
+    pub fn only(env: &'a dyn Fn(&str) -> Option<String>) -> Self {
+        Beside { env, vault: &|_| Err("there is no vault here".to_owned()), additions: &[] }
+    }
+}
+
 /// As [`inspect`], of a text that was read already; `path` names it in messages, and places `${file:}` references.
 ///
 /// # Errors
 /// As [`load_file`].
 pub fn inspect_text(path: &Path, text: &str, env: &dyn Fn(&str) -> Option<String>) -> Result<Loaded, Report> {
+    inspect_with(path, text, Beside::only(env))
+}
+
+/// As [`inspect_text`], with what stands beside the file.
+///
+/// # Errors
+/// As [`load_file`]. What is wrong with what was added is in [`Config::origins`] instead.
+pub fn inspect_with(path: &Path, text: &str, beside: Beside<'_>) -> Result<Loaded, Report> {
     let mut problems = Problems::default();
     let raw = read::read(text, &mut problems).map_err(|error| Report::whole(path, error.place, error.message, None))?;
     let folder = path.parent().unwrap_or(Path::new(""));
-    means(&raw, Sources { env, folder }, problems, path, text)
+    means(&raw, beside, folder, &problems, (path, text))
 }
 
 /// From the file as written to its meaning. `text` is what places are looked up in; empty if there is none.
+///
+/// Added entries with a fault are taken out, and it is tried again: each time at least one, so it ends.
 pub(super) fn means(
     raw: &raw::Config,
-    sources: Sources<'_>,
-    mut problems: Problems,
-    path: &Path,
-    text: &str,
+    beside: Beside<'_>,
+    folder: &Path,
+    found: &Problems,
+    (path, text): (&Path, &str),
 ) -> Result<Loaded, Report> {
-    let config = Mean { sources, problems: &mut problems }.config(raw);
-    if problems.errors.is_empty() {
-        let warnings = match problems.warnings {
-            none if none.is_empty() => Vec::new(),
-            warnings => Report::locate(path, text, warnings).problems,
-        };
-        Ok(Loaded { config, warnings })
-    } else {
-        Err(Report::locate(path, text, problems.errors))
+    let mut out: Vec<Faulty> = Vec::new();
+    loop {
+        let merged = merge(raw, beside.additions, out.clone());
+        let mut problems = found.clone();
+        let sources = Sources { env: beside.env, folder, vault: beside.vault };
+        let mut config = Mean { sources, problems: &mut problems }.config(&merged.raw);
+        if problems.errors.is_empty() {
+            config.origins = merged.origins;
+            let warnings = match problems.warnings {
+                none if none.is_empty() => Vec::new(),
+                warnings => Report::locate(path, text, warnings).problems,
+            };
+            return Ok(Loaded { config, warnings });
+        }
+        match merged.blame(&problems.errors) {
+            Some(faulty) if !faulty.is_empty() => out = merged.origins.faulty.into_iter().chain(faulty).collect(),
+            _ if beside.additions.is_empty() => return Err(Report::locate(path, text, problems.errors)),
+            // The file is at fault, and its own report is the clearest.
+            _ => return means(raw, Beside { additions: &[], ..beside }, folder, found, (path, text)),
+        }
     }
 }
 

@@ -15,6 +15,8 @@
 //! A file with any error is refused as a whole, and what ran before goes on. Nothing of a secret is ever part of a
 //! message: a problem quotes key names and never the value of a key that may hold one.
 
+mod additions;
+mod base;
 mod base_url;
 pub mod load;
 mod mean;
@@ -35,8 +37,10 @@ mod units;
 mod watch;
 mod zero;
 
+pub use additions::{Addition, EntryKind, Faulty, Origins};
+pub use base::Base;
 pub use base_url::{BaseUrl, BaseUrlError};
-pub use load::{CONFIG_BYTES_MAX, Loaded, inspect, inspect_text, load_file};
+pub use load::{Beside, CONFIG_BYTES_MAX, Loaded, inspect, inspect_text, inspect_with, load_file};
 pub use model::{
     Account, AuthStyle, Client, Config, Custody, McpServer, Passthrough, Platform, Server, StreamMode, Timeouts,
     Upstream, key_digest,
@@ -51,8 +55,8 @@ pub use resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience
 pub use roster::{Roster, specs};
 pub use snapshot::{Follower, Snapshot, Store};
 pub use units::{ByteSize, OneOrMany, SecretText, Threads, TimeSpan};
-pub use watch::{Reloader, Watch};
-pub use zero::zero_config;
+pub use watch::{Book, Env, Reloader, Surroundings, Vault, Watch};
+pub use zero::{variables, zero_config, zero_with};
 
 /// The JSON schema of the file, as pretty JSON with a line break at its end. Editors complete and check by it.
 pub fn schema() -> Result<String, serde_json::Error> {

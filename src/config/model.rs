@@ -11,7 +11,7 @@ use interlingua_filters::profiles::Profiles;
 use interlingua_filters::repair::Repairs;
 use sha2::{Digest, Sha256};
 
-use super::{AccountLimits, BaseUrl, Family, Resilience, State};
+use super::{AccountLimits, BaseUrl, Family, Origins, Resilience, State};
 use crate::credentials::{OAuth, Secret};
 use crate::routing::{self, Pattern};
 
@@ -48,6 +48,8 @@ pub struct Config {
     pub mcp: Vec<McpServer>,
     /// Which upstream serves what only a provider of the caller's dialect can serve.
     pub passthrough: Passthrough,
+    /// What commands have added to the file.
+    pub origins: Origins,
 }
 
 impl Config {

@@ -34,7 +34,8 @@ pub fn operator_api(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result
     // Its other faults are for `interlingua check`.
     let raw = read::read(&text, &mut Problems::default())
         .map_err(|error| format!("{}: {}; `interlingua check` says more", path.display(), error.message))?;
-    let sources = Sources { env, folder: path.parent().unwrap_or(Path::new("")) };
+    let vault = |_: &str| Err("the commands do not open the vault".to_owned());
+    let sources = Sources { env, folder: path.parent().unwrap_or(Path::new("")), vault: &vault };
     let mut keys = raw.server.admin_keys.0.iter().filter(|key| !key.0.starts_with(DIGEST));
     let key = keys.find_map(|key| Secret::new(sources.expand(&key.0).ok()?).ok());
     Ok(OperatorApi {

@@ -1,4 +1,4 @@
-//! `${env:NAME}` and `${file:/path}` in values.
+//! `${env:NAME}`, `${file:/path}` and `${vault:NAME}` in values.
 
 use std::fs::File;
 use std::io::Read;
@@ -13,6 +13,8 @@ pub(crate) struct Sources<'a> {
     pub(crate) env: &'a dyn Fn(&str) -> Option<String>,
     /// Where relative paths start.
     pub(crate) folder: &'a Path,
+    /// Secrets by name; says why there is none.
+    pub(crate) vault: &'a dyn Fn(&str) -> Result<String, String>,
 }
 
 /// A reference that leads nowhere. Says nothing of values.
@@ -26,10 +28,12 @@ pub(crate) enum ReferenceError {
     NoFile(PathBuf, String),
     #[error("the file {0} is empty")]
     EmptyFile(PathBuf),
+    #[error("the secret `{0}` is not there: {1}")]
+    NoSecret(String, String),
     #[error("a reference is not closed: `${{` without `}}`")]
     Open,
     #[error(
-        "unknown kind of reference; there are `${{env:NAME}}` and `${{file:/path}}`, and `$${{` is a literal `${{`"
+        "unknown kind of reference; there are `${{env:NAME}}`, `${{file:/path}}` and `${{vault:NAME}}`, and `$${{` is a literal `${{`"
     )]
     Kind,
 }
@@ -42,6 +46,7 @@ impl ReferenceError {
                 Some(format!("set {name} where the gateway starts, or write `${{file:/path}}`"))
             }
             ReferenceError::NoFile(..) => Some("make the file readable for the user of the gateway".to_owned()),
+            ReferenceError::NoSecret(..) => Some("`interlingua vault list` names what is there".to_owned()),
             ReferenceError::EmptyFile(_) | ReferenceError::Open | ReferenceError::Kind => None,
         }
     }
@@ -77,6 +82,9 @@ impl Sources<'_> {
                 if value.is_empty() { Err(ReferenceError::EmptyVariable(name.to_owned())) } else { Ok(value) }
             }
             Some(("file", path)) if !path.is_empty() => read_file(&self.folder.join(path)),
+            Some(("vault", name)) if !name.is_empty() => {
+                (self.vault)(name).map_err(|why| ReferenceError::NoSecret(name.to_owned(), why))
+            }
             _ => Err(ReferenceError::Kind),
         }
     }

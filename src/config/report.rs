@@ -53,7 +53,7 @@ pub(crate) struct Found {
 }
 
 /// Problems and warnings while a file is read.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct Problems {
     pub(crate) errors: Vec<Found>,
     pub(crate) warnings: Vec<Found>,

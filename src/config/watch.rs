@@ -20,8 +20,7 @@ use notify::{EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
-use super::load::{inspect_text, read_text};
-use super::{Config, Report, Server, State, Store};
+use super::{Addition, Base, Beside, Config, Faulty, Report, Server, State, Store};
 
 /// A file is read when it was left alone for this long.
 const QUIET: Duration = Duration::from_millis(200);
@@ -32,12 +31,58 @@ const QUIET_WAIT_MAX: Duration = Duration::from_secs(2);
 /// How often the file is looked at without an event.
 const POLL: Duration = Duration::from_secs(30);
 
-type Env = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
+/// Environment variables.
+pub type Env = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
-/// Reads the file again and puts it in force. Used by the watch, by SIGHUP and by the admin API, from any thread.
+/// Says what commands have added; called for each load. A text says why that cannot be told.
+pub type Book = Box<dyn Fn() -> Result<Vec<Addition>, String> + Send + Sync>;
+
+/// Opens a secret by its name, or says why not.
+pub type Vault = Box<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
+
+/// What stands beside the configuration that is read again and again.
+pub struct Surroundings {
+    /// Environment variables.
+    pub env: Env,
+    /// Secrets.
+    pub vault: Vault,
+    /// What commands have added.
+    pub book: Book,
+}
+
+impl Surroundings {
+    /// Nothing but the environment.
+    pub fn only(env: Env) -> Self {
+        let vault: Vault = Box::new(|_| Err("there is no vault here".to_owned()));
+        Surroundings { env, vault, book: Box::new(|| Ok(Vec::new())) }
+    }
+
+    /// Loads `base` with what stands beside it now. What commands have added is left out if it cannot be read: a broken
+    /// disk must not keep the file from its place.
+    ///
+    /// # Errors
+    /// Everything that is wrong with it.
+    pub fn load(&self, base: &Base) -> Result<Config, Report> {
+        self.means(base, &base.text()?)
+    }
+
+    fn means(&self, base: &Base, text: &str) -> Result<Config, Report> {
+        let additions = (self.book)().unwrap_or_else(|error| {
+            tracing::error!("what commands have added is not in force: {error}");
+            Vec::new()
+        });
+        let config = base.means(text, Beside { env: &*self.env, vault: &*self.vault, additions: &additions })?;
+        for Faulty { kind, id, why } in &config.origins.faulty {
+            tracing::warn!(kind = kind.name(), id, "an entry that a command has added is left out: {why}");
+        }
+        Ok(config)
+    }
+}
+
+/// Reads the configuration again and puts it in force. Used by the watch, by SIGHUP and by the admin API, from any thread.
 pub struct Reloader {
-    path: PathBuf,
-    env: Env,
+    base: Base,
+    beside: Surroundings,
     store: Arc<Store>,
     /// What the process started with, and goes on with until a restart.
     started: Server,
@@ -51,33 +96,38 @@ pub struct Reloader {
 }
 
 impl Reloader {
-    /// For the file at `path`, whose content is in force in `store` now.
-    pub fn new(path: PathBuf, env: Env, store: Arc<Store>) -> Self {
+    /// For `base`, whose content is in force in `store` now.
+    pub fn new(base: Base, beside: Surroundings, store: Arc<Store>) -> Self {
         let (started, state) = (store.load().config.server.clone(), store.load().config.state.clone());
-        let seen = read_text(&path).ok().map(|text| digest(&text));
-        Reloader { path, env, store, started, state, seen: Mutex::new(seen), follower: OnceLock::new() }
+        let seen = base.text().ok().map(|text| digest(&text));
+        Reloader { base, beside, store, started, state, seen: Mutex::new(seen), follower: OnceLock::new() }
     }
 
-    /// Calls `follower` after every attempt from now on, with whether the file was put in force. It can be set once;
-    /// `false` if it was set before.
+    /// Where the configuration comes from.
+    pub fn base(&self) -> &Base {
+        &self.base
+    }
+
+    /// Calls `follower` after every attempt from now on, with whether the configuration was put in force. It can be set
+    /// once; `false` if it was set before.
     pub fn on_attempt(&self, follower: Box<dyn Fn(bool) + Send + Sync>) -> bool {
         self.follower.set(follower).is_ok()
     }
 
-    /// Reads the file and puts it in force, also if its text is the same: what it refers to may have changed. Gives the
-    /// generation. Logs one line in either case.
+    /// Reads the configuration and puts it in force, also if its text is the same: what it refers to may have changed, and
+    /// what commands have added. Gives the generation. Logs one line in either case.
     ///
     /// # Errors
-    /// Everything that is wrong with the file. The configuration in force stays.
+    /// Everything that is wrong with it. The configuration in force stays.
     pub fn reload(&self) -> Result<u64, Report> {
         let mut seen = self.seen.lock();
-        self.apply(read_text(&self.path), &mut seen)
+        self.apply(self.base.text(), &mut seen)
     }
 
     /// Reloads if the text is another than the last that was read. `None`: it is the same.
     fn reload_if_changed(&self) -> Option<Result<u64, Report>> {
         let mut seen = self.seen.lock();
-        let text = read_text(&self.path);
+        let text = self.base.text();
         // Between the two steps of a replacement there is no file for a moment; the next look finds it.
         let now = text.as_ref().ok().map(|text| digest(text));
         (now != *seen).then(|| self.apply(text, &mut seen))
@@ -93,19 +143,24 @@ impl Reloader {
 
     fn put_in_force(&self, text: Result<String, Report>, seen: &mut Option<[u8; 32]>) -> Result<u64, Report> {
         *seen = text.as_ref().ok().map(|text| digest(text));
-        let loaded = text.and_then(|text| inspect_text(&self.path, &text, &*self.env)).inspect_err(|report| {
+        let config = text.and_then(|text| self.beside.means(&self.base, &text)).inspect_err(|report| {
             let problems = report.short().replace('\n', " | ");
             tracing::error!("the configuration was not reloaded, the one before stays in force: {problems}");
         })?;
-        for warning in &loaded.warnings {
-            tracing::warn!("{}", warning.short());
-        }
-        for change in needs_restart(&self.started, &self.state, &loaded.config) {
+        let config = if self.base.file().is_some() { config } else { self.as_started(config) };
+        for change in needs_restart(&self.started, &self.state, &config) {
             tracing::warn!("{change}: this takes effect at the next restart or upgrade");
         }
-        let generation = self.store.publish(loaded.config);
-        tracing::info!(generation, path = %self.path.display(), "the configuration was reloaded");
+        let generation = self.store.publish(config);
+        let path = self.base.file().map(|path| path.display().to_string());
+        tracing::info!(generation, path, "the configuration was reloaded");
         Ok(generation)
+    }
+
+    /// Without a file the start has chosen the operator's address, not the configuration.
+    fn as_started(&self, mut config: Config) -> Config {
+        config.server.admin_listen = self.started.admin_listen;
+        config
     }
 }
 
@@ -143,28 +198,27 @@ pub struct Watch {
 }
 
 impl Watch {
-    /// Starts the watch, in a thread of its own: it reads files.
+    /// Starts the watch of `file`, which `reloader` reads, in a thread of its own: it reads files.
     ///
     /// # Errors
     /// If the folder cannot be watched or the thread cannot be started. The gateway can run without; SIGHUP reloads too.
-    pub fn start(reloader: Arc<Reloader>) -> Result<Self, notify::Error> {
+    pub fn start(reloader: Arc<Reloader>, file: PathBuf) -> Result<Self, notify::Error> {
         // One waiting event says all that many would.
         let (wake, events) = sync_channel(1);
         let sender = wake.clone();
-        let real = reloader.path.canonicalize().ok();
-        let names =
-            [Some(reloader.path.as_path()), real.as_deref()].map(|path| path?.file_name().map(ToOwned::to_owned));
+        let real = file.canonicalize().ok();
+        let names = [Some(file.as_path()), real.as_deref()].map(|path| path?.file_name().map(ToOwned::to_owned));
         let watcher = notify::recommended_watcher(move |event: notify::Result<notify::Event>| {
             if event.map_or(true, |event| matters(&event, &names)) {
                 let _ = sender.try_send(());
             }
         })?;
         let mut folders = Folders { watcher, watched: HashSet::new() };
-        folders.watch(&parent(&reloader.path))?;
-        folders.follow(&reloader.path);
+        folders.watch(&parent(&file))?;
+        folders.follow(&file);
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let body = move || run(&reloader, &mut folders, &events, &stopped);
+        let body = move || run(&reloader, &file, &mut folders, &events, &stopped);
         let thread = std::thread::Builder::new().name("config-watch".to_owned()).spawn(body)?;
         Ok(Watch { stop, wake, thread: Some(thread) })
     }
@@ -189,14 +243,14 @@ impl Drop for Watch {
     }
 }
 
-fn run(reloader: &Reloader, folders: &mut Folders, events: &Receiver<()>, stop: &AtomicBool) {
+fn run(reloader: &Reloader, file: &Path, folders: &mut Folders, events: &Receiver<()>, stop: &AtomicBool) {
     loop {
         // A look before the first wait: the file may have changed since it was loaded.
         if stop.load(Ordering::Acquire) {
             return;
         }
         let _ = reloader.reload_if_changed();
-        folders.follow(&reloader.path);
+        folders.follow(file);
         match events.recv_timeout(POLL) {
             Ok(()) => settle(events, stop),
             Err(RecvTimeoutError::Timeout) => {}

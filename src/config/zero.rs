@@ -7,13 +7,11 @@
 use std::path::Path;
 
 use super::Config;
-use super::load::means;
+use super::load::{Beside, means};
 use super::presets::{Preset, Presets};
 use super::raw;
-use super::reference::Sources;
 use super::report::{Problems, Report};
 use super::units::{OneOrMany, SecretText};
-use crate::routing::DialectChoice;
 
 /// What stands for the file in messages.
 const NAME: &str = "the environment";
@@ -22,10 +20,19 @@ const NAME: &str = "the environment";
 /// as `provider/model`.
 ///
 /// # Errors
-/// If no key is set, or a key or URL cannot be used.
+/// If no key is set and accounts cannot be added by commands either, since nothing is kept; or if a key or URL cannot be
+/// used.
 pub fn zero_config(env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Report> {
+    zero_with(Beside::only(env))
+}
+
+/// As [`zero_config`], with what commands have added.
+///
+/// # Errors
+/// As [`zero_config`].
+pub fn zero_with(beside: Beside<'_>) -> Result<Config, Report> {
     let presets = Presets::builtin();
-    let is_set = |name: &&String| env(name).is_some_and(|value| !value.trim().is_empty());
+    let is_set = |name: &&String| (beside.env)(name).is_some_and(|value| !value.trim().is_empty());
     let mut raw = raw::Config::default();
     for (name, preset) in presets.iter() {
         if let Some(key) = preset.keys.iter().find(is_set) {
@@ -33,19 +40,23 @@ pub fn zero_config(env: &dyn Fn(&str) -> Option<String>) -> Result<Config, Repor
             add(&mut raw, presets, (name, preset), key, url.as_deref());
         }
     }
-    if raw.accounts.is_empty() {
+    let loaded = means(&raw, beside, Path::new(""), &Problems::default(), (Path::new(NAME), ""))?;
+    if loaded.config.accounts.is_empty() && loaded.config.state.file.is_none() {
         let message = "there is no configuration file and no provider key in the environment".to_owned();
-        let names: Vec<&str> = presets.iter().flat_map(|(_, preset)| &preset.keys).map(String::as_str).collect();
-        let names = names.join(", ");
-        let help = format!("set one of {names}, or give a configuration file; `interlingua demo` needs neither");
+        let help =
+            format!("set one of {}, or give a configuration file; `interlingua demo` needs neither", variables());
         return Err(Report::whole(Path::new(NAME), None, message, Some(help)));
     }
-    let sources = Sources { env, folder: Path::new("") };
-    let loaded = means(&raw, sources, Problems::default(), Path::new(NAME), "")?;
     for warning in &loaded.warnings {
         tracing::warn!("{}", warning.short());
     }
     Ok(loaded.config)
+}
+
+/// The environment variables of keys, joined by commas.
+pub fn variables() -> String {
+    let names: Vec<&str> = Presets::builtin().iter().flat_map(|(_, preset)| &preset.keys).map(String::as_str).collect();
+    names.join(", ")
 }
 
 /// Adds a provider, and those that its key opens too.
@@ -70,17 +81,7 @@ fn add(raw: &mut raw::Config, presets: &Presets, found: (&str, &Preset), key: &s
     }));
     let prefixed = (format!("{id}/*"), Some("{1}".to_owned()));
     for (pattern, model) in preset.models.iter().map(|pattern| (pattern.clone(), None)).chain([prefixed]) {
-        raw.models.push(Some(raw::Rule {
-            pattern: Some(pattern),
-            upstream: upstream.clone(),
-            model,
-            dialect: DialectChoice::default(),
-            fallbacks: Vec::new(),
-            large_output: None,
-            background: None,
-            list: Vec::new(),
-            hidden: false,
-        }));
+        raw.models.push(Some(raw::Rule::plain(pattern, upstream.clone(), model)));
     }
 }
 

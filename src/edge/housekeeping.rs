@@ -14,8 +14,8 @@ use crate::{health, quota, warm_up};
 
 /// What is to be kept in order while requests are served.
 pub(crate) struct Housekeeping {
-    /// Reads the configuration again; `None` when it came from no file.
-    pub reloader: Option<Arc<Reloader>>,
+    /// Reads the configuration again.
+    pub reloader: Arc<Reloader>,
     /// Whose accounts and upstreams are looked after.
     pub gateway: Arc<Gateway>,
 }
@@ -37,14 +37,9 @@ impl Housekeeping {
             }
         };
         while hangups.recv().await.is_some() {
-            match &self.reloader {
-                Some(reloader) => {
-                    let reloader = Arc::clone(reloader);
-                    // It reads a file. It logs what comes of it.
-                    let _ = tokio::task::spawn_blocking(move || reloader.reload()).await;
-                }
-                None => tracing::warn!("SIGHUP: there is no configuration file to read again"),
-            }
+            let reloader = Arc::clone(&self.reloader);
+            // It reads files. It logs what comes of it.
+            let _ = tokio::task::spawn_blocking(move || reloader.reload()).await;
         }
         std::future::pending::<()>().await;
     }

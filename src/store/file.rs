@@ -16,8 +16,9 @@ use super::{Change, Kind, Record};
 /// Marks a SQLite file as ours: "ILGA" in ASCII.
 const APPLICATION_ID: i64 = 0x494C_4741;
 /// Steps of the schema, never changed once released. The last one is the version of a file.
-const STEPS: &[M<'_>] = &[M::up(
-    "CREATE TABLE record (
+const STEPS: &[M<'_>] = &[
+    M::up(
+        "CREATE TABLE record (
         kind TEXT NOT NULL,
         key TEXT NOT NULL,
         value TEXT,
@@ -26,7 +27,31 @@ const STEPS: &[M<'_>] = &[M::up(
         PRIMARY KEY (kind, key)
     ) STRICT, WITHOUT ROWID;
     PRAGMA application_id = 1229735745;",
-)];
+    ),
+    // What commands enter. A mapping that was removed stays as `deleted` until nobody can bring it back.
+    M::up(
+        "CREATE TABLE entry (
+            kind TEXT NOT NULL,
+            id TEXT NOT NULL,
+            body TEXT NOT NULL,
+            created INTEGER NOT NULL,
+            changed INTEGER NOT NULL,
+            PRIMARY KEY (kind, id)
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE secret (
+            name TEXT NOT NULL PRIMARY KEY,
+            key_id TEXT NOT NULL,
+            sealed BLOB NOT NULL,
+            changed INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;
+        CREATE TABLE mapping (
+            model TEXT NOT NULL PRIMARY KEY,
+            target TEXT NOT NULL,
+            updated_at INTEGER NOT NULL,
+            deleted INTEGER NOT NULL
+        ) STRICT, WITHOUT ROWID;",
+    ),
+];
 /// Longest wait for another process that writes.
 const BUSY_WAIT: Duration = Duration::from_secs(1);
 /// Records that are read at the start, at most; a larger file is some other program's work.
@@ -59,7 +84,7 @@ impl Row {
 /// Why a file is not open.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum OpenError {
-    /// It is damaged, another program's, or of a newer version. It is to be set aside.
+    /// It is damaged, or another program's. It is to be set aside.
     #[error("{0}")]
     NotOurs(String),
     /// It cannot be read or written now.
@@ -113,6 +138,13 @@ impl File {
             other => OpenError::NotOurs(other.to_string()),
         })?;
         Ok(File { connection })
+    }
+
+    /// The connection, for what is not a record. It waits for the disk when it commits: what an operator has entered must
+    /// not be lost with the power.
+    pub(super) fn into_connection(self) -> Result<Connection, rusqlite::Error> {
+        self.connection.pragma_update(None, "synchronous", "full")?;
+        Ok(self.connection)
     }
 
     /// All records that are still worth something at `now`.
@@ -193,7 +225,11 @@ fn known(connection: &Connection) -> Result<(), OpenError> {
     }
     match version {
         Ok(version) if version <= STEPS.len() => Ok(()),
-        _ => Err(OpenError::NotOurs(format!("it was written by a newer version; this one knows {}", STEPS.len()))),
+        // The operator's accounts may be in it: it is left as it is.
+        _ => Err(OpenError::Unusable(format!(
+            "it was written by a newer version of the program; this one knows step {}",
+            STEPS.len()
+        ))),
     }
 }
 

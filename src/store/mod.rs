@@ -11,10 +11,14 @@
 //!   one that was written later, so removals leave a record without a value for a while.
 //! - **A clock that jumps.** Stamps of one process never go back, and what comes from the future is taken for now.
 //!
-//! Nothing secret is kept: session keys are hashes, accounts are names.
+//! Nothing secret is kept in the records: session keys are hashes, accounts are names.
+//!
+//! In the same file stands what the operator enters by commands ([`desk`]): that is written before a command is answered,
+//! and read when the configuration is.
 
 mod accounts;
 mod bindings;
+pub mod desk;
 mod diff;
 mod durable;
 mod file;
@@ -26,6 +30,7 @@ mod tests;
 
 pub use accounts::Accounts;
 pub use bindings::Bindings;
+pub use desk::{Desk, DeskError};
 pub use durable::Durable;
 pub use listed::Listed;
 pub use writer::{Source, Writer};

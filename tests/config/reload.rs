@@ -4,13 +4,13 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use interlingua::config::{Reloader, Store, Watch, load_file};
+use interlingua::config::{Base, Reloader, Store, Surroundings, Watch, load_file};
 
 use super::{GOOD, file, load, no_env};
 
 fn reloader(path: &Path) -> (Arc<Store>, Arc<Reloader>) {
     let store = Arc::new(Store::new(load_file(path, &no_env).unwrap()));
-    let reloader = Reloader::new(path.to_owned(), Box::new(no_env), Arc::clone(&store));
+    let reloader = Reloader::new(Base::File(path.to_owned()), Surroundings::only(Box::new(no_env)), Arc::clone(&store));
     (store, Arc::new(reloader))
 }
 
@@ -76,7 +76,7 @@ fn a_bad_file_leaves_what_was_in_force() {
 fn the_watch_sees_writes_replacements_and_recovers_from_bad_files() {
     let (folder, path) = file(&with_attempts(3));
     let (store, reloader) = reloader(&path);
-    let watch = Watch::start(reloader).unwrap();
+    let watch = Watch::start(reloader, path.clone()).unwrap();
     std::fs::write(&path, with_attempts(4)).unwrap();
     assert!(eventually(|| attempts(&store) == 4));
 
@@ -118,7 +118,7 @@ fn the_watch_sees_a_swapped_link_of_the_folder_as_kubernetes_does_it() {
     symlink("..1", at("..data")).unwrap();
     symlink("..data/interlingua.yaml", at("interlingua.yaml")).unwrap();
     let (store, reloader) = reloader(&at("interlingua.yaml"));
-    let _watch = Watch::start(reloader).unwrap();
+    let _watch = Watch::start(reloader, at("interlingua.yaml")).unwrap();
     for (name, count) in [("..2", 4), ("..3", 5)] {
         symlink(name, at("..data_tmp")).unwrap();
         std::fs::rename(at("..data_tmp"), at("..data")).unwrap();
@@ -134,6 +134,6 @@ fn a_change_just_before_the_watch_starts_is_not_missed() {
     let (_folder, path) = file(&with_attempts(3));
     let (store, reloader) = reloader(&path);
     std::fs::write(&path, with_attempts(4)).unwrap();
-    let _watch = Watch::start(reloader).unwrap();
+    let _watch = Watch::start(reloader, path.clone()).unwrap();
     assert!(eventually(|| attempts(&store) == 4));
 }

@@ -3,7 +3,7 @@
 use std::fmt::Write;
 use std::time::{Duration, Instant};
 
-use interlingua::config::{PROBLEMS_MAX, Report, load_file};
+use interlingua::config::{PROBLEMS_MAX, Report, inspect, load_file};
 use proptest::prelude::*;
 
 use super::{GOOD, conf, file, load, no_env};
@@ -89,7 +89,6 @@ const TOLD: &str = r#"
 :29:4: accounts[2]: this item of the list is empty; fill it in, or remove its dash
 :33:12: models[0].model: `{2}` is not there: the rule's pattern has 1 wildcard(s)
 :34:12: models[1].match: `**` is the same as `*`; write one star
-:35:15: models[1].upstream: no account opens this upstream, so nothing could be served; add one with `upstream: openai` to `accounts`, also for a provider without credentials
 :37:17: resilience.attempts_max: 100 is out of bounds: 1 to 64
 :39:21: resilience.cooldown.jitter_percent: `-1` is not a whole number, 0 or more
 :40:14: resilience.cooldown.default: `default` is longer than `max`; write at most 1h, or a longer `max`
@@ -137,12 +136,19 @@ fn what_is_not_yaml_has_a_place_too() {
 
 #[test]
 fn an_empty_file_says_what_is_needed() {
-    assert_eq!(
-        short("# nothing\n"),
-        [
-            ": models: there are no rules under `models`, so no request could be served; add a rule, such as `- { match: \"*\", upstream: NAME }`"
-        ]
+    let (_folder, path) = file("# nothing\n");
+    let warnings = inspect(&path, &no_env).unwrap().warnings;
+    assert_eq!(warnings.len(), 1);
+    assert!(
+        warnings[0].short().ends_with(
+            ": models: there are no rules under `models`, so no request could be served; add a rule, such as \
+             `- { match: \"*\", upstream: NAME }`, or add an account by `interlingua accounts add`"
+        ),
+        "{}",
+        warnings[0].short()
     );
+    let upstream = "upstreams: [{ id: u, dialect: anthropic, base_url: 'https://provider.example' }]\n";
+    assert!(short(upstream)[0].contains("there are no rules under `models`"), "an upstream that nobody reaches");
 }
 
 #[test]
@@ -253,7 +259,7 @@ fn references_that_lead_nowhere_are_named() {
     assert!(credential("'${env:MISSING}'")[0].contains("the environment variable `MISSING` is not set"));
     assert!(credential("'${file:missing.txt}'")[0].contains("missing.txt cannot be read"));
     assert!(credential("'${file:.}'")[0].contains("it is not a regular file"));
-    assert!(credential("'${vault:x}'")[0].contains("unknown kind of reference"));
+    assert!(credential("'${safe:x}'")[0].contains("unknown kind of reference"));
     assert!(credential("'${env:X'")[0].contains("a reference is not closed"));
     assert!(credential("''")[0].contains("the credential is empty"));
 }

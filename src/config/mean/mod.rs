@@ -23,7 +23,7 @@ use super::raw;
 use super::reference::Sources;
 use super::report::{At, Problems};
 use super::units::{OneOrMany, SecretText, TimeSpan};
-use super::{Client, Config, key_digest, suggest};
+use super::{Client, Config, Origins, key_digest, suggest};
 
 /// Longest id, in characters: ids are metric labels.
 const ID_CHARS_MAX: usize = 64;
@@ -78,6 +78,7 @@ impl Mean<'_> {
             custody,
             mcp,
             passthrough,
+            origins: Origins::default(),
         }
     }
 

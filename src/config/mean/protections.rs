@@ -139,6 +139,11 @@ impl Mean<'_> {
     }
 
     /// Where the state is kept. The well-known places are looked up in the environment.
+    /// Where the state is kept, without the rest of the file.
+    pub(in crate::config) fn state_alone(&mut self, raw: &raw::State) -> State {
+        self.state(&At::ROOT.key("state"), raw)
+    }
+
     pub(super) fn state(&mut self, at: &At<'_>, raw: &raw::State) -> State {
         if !raw.enabled {
             return State::default();
@@ -197,7 +202,7 @@ impl Mean<'_> {
                 let known: Vec<&str> = upstreams.ids.iter().map(String::as_str).collect();
                 self.dangling(&at, "upstream", name, &known);
             } else if !accounts.opened.contains(name) {
-                self.problems.error(&at, "no account opens this upstream, so nothing could be served", None);
+                self.problems.warn(&at, "no account opens this upstream, so nothing can be served", None);
             }
         }
         if let Some(name) = &raw.pinned_account {

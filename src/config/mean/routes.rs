@@ -35,7 +35,14 @@ impl Mean<'_> {
     ) -> Table {
         if raw.is_empty() && !self.problems.has(at) {
             let help = "add a rule, such as `- { match: \"*\", upstream: NAME }`".to_owned();
-            self.problems.error(at, "there are no rules under `models`, so no request could be served", Some(help));
+            let message = "there are no rules under `models`, so no request could be served";
+            if upstreams.is_empty() {
+                // Accounts that are added while the gateway runs bring their upstreams and rules along.
+                let help = format!("{help}, or add an account by `interlingua accounts add`");
+                self.problems.warn(at, message, Some(help));
+            } else {
+                self.problems.error(at, message, Some(help));
+            }
         }
         let mut drafts = Vec::with_capacity(raw.len());
         // Drafts are fewer than rules where a rule has a fault; this leads from one to the other.
@@ -165,9 +172,11 @@ impl Mean<'_> {
         let Some(first) = known.first() else { return };
         let at = at.key("upstream");
         if !known.iter().any(|name| context.accounts.opened.contains(*name)) {
-            let help =
-                format!("add one with `upstream: {first}` to `accounts`, also for a provider without credentials");
-            self.problems.error(&at, "no account opens this upstream, so nothing could be served", Some(help));
+            let help = format!(
+                "add one with `upstream: {first}` to `accounts`, or by `interlingua accounts add`; also for a provider without credentials"
+            );
+            // It may be added while the gateway runs, and the last one may be removed.
+            self.problems.warn(&at, "no account opens this upstream, so nothing can be served", Some(help));
         } else if !known.iter().any(|name| context.accounts.on.contains(*name)) {
             let help = "set `enabled: true` on one".to_owned();
             self.problems.warn(&at, "all accounts of this upstream are switched off", Some(help));

@@ -47,6 +47,11 @@ pub(super) struct Upstreams {
 }
 
 impl Upstreams {
+    /// Whether there is none, not even one with a fault.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_id.is_empty()
+    }
+
     /// Whether there is one of this name, also one with a fault.
     pub(super) fn has(&self, id: &str) -> bool {
         self.by_id.contains_key(id)
