@@ -137,8 +137,7 @@ pub(super) fn goes_on(
         return false;
     }
     let bill = attempt.reply.reply().and_then(Reply::bill).unwrap_or_default();
-    let labels = [attempt.upstream.id.as_str(), attempt.account.id.as_str()];
-    logging::count(gateway, labels, &bill.usage);
+    logging::spend(gateway, ctx, attempt, &bill.usage);
     let times = ctx.continuing.as_ref().map_or(0, |before| before.times) + 1;
     tracing::info!(
         request = ctx.request_id(),

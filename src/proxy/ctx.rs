@@ -264,6 +264,21 @@ pub struct Attempt {
     pub failure: Option<ApiError>,
 }
 
+/// What one attempt has used at its provider.
+#[derive(Clone, Debug)]
+pub struct Spent {
+    /// The account.
+    pub account: String,
+    /// Where.
+    pub upstream: String,
+    /// Model in the provider's words.
+    pub model: String,
+    /// Tokens, as the provider told or as they are estimated.
+    pub usage: Usage<'static>,
+    /// What they cost, in millionths of a US dollar; `None` if the model has no prices.
+    pub microusd: Option<u64>,
+}
+
 /// What came of a request, for the log and the metrics.
 #[derive(Default)]
 pub struct Outcome {
@@ -277,6 +292,8 @@ pub struct Outcome {
     pub error: Option<String>,
     /// Whether it was answered here, without a provider.
     pub local: bool,
+    /// What each attempt has used that came so far; of one request there are several where one broke off.
+    pub spent: Vec<Spent>,
 }
 
 impl Ctx {

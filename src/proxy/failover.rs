@@ -88,7 +88,7 @@ impl Gateway {
             return error;
         }
         // Nobody sees this answer, but what its provider told of it is billed.
-        logging::bill(self, &attempt);
+        logging::bill(self, ctx, &attempt);
         if repairs(ctx, &failure) {
             self.metrics.custody.with_label_values(&["repaired"]).inc();
             ctx.walk.seals_dropped = true;

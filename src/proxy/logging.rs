@@ -9,7 +9,7 @@ use pingora_proxy::Session;
 
 use super::clock::now;
 use super::cost::billed;
-use super::ctx::{Attempt, Ctx};
+use super::ctx::{Attempt, Ctx, Spent};
 use super::gateway::Gateway;
 use super::{continuation, passthrough, replay, safe_mode};
 use crate::pool::session_key::response_key;
@@ -82,7 +82,7 @@ pub(super) fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean:
         if let Some(inbound) = ctx.inbound.as_ref().filter(|_| whole) {
             gateway.costs.learn(inbound, attempt, own);
         }
-        count(gateway, labels, own);
+        spend(gateway, ctx, attempt, own);
     }
     if let Some(usage) = attempt.reply.usage() {
         ctx.outcome.usage = Some(usage.counts());
@@ -93,15 +93,23 @@ pub(super) fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean:
 }
 
 /// Books the tokens of an attempt whose answer the client does not get: once, when it is given up.
-pub(super) fn bill(gateway: &Gateway, attempt: &Attempt) {
+pub(super) fn bill(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt) {
     if let Some(own) = attempt.reply.own_usage() {
         attempt.lease.settle(billed(attempt.upstream.dialect, own), now());
-        count(gateway, [attempt.upstream.id.as_str(), attempt.account.id.as_str()], own);
+        spend(gateway, ctx, attempt, own);
     }
 }
 
-/// Adds tokens of an upstream and account to the metric.
-pub(super) fn count(gateway: &Gateway, labels: [&str; 2], usage: &Usage<'_>) {
+/// Notes what an attempt has used: in the metrics, and for who asked.
+pub(super) fn spend(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, usage: &Usage<'_>) {
+    let (account, upstream) = (attempt.account.id.as_str(), attempt.upstream.id.as_str());
+    ctx.outcome.spent.push(Spent {
+        account: account.to_owned(),
+        upstream: upstream.to_owned(),
+        model: attempt.model.clone(),
+        usage: usage.counts(),
+        microusd: ctx.snapshot.config.profiles.find(&attempt.model).cost_microusd(usage),
+    });
     for (class, tokens) in [
         ("uncached", usage.uncached),
         ("cache_read", usage.cache_read),
@@ -111,7 +119,7 @@ pub(super) fn count(gateway: &Gateway, labels: [&str; 2], usage: &Usage<'_>) {
         ("reasoning", usage.reasoning),
     ] {
         if tokens > 0 {
-            gateway.metrics.tokens.with_label_values(&[labels[0], labels[1], class]).inc_by(tokens);
+            gateway.metrics.tokens.with_label_values(&[upstream, account, class]).inc_by(tokens);
         }
     }
 }

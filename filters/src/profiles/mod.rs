@@ -5,7 +5,7 @@
 
 use std::sync::LazyLock;
 
-use crate::ir::Effort;
+use crate::ir::{Effort, Usage};
 
 /// The profiles that come with the program.
 const MODELS: &str = include_str!("models.yaml");
@@ -82,6 +82,28 @@ pub struct Profile {
     pub price_input: Option<f64>,
     /// The same where they are read from the provider's prompt cache.
     pub price_cached: Option<f64>,
+    /// The same where they are written to the provider's prompt cache for five minutes, or for an unknown time.
+    pub price_cache_write: Option<f64>,
+    /// The same where they are written to it for an hour.
+    pub price_cache_write_1h: Option<f64>,
+    /// What a million tokens of an answer cost, reasoning included, in US dollars.
+    pub price_output: Option<f64>,
+}
+
+impl Profile {
+    /// What `usage` costs, in millionths of a US dollar; `None` without the prices of prompt and answer. What is said of
+    /// no kind of cache is priced as a prompt.
+    pub fn cost_microusd(&self, usage: &Usage<'_>) -> Option<u64> {
+        let (input, output) = self.price_input.zip(self.price_output)?;
+        let write = self.price_cache_write.unwrap_or(input);
+        // Dollars for a million tokens are millionths of a dollar for one token.
+        let cost = usage.uncached as f64 * input
+            + usage.cache_read as f64 * self.price_cached.unwrap_or(input)
+            + usage.cache_write_5m as f64 * write
+            + usage.cache_write_1h as f64 * self.price_cache_write_1h.unwrap_or(write)
+            + usage.output_total() as f64 * output;
+        Some(cost.round() as u64)
+    }
 }
 
 /// One entry of the data: what is known of the models whose names match.
@@ -194,6 +216,9 @@ overlay!(
     json_schema,
     price_input,
     price_cached,
+    price_cache_write,
+    price_cache_write_1h,
+    price_output,
 );
 
 #[cfg(test)]
@@ -203,6 +228,28 @@ mod tests {
     #[test]
     fn the_data_can_be_read() {
         assert!(Profiles::parse(MODELS).unwrap().0.len() > 10);
+    }
+
+    #[test]
+    fn every_class_of_tokens_has_its_price() {
+        let usage = Usage {
+            uncached: 1000,
+            cache_read: 1000,
+            cache_write_5m: 1000,
+            cache_write_1h: 1000,
+            output: 90,
+            reasoning: 10,
+            ..Usage::default()
+        };
+        let mut profile = Profile { price_input: Some(3.0), ..Profile::default() };
+        assert_eq!(profile.cost_microusd(&usage), None, "half a price is none");
+        profile.price_output = Some(15.0);
+        assert_eq!(profile.cost_microusd(&usage), Some(13_500));
+        profile.price_cached = Some(0.3);
+        profile.price_cache_write = Some(3.75);
+        assert_eq!(profile.cost_microusd(&usage), Some(3000 + 300 + 3750 + 3750 + 1500));
+        profile.price_cache_write_1h = Some(6.0);
+        assert_eq!(profile.cost_microusd(&usage), Some(3000 + 300 + 3750 + 6000 + 1500));
     }
 
     #[test]

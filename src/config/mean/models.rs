@@ -38,7 +38,13 @@ impl Mean<'_> {
             if profile.names.0.is_empty() {
                 self.problems.missing(&at, "match", "names of models, for example `my-model-*`");
             }
-            for (key, price) in [("price_input", profile.price_input), ("price_cached", profile.price_cached)] {
+            for (key, price) in [
+                ("price_input", profile.price_input),
+                ("price_cached", profile.price_cached),
+                ("price_cache_write", profile.price_cache_write),
+                ("price_cache_write_1h", profile.price_cache_write_1h),
+                ("price_output", profile.price_output),
+            ] {
                 if price.is_some_and(|price| !(0.0..=PRICE_MAX).contains(&price)) {
                     let help = Some(format!("US dollars for a million tokens, 0 to {PRICE_MAX}"));
                     self.problems.error(&at.key(key), "this is no price", help);

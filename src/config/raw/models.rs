@@ -123,4 +123,10 @@ pub struct Profile {
     pub price_input: Option<f64>,
     /// The same where they are read from the provider's prompt cache.
     pub price_cached: Option<f64>,
+    /// The same where they are written to the provider's prompt cache for five minutes, or for an unknown time.
+    pub price_cache_write: Option<f64>,
+    /// The same where they are written to it for an hour.
+    pub price_cache_write_1h: Option<f64>,
+    /// What a million tokens of an answer cost, reasoning included, in US dollars.
+    pub price_output: Option<f64>,
 }
