@@ -11,6 +11,7 @@ mod edge;
 pub mod health;
 pub mod hedging;
 pub mod limits;
+pub mod mapping;
 pub mod mock;
 pub mod pool;
 pub mod proxy;

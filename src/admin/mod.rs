@@ -6,6 +6,7 @@
 
 mod entries;
 mod look;
+mod mapping;
 mod problem;
 mod resilience;
 pub(crate) mod view;
@@ -28,6 +29,7 @@ use utoipa_axum::routes;
 
 use self::problem::Problem;
 use crate::config::Reloader;
+use crate::mapping::keeper::Keeper;
 use crate::proxy::Gateway;
 use crate::store::Desk;
 
@@ -38,6 +40,8 @@ struct Shared {
     reloader: Arc<Reloader>,
     /// What commands have entered.
     desk: Desk,
+    /// Names of models that stand for others.
+    keeper: Keeper,
     /// Held while entries are changed.
     entering: Arc<tokio::sync::Mutex<()>>,
 }
@@ -64,8 +68,8 @@ impl Modify for Keys {
 }
 
 /// The routes.
-pub(crate) fn router(gateway: Arc<Gateway>, reloader: Arc<Reloader>, desk: Desk) -> Router {
-    let shared = Shared { gateway, reloader, desk, entering: Arc::default() };
+pub(crate) fn router(gateway: Arc<Gateway>, reloader: Arc<Reloader>, desk: Desk, keeper: Keeper) -> Router {
+    let shared = Shared { gateway, reloader, desk, keeper, entering: Arc::default() };
     let (router, description) = described().split_for_parts();
     let described = Arc::new(description);
     router
@@ -85,6 +89,7 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(metrics))
         .routes(routes!(reload))
         .merge(resilience::routes())
+        .merge(mapping::routes())
 }
 
 /// Lets nobody in who lacks one of the configured keys, if there are any. Every key is compared, in constant time.

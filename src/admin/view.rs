@@ -291,3 +291,43 @@ pub(crate) struct Problem {
     pub(crate) status: u16,
     pub(crate) detail: String,
 }
+
+/// `GET /api/models`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Models {
+    /// What `/v1/models` lists.
+    pub(crate) listed: Vec<String>,
+    /// The rules.
+    pub(crate) rules: Vec<Rule>,
+    /// Names that stand for others.
+    pub(crate) mappings: Vec<Mapped>,
+}
+
+/// A rule for models.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Rule {
+    /// A name, or a pattern.
+    pub(crate) name: String,
+    /// The model in the provider's words; `None` for a pattern.
+    pub(crate) model: Option<String>,
+    pub(crate) upstreams: Vec<String>,
+    /// How many fallbacks it has.
+    pub(crate) fallbacks: usize,
+}
+
+/// A name that stands for another.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Mapped {
+    pub(crate) name: String,
+    pub(crate) target: String,
+    /// Whether some rule takes the target.
+    pub(crate) served: bool,
+}
+
+/// `PUT /api/models/mappings/{name}`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetMapping {
+    /// The model that it stands for, as a client would name it.
+    pub(crate) target: String,
+}

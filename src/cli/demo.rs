@@ -107,7 +107,10 @@ Models: {{gpt,claude,gemini}}-{{text,tool,think,parallel,json,…}}, {{gpt,gemin
 mod tests {
     use interlingua_filters::Dialect;
 
+    use std::path::Path;
+
     use super::*;
+    use crate::config::inspect_text;
 
     #[test]
     fn what_the_greeting_names_is_served() {

@@ -68,6 +68,8 @@ enum Command {
     /// Tell where a model goes: rule, candidates in order with reasons, lane and losses
     Explain(explain::Arguments),
     Accounts(control::Accounts),
+    Models(control::Models),
+    Mapping(control::Mapping),
     Breaker(control::Breaker),
     Cooldowns(control::Cooldowns),
     SafeMode(control::SafeMode),
@@ -96,6 +98,8 @@ pub fn main() -> ExitCode {
         }
         Command::Explain(arguments) => explain::run(&arguments).and_then(|text| print(&text)),
         Command::Accounts(command) => command.run(),
+        Command::Models(command) => command.run(),
+        Command::Mapping(command) => command.run(),
         Command::Breaker(command) => command.run(),
         Command::Cooldowns(command) => command.run(),
         Command::SafeMode(command) => command.run(),

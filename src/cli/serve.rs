@@ -8,8 +8,9 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use clap::Args;
 
 use super::Failure;
-use crate::config::{self, Base, Config, Reloader, Snapshot, Store, Surroundings, Watch};
+use crate::config::{self, Added, Base, Config, Reloader, Snapshot, Store, Surroundings, Watch};
 use crate::edge::{self, Housekeeping};
+use crate::mapping::keeper::Keeper;
 use crate::pool::{Affinity, Registry};
 use crate::proxy::{Gateway, affinity_settings, now};
 use crate::store::{Accounts, Bindings, Desk, DeskError, Durable, Kind, Listed, Source, Writer, desk};
@@ -73,10 +74,16 @@ pub(super) fn start(base: Base) -> Result<(), Failure> {
     if let Err(error) = &watch {
         tracing::warn!(%error, "the configuration file is not watched; SIGHUP reloads it");
     }
-    let admin = admin::router(Arc::clone(&gateway), Arc::clone(&reloader), desk);
+    let keeper = Keeper::new(desk.clone(), Arc::clone(&reloader));
+    let admin = admin::router(Arc::clone(&gateway), Arc::clone(&reloader), desk, keeper.clone());
     let writer = Arc::new(remember(&gateway)?);
     let last = Arc::clone(&writer);
-    edge::serve(Arc::clone(&gateway), admin, Housekeeping { reloader, gateway }, Box::new(move || last.finish()))?;
+    edge::serve(
+        Arc::clone(&gateway),
+        admin,
+        Housekeeping { reloader, keeper, gateway },
+        Box::new(move || last.finish()),
+    )?;
     writer.finish();
     drop(watch);
     Ok(())
@@ -85,10 +92,15 @@ pub(super) fn start(base: Base) -> Result<(), Failure> {
 /// What stands beside the configuration: the process's environment, and what commands have put into the state file.
 pub(super) fn surroundings(desk: &Desk) -> Surroundings {
     let book = desk.clone();
-    let book = move || match book.run_now(|connection| desk::entries(connection)) {
-        Ok(entries) => Ok(entries.into_iter().map(|entry| entry.addition).collect()),
-        Err(DeskError::Off) => Ok(Vec::new()),
-        Err(error) => Err(error.to_string()),
+    let book = move || {
+        let read = book.run_now(|connection| {
+            let entries = desk::entries(connection)?.into_iter().map(|entry| entry.addition).collect();
+            Ok(Added { entries, mappings: desk::replica(connection)?.mappings })
+        });
+        match read {
+            Err(DeskError::Off) => Ok(Added::default()),
+            read => read.map_err(|error: DeskError| error.to_string()),
+        }
     };
     Surroundings { book: Box::new(book), ..Surroundings::only(Box::new(environment)) }
 }

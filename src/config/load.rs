@@ -10,6 +10,7 @@ use super::read;
 use super::reference::Sources;
 use super::report::{Problem, Problems, Report};
 use super::{Config, raw};
+use crate::mapping::Mappings;
 
 /// Largest file, in bytes: some 100,000 accounts.
 pub const CONFIG_BYTES_MAX: u64 = 16 << 20;
@@ -52,12 +53,17 @@ pub struct Beside<'a> {
     pub vault: &'a dyn Fn(&str) -> Result<String, String>,
     /// Entries beside those of the file.
     pub additions: &'a [Addition],
+    /// Names of models that stand for others.
+    pub mappings: &'a Mappings,
 }
+
+/// No mappings.
+static UNMAPPED: Mappings = Mappings { entries: std::collections::BTreeMap::new() };
 
 impl<'a> Beside<'a> {
     /// Nothing but the environment.
     pub fn only(env: &'a dyn Fn(&str) -> Option<String>) -> Self {
-        Beside { env, vault: &|_| Err("there is no vault here".to_owned()), additions: &[] }
+        Beside { env, vault: &|_| Err("there is no vault here".to_owned()), additions: &[], mappings: &UNMAPPED }
     }
 }
 
@@ -98,6 +104,7 @@ pub(super) fn means(
         let mut config = Mean { sources, problems: &mut problems }.config(&merged.raw);
         if problems.errors.is_empty() {
             config.origins = merged.origins;
+            config.routes.map(beside.mappings.alive());
             let warnings = match problems.warnings {
                 none if none.is_empty() => Vec::new(),
                 warnings => Report::locate(path, text, warnings).problems,

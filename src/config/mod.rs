@@ -42,8 +42,8 @@ pub use base::Base;
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use load::{Beside, CONFIG_BYTES_MAX, Loaded, inspect, inspect_text, inspect_with, load_file};
 pub use model::{
-    Account, AuthStyle, Client, Config, Custody, McpServer, Passthrough, Platform, Server, StreamMode, Timeouts,
-    Upstream, key_digest,
+    Account, AuthStyle, Client, Config, Custody, MappingSync, McpServer, Passthrough, Platform, Server, StreamMode,
+    Timeouts, Upstream, key_digest,
 };
 pub use operator::{OperatorApi, operator_api};
 pub use protections::{
@@ -55,7 +55,7 @@ pub use resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience
 pub use roster::{Roster, specs};
 pub use snapshot::{Follower, Snapshot, Store};
 pub use units::{ByteSize, OneOrMany, SecretText, Threads, TimeSpan};
-pub use watch::{Book, Env, Reloader, Surroundings, Vault, Watch};
+pub use watch::{Added, Book, Env, Reloader, Surroundings, Vault, Watch};
 pub use zero::{variables, zero_config, zero_with};
 
 /// The JSON schema of the file, as pretty JSON with a line break at its end. Editors complete and check by it.

@@ -42,6 +42,8 @@ pub struct Config {
     pub resilience: Resilience,
     /// What is kept through a restart.
     pub state: State,
+    /// Another gateway whose mappings are kept equal to those here.
+    pub mapping: Option<MappingSync>,
     /// Seals that clients cannot carry.
     pub custody: Custody,
     /// Tool servers.
@@ -88,6 +90,17 @@ pub struct Server {
     pub strict: bool,
     /// Name the losses of a translation in a response header.
     pub show_losses: bool,
+}
+
+/// Another gateway whose mappings are kept equal to those here.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MappingSync {
+    /// Its admin API; `https`, or on loopback.
+    pub url: BaseUrl,
+    /// A key of it.
+    pub token: Secret,
+    /// How often. At least five seconds.
+    pub interval: Duration,
 }
 
 /// Who may use the gateway.

@@ -21,6 +21,7 @@ use parking_lot::Mutex;
 use sha2::{Digest, Sha256};
 
 use super::{Addition, Base, Beside, Config, Faulty, Report, Server, State, Store};
+use crate::mapping::Mappings;
 
 /// A file is read when it was left alone for this long.
 const QUIET: Duration = Duration::from_millis(200);
@@ -34,8 +35,17 @@ const POLL: Duration = Duration::from_secs(30);
 /// Environment variables.
 pub type Env = Box<dyn Fn(&str) -> Option<String> + Send + Sync>;
 
+/// What commands have added.
+#[derive(Clone, Debug, Default)]
+pub struct Added {
+    /// Entries beside those of the file.
+    pub entries: Vec<Addition>,
+    /// Names of models that stand for others.
+    pub mappings: Mappings,
+}
+
 /// Says what commands have added; called for each load. A text says why that cannot be told.
-pub type Book = Box<dyn Fn() -> Result<Vec<Addition>, String> + Send + Sync>;
+pub type Book = Box<dyn Fn() -> Result<Added, String> + Send + Sync>;
 
 /// Opens a secret by its name, or says why not.
 pub type Vault = Box<dyn Fn(&str) -> Result<String, String> + Send + Sync>;
@@ -54,7 +64,7 @@ impl Surroundings {
     /// Nothing but the environment.
     pub fn only(env: Env) -> Self {
         let vault: Vault = Box::new(|_| Err("there is no vault here".to_owned()));
-        Surroundings { env, vault, book: Box::new(|| Ok(Vec::new())) }
+        Surroundings { env, vault, book: Box::new(|| Ok(Added::default())) }
     }
 
     /// Loads `base` with what stands beside it now. What commands have added is left out if it cannot be read: a broken
@@ -67,11 +77,13 @@ impl Surroundings {
     }
 
     fn means(&self, base: &Base, text: &str) -> Result<Config, Report> {
-        let additions = (self.book)().unwrap_or_else(|error| {
+        let added = (self.book)().unwrap_or_else(|error| {
             tracing::error!("what commands have added is not in force: {error}");
-            Vec::new()
+            Added::default()
         });
-        let config = base.means(text, Beside { env: &*self.env, vault: &*self.vault, additions: &additions })?;
+        let (env, vault) = (&*self.env, &*self.vault);
+        let beside = Beside { env, vault, additions: &added.entries, mappings: &added.mappings };
+        let config = base.means(text, beside)?;
         for Faulty { kind, id, why } in &config.origins.faulty {
             tracing::warn!(kind = kind.name(), id, "an entry that a command has added is left out: {why}");
         }

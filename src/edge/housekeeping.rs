@@ -9,13 +9,16 @@ use pingora::services::background::{BackgroundService, GenBackgroundService, bac
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::config::Reloader;
+use crate::mapping::keeper::Keeper;
 use crate::proxy::Gateway;
-use crate::{health, quota, warm_up};
+use crate::{health, mapping, quota, warm_up};
 
 /// What is to be kept in order while requests are served.
 pub(crate) struct Housekeeping {
     /// Reads the configuration again.
     pub reloader: Arc<Reloader>,
+    /// Names of models that stand for others.
+    pub keeper: Keeper,
     /// Whose accounts and upstreams are looked after.
     pub gateway: Arc<Gateway>,
 }
@@ -55,6 +58,7 @@ impl BackgroundService for Housekeeping {
             () = quota::refresh::run(shared()) => {}
             () = warm_up::run(shared()) => {}
             () = health::run(shared()) => {}
+            () = mapping::sync::run(&self.gateway, &self.keeper) => {}
         }
     }
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use interlingua_filters::Dialect;
 
-use super::{Causes, Look, Pattern, Sign, Signs, Target, recognise};
+use super::{Causes, Look, Pattern, Sign, Signs, Target, Template, recognise};
 use crate::config::Upstream;
 
 /// Longest model name that is looked up, in bytes. Longer ones have no route: no provider has such a name, and the
@@ -201,6 +201,25 @@ pub struct Table {
     /// Rules with wildcards, in the order in which they are tried.
     wildcards: Vec<usize>,
     listed: Vec<String>,
+    /// Names that stand for others; looked at before the rules.
+    mapped: Mapped,
+}
+
+/// Names that stand for others.
+#[derive(Clone, Debug, Default)]
+struct Mapped {
+    exact: HashMap<String, String>,
+    /// The more characters that are not `*`, the earlier.
+    wildcards: Vec<(Pattern, Template)>,
+}
+
+impl Mapped {
+    fn find(&self, name: &str) -> Option<String> {
+        if let Some(target) = self.exact.get(name) {
+            return Some(target.clone());
+        }
+        self.wildcards.iter().find_map(|(pattern, target)| Some(target.fill(&pattern.captures(name)?)))
+    }
 }
 
 impl Rule {
@@ -226,12 +245,38 @@ impl Table {
         wildcards.sort_by_key(|index| std::cmp::Reverse(rules.get(*index).map_or(0, |rule| rule.pattern.literals())));
         let mut seen = HashSet::new();
         let listed = listed.into_iter().filter(|name| seen.insert(name.clone())).collect();
-        Table { rules, exact, wildcards, listed }
+        Table { rules, exact, wildcards, listed, mapped: Mapped::default() }
+    }
+
+    /// Has names stand for others, in the place of those before: `(name, target)`, a name may be a pattern. They are looked
+    /// at before the rules, once: a target is a name for the rules. Those that are no names are left out.
+    pub fn map<'m>(&mut self, names: impl IntoIterator<Item = (&'m str, &'m str)>) {
+        let mut mapped = Mapped::default();
+        for (name, target) in names {
+            let Ok(pattern) = Pattern::parse(name) else { continue };
+            let Ok(template) = Template::parse(target, pattern.wildcards()) else { continue };
+            if pattern.is_exact() {
+                mapped.exact.insert(name.to_owned(), target.to_owned());
+                if !self.listed.iter().any(|listed| listed == name) {
+                    self.listed.push(name.to_owned());
+                }
+            } else {
+                mapped.wildcards.push((pattern, template));
+            }
+        }
+        mapped.wildcards.sort_by(|(a, _), (b, _)| b.literals().cmp(&a.literals()).then(a.as_str().cmp(b.as_str())));
+        self.mapped = mapped;
+    }
+
+    /// The name that `model` stands for, if it stands for another.
+    pub fn mapped(&self, model: &str) -> Option<String> {
+        self.mapped.find(normalise(model))
     }
 
     /// The route of `model` for a client that speaks `client`. `None` if no rule takes the name.
     pub fn resolve(&self, model: &str, client: Dialect) -> Option<Route> {
-        let (rule, name) = self.find(model)?;
+        let mapped = self.mapped(model);
+        let (rule, name) = self.find(mapped.as_deref().unwrap_or(model))?;
         let captures = rule.pattern.captures(name)?;
         let step = |target: &Target, kind| target.step(&captures, client, kind);
         let steps = rule.steps.iter().enumerate().map(|(index, planned)| {
@@ -248,7 +293,7 @@ impl Table {
         })
     }
 
-    /// The rule of `model`, and the name as it is matched.
+    /// The rule of `model`, which stands for itself, and the name as it is matched.
     pub fn find<'m>(&self, model: &'m str) -> Option<(&Rule, &'m str)> {
         let name = normalise(model);
         if name.is_empty() || name.len() > MODEL_BYTES_MAX {

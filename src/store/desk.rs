@@ -11,6 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 
 use super::file::{File, OpenError};
 use crate::config::{Addition, EntryKind};
+use crate::mapping::{self, Replica};
 use crate::proxy::now;
 
 /// Most entries that are kept: a hundred times what the gateway is made for.
@@ -173,4 +174,39 @@ pub fn put_entry(connection: &Connection, entry: &Addition) -> Result<(), DeskEr
 /// If the file cannot be written.
 pub fn remove_entry(connection: &Connection, kind: EntryKind, id: &str) -> Result<bool, DeskError> {
     Ok(connection.execute("DELETE FROM entry WHERE kind = ?1 AND id = ?2", (kind.name(), id))? > 0)
+}
+
+/// The names of models that stand for others, with what another gateway was seen to have of them.
+///
+/// # Errors
+/// If the file cannot be read.
+pub fn replica(connection: &Connection) -> Result<Replica, DeskError> {
+    let mut select = connection.prepare("SELECT model, target, updated_at, deleted, common FROM mapping")?;
+    let mut rows = select.query([])?;
+    let mut replica = Replica::default();
+    while let Some(row) = rows.next()? {
+        let name: String = row.get(0)?;
+        let updated_at = u64::try_from(row.get::<_, i64>(2)?).unwrap_or(0);
+        if let Some(common) = row.get::<_, Option<i64>>(4)? {
+            replica.common.insert(name.clone(), u64::try_from(common).unwrap_or(0));
+        }
+        replica.mappings.entries.insert(name, mapping::Entry { updated_at, target: row.get(1)?, deleted: row.get(3)? });
+    }
+    Ok(replica)
+}
+
+/// Writes all names that stand for others, in the place of those before.
+///
+/// # Errors
+/// If the file cannot be written.
+pub fn put_replica(connection: &Connection, replica: &Replica) -> Result<(), DeskError> {
+    connection.execute("DELETE FROM mapping", [])?;
+    let insert = "INSERT INTO mapping (model, target, updated_at, deleted, common) VALUES (?1, ?2, ?3, ?4, ?5)";
+    let mut insert = connection.prepare(insert)?;
+    let signed = |moment: u64| i64::try_from(moment).unwrap_or(i64::MAX);
+    for (name, entry) in &replica.mappings.entries {
+        let common = replica.common.get(name).copied().map(signed);
+        insert.execute((name, &entry.target, signed(entry.updated_at), entry.deleted, common))?;
+    }
+    Ok(())
 }

@@ -48,7 +48,8 @@ const STEPS: &[M<'_>] = &[
             model TEXT NOT NULL PRIMARY KEY,
             target TEXT NOT NULL,
             updated_at INTEGER NOT NULL,
-            deleted INTEGER NOT NULL
+            deleted INTEGER NOT NULL,
+            common INTEGER
         ) STRICT, WITHOUT ROWID;",
     ),
 ];

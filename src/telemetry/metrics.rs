@@ -98,6 +98,10 @@ pub struct Metrics {
     pub config_generation: IntGauge,
     /// Attempts to load a configuration, by `result` (`applied`, `refused`).
     pub config_reloads: IntCounterVec,
+    /// Syncs of mappings with another gateway, by `result` (`ok`, `failed`).
+    pub mapping_syncs: IntCounterVec,
+    /// Whether the last of them went well (1) or not (0).
+    pub mapping_synced: IntGauge,
 }
 
 impl Metrics {
@@ -175,6 +179,8 @@ impl Metrics {
                 with,
                 IntGauge::new("interlingua_config_generation", "Number of the configuration in force")?,
             )?,
+            mapping_syncs: counter(with, "mapping_syncs_total", "Syncs of mappings with another gateway", &["result"])?,
+            mapping_synced: add(with, IntGauge::new("interlingua_mapping_synced", "Whether the last sync went well")?)?,
             config_reloads: counter(with, "config_reloads_total", "Attempts to load a configuration", &["result"])?,
             registry,
         })

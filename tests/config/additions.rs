@@ -17,7 +17,7 @@ fn vault(name: &str) -> Result<String, String> {
 }
 
 fn with(text: &str, additions: &[Addition]) -> Result<Config, Report> {
-    let beside = Beside { env: &no_env, vault: &vault, additions };
+    let beside = Beside { vault: &vault, additions, ..Beside::only(&no_env) };
     inspect_with(Path::new("x.yaml"), text, beside).map(|loaded| loaded.config)
 }
 
@@ -84,7 +84,7 @@ fn without_a_file_the_models_of_added_providers_are_served() {
         entry(EntryKind::Account, json!({"id": "o", "upstream": ["openai", "openai-chat"], "credential": "sk-1"})),
     ];
     let env = |name: &str| (name == "HOME").then(|| "/home/nobody".to_owned());
-    let config = zero_with(Beside { env: &env, vault: &vault, additions: &additions }).unwrap();
+    let config = zero_with(Beside { vault: &vault, additions: &additions, ..Beside::only(&env) }).unwrap();
     let first = |model, client| {
         let route = config.routes.resolve(model, client).unwrap();
         format!("{}:{}", route.steps[0].upstreams[0].id, route.steps[0].model)
@@ -92,5 +92,5 @@ fn without_a_file_the_models_of_added_providers_are_served() {
     assert_eq!(first("gpt-5", Dialect::OpenAiChat), "openai-chat:gpt-5");
     assert_eq!(first("gpt-5", Dialect::Anthropic), "openai:gpt-5");
     assert_eq!(first("openai/any", Dialect::OpenAiChat), "openai-chat:any");
-    assert!(zero_with(Beside { env: &env, vault: &vault, additions: &[] }).is_ok(), "accounts can be added later");
+    assert!(zero_with(Beside::only(&env)).is_ok(), "accounts can be added later");
 }

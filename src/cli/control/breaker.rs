@@ -2,8 +2,8 @@
 
 use clap::{Args, Subcommand};
 
-use super::Reach;
 use super::table::{NOTHING, table, until};
+use super::{Reach, segment};
 use crate::admin::view;
 use crate::cli::Failure;
 
@@ -32,8 +32,7 @@ impl Breaker {
         match &self.action {
             Action::List => self.reach.run(async |client| client.get("/api/resilience/circuits").await, list),
             Action::Reset { account } => {
-                let name = percent_encoding::utf8_percent_encode(account, percent_encoding::NON_ALPHANUMERIC);
-                let path = format!("/api/resilience/circuits/{name}/reset");
+                let path = format!("/api/resilience/circuits/{}/reset", segment(account));
                 self.reach.run(
                     async |client| client.ask("POST", &path, String::new()).await,
                     |circuit: &view::Circuit| {

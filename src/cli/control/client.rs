@@ -60,26 +60,36 @@ impl Client {
         path: &str,
         body: String,
     ) -> Result<A, Failure> {
+        let told = self.exchange(method, path, body).await?;
+        serde_json::from_slice(&told).map_err(|error| {
+            format!("{} says what this version does not understand: {error}", self.base.authority()).into()
+        })
+    }
+
+    /// As [`Self::ask`], where the answer says no more than that it is done.
+    pub(super) async fn tell(&self, method: &'static str, path: &str, body: String) -> Result<(), Failure> {
+        self.exchange(method, path, body).await.map(drop)
+    }
+
+    async fn exchange(&self, method: &'static str, path: &str, body: String) -> Result<Vec<u8>, Failure> {
         let headers = self.key.iter().map(|key| (header::AUTHORIZATION, key.clone())).collect();
         let question = Question { method, base: &self.base, suffix: path, headers, kind: "application/json", body };
         let told = Http::new().ask(&question).await.map_err(|error| self.unreachable(&error))?;
         if told.status == 401 {
             return Err(format!("{} wants an admin key: {}", self.base.authority(), self.key_help).into());
         }
-        if !(200..300).contains(&told.status) {
-            let problem = serde_json::from_slice::<view::Problem>(&told.body);
-            return Err(match problem {
-                Ok(problem) => problem.detail.into(),
-                Err(_) => format!(
-                    "{} answered {} to {path}: it is not the admin API of a gateway of this version",
-                    self.base.authority(),
-                    told.status
-                )
-                .into(),
-            });
+        if (200..300).contains(&told.status) {
+            return Ok(told.body);
         }
-        serde_json::from_slice(&told.body).map_err(|error| {
-            format!("{} says what this version does not understand: {error}", self.base.authority()).into()
+        let problem = serde_json::from_slice::<view::Problem>(&told.body);
+        Err(match problem {
+            Ok(problem) => problem.detail.into(),
+            Err(_) => format!(
+                "{} answered {} to {path}: it is not the admin API of a gateway of this version",
+                self.base.authority(),
+                told.status
+            )
+            .into(),
         })
     }
 

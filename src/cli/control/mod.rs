@@ -4,6 +4,7 @@ mod accounts;
 mod breaker;
 mod client;
 mod cooldowns;
+mod models;
 mod safe_mode;
 mod table;
 
@@ -15,6 +16,7 @@ use serde::Serialize;
 pub(super) use accounts::Accounts;
 pub(super) use breaker::Breaker;
 pub(super) use cooldowns::Cooldowns;
+pub(super) use models::{Mapping, Models};
 pub(super) use safe_mode::SafeMode;
 
 use super::{Failure, print};
@@ -50,4 +52,9 @@ impl Reach {
         let answer = runtime.block_on(ask(&client))?;
         if self.json { print(&serde_json::to_string_pretty(&answer)?) } else { print(show(&answer).as_ref()) }
     }
+}
+
+/// A name as one segment of a path.
+fn segment(name: &str) -> String {
+    percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
 }

@@ -5,6 +5,7 @@
 
 mod accounts;
 mod custody;
+mod mapping;
 mod mcp;
 mod models;
 mod oauth;
@@ -53,6 +54,7 @@ impl Mean<'_> {
         self.named(&root.key("resilience"), &raw.resilience, &upstreams, &accounts);
         let families = self.families(&root.key("families"), &raw.families);
         let state = self.state(&root.key("state"), &raw.state);
+        let mapping = self.mapping(&root.key("mapping"), &raw.mapping);
         let custody = self.custody(&root.key("custody"), &raw.custody);
         let routes = self.routes(&root.key("models"), &raw.models, &upstreams, &accounts, resilience.fallbacks);
         let background = self.background(&root.key("background"), &raw.background);
@@ -75,6 +77,7 @@ impl Mean<'_> {
             families,
             resilience,
             state,
+            mapping,
             custody,
             mcp,
             passthrough,

@@ -5,6 +5,7 @@
 
 mod account;
 mod custody;
+mod mapping;
 mod mcp;
 mod models;
 mod passthrough;
@@ -20,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::account::{Account, OAuth};
 pub use self::custody::Custody;
+pub use self::mapping::{Mapping, MappingSync};
 pub use self::mcp::{Mcp, McpTimeouts};
 pub use self::models::{Profile, Repair};
 pub use self::passthrough::Passthrough;
@@ -70,6 +72,8 @@ pub struct Config {
     pub resilience: Resilience,
     /// What is learned of the accounts, kept through a restart.
     pub state: State,
+    /// Names of models that stand for others.
+    pub mapping: Mapping,
     /// Seals of reasoning that a client cannot carry.
     pub custody: Custody,
     /// Tool servers (MCP), by the name under which clients reach them: `/mcp/NAME`. Default: none.
@@ -96,6 +100,7 @@ impl Default for Config {
             families: Vec::new(),
             resilience: Resilience::default(),
             state: State::default(),
+            mapping: Mapping::default(),
             custody: Custody::default(),
             mcp: BTreeMap::new(),
             passthrough: Passthrough::default(),
