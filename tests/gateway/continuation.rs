@@ -20,11 +20,13 @@ const CUTS: usize = 256;
 const WORDS: &str = "one two  three four\n\nfive six seven eight nine ten, eleven; twelve thirteen fourteen fifteen sixteen \
                      seventeen eighteen 世界 nineteen twenty 👩\u{200d}💻 twenty-one and the rest of a sentence that ends here.";
 
-/// Where requests go: a target's name, the model, and the dialect whose first answer is cut.
+/// Where requests go. The model's tokenizer is not the gateway's estimate: what it bills must be learned.
+///
+/// A target's name, the model, and the dialect whose first answer is cut.
 const TARGETS: [(&str, &str, &str); 4] = [
-    ("chat", "chat/m", "openai_chat"),
-    ("anthropic", "anthropic/m", "anthropic"),
-    ("gemini", "gemini/m", "gemini"),
+    ("chat", "chat/dense", "openai_chat"),
+    ("anthropic", "anthropic/dense", "anthropic"),
+    ("gemini", "gemini/dense", "gemini"),
     // Responses cannot go on; the route's fallback can.
     ("responses", "mixed", "openai_responses"),
 ];
@@ -47,7 +49,7 @@ fn stage(port: u16) -> Stage {
         .account("b", "tier: free")
         .upstream("quirks: { prefill: prefix }")
         .resilience(QUICK)
-        .model("match: mixed, upstream: responses, model: m, dialect: as_declared, fallbacks: [{ upstream: anthropic, model: m }]")
+        .model("match: mixed, upstream: responses, model: dense, dialect: as_declared, fallbacks: [{ upstream: anthropic, model: dense }]")
 }
 
 /// Text of a stream without thoughts, how often it ended well, and how often badly.
@@ -236,6 +238,17 @@ fn thoughts(protocol: Protocol, answer: &Answer) -> String {
     values.filter_map(piece).collect()
 }
 
+/// Whole answers of each kind, from which the gateway learns what they are billed.
+async fn learn(mock: &Mock, gateway: &Gateway) {
+    mock.script("").await;
+    for scenario in ["", "[[text]]", "[[think]]", "[[long:30]]"] {
+        for (_, model, _) in TARGETS {
+            let answer = gateway.send(&Protocol::Anthropic.call(model, &format!("{scenario} {WORDS}"), true)).await;
+            assert_eq!(answer.status, 200, "{model} {scenario}");
+        }
+    }
+}
+
 /// How many thoughts broke off before the last one, which is `whole`; `None` for anything else.
 fn broken_thoughts(all: &str, whole: &str, times_max: usize) -> Option<usize> {
     if all == whole {
@@ -255,7 +268,8 @@ async fn a_stream_that_is_cut_anywhere_goes_on_without_a_seam() {
     let gateway = Gateway::start(&stage(mock.port)).await;
     let (mut dice, began, mut whole_anyway) = (Dice(0x9E37_79B9_7F4A_7C15), Instant::now(), 0);
     let (mut gone_on, mut anew, mut exact, mut estimated) = (0, 0, 0, 0);
-    let (mut off_most, mut off_sum) = (0.0_f64, 0.0);
+    let (mut off_most, mut off_sum, mut near) = (0.0_f64, 0.0, 0);
+    learn(&mock, &gateway).await;
     let cuts = cuts();
     for number in 0..cuts {
         let cut = Cut::new(number, &mut dice);
@@ -294,19 +308,21 @@ async fn a_stream_that_is_cut_anywhere_goes_on_without_a_seam() {
                 assert_eq!(input, billed_input, "{case}");
             }
             let off = (output as f64 - billed_output as f64).abs() / billed_output as f64;
-            assert!(off <= 0.05, "{case}: {output} of {billed_output}");
+            assert!(off <= 0.1, "{case}: {output} of {billed_output}");
             (off_most, off_sum, estimated) = (off_most.max(off), off_sum + off, estimated + 1);
+            near += u32::from(off <= 0.05);
         }
     }
     println!(
         "{cuts} streams cut, all complete: {gone_on} gone on with from their text, {anew} asked anew behind a thought that broke \
-         off, {whole_anyway} whole anyway; {exact} bills equal, output of {estimated} others off by {:.1} % at most, {:.2} % in \
-         the mean, {:?}",
+         off, {whole_anyway} whole anyway; {exact} bills equal, output of {estimated} others off by {:.1} % at most, {:.1} % in \
+         the mean, {near} of them by 5 % or less, {:?}",
         off_most * 100.0,
         off_sum * 100.0 / f64::from(estimated.max(1)),
         began.elapsed()
     );
     assert!(gone_on * 10 > cuts * 6 && anew * 20 > cuts && exact > 0 && estimated > 0);
+    assert!(off_sum <= 0.05 * f64::from(estimated));
     gateway.comes_to_rest().await;
 }
 
@@ -349,7 +365,8 @@ async fn with_the_switch_off_a_stream_that_is_cut_anywhere_ends_with_one_error()
 #[tokio::test]
 async fn a_thought_that_breaks_off_is_asked_anew_also_where_nobody_goes_on_from_a_text() {
     let mock = Mock::start("").await;
-    let gateway = Gateway::start(&Stage::with(mock.port, &["a", "b"]).resilience(QUICK)).await;
+    let stage = Stage::new(mock.port).account("a", "tier: pro").account("b", "tier: free").resilience(QUICK);
+    let gateway = Gateway::start(&stage).await;
     for protocol in ALL {
         for target in ["chat", "responses"] {
             let call = protocol.call(&format!("{target}/m"), &format!("[[think]] {WORDS}"), true);

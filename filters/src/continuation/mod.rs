@@ -28,7 +28,8 @@
 //! what providers told is added up, so with Gemini, which tells the count in each chunk, the sum is exact. Output that
 //! a broken attempt had not told (Messages, Chat) is estimated from what was heard of it ([`Heard`]), corrected by what
 //! whole answers of the model were billed, and input that it had not told (Chat, Responses) is taken to be what the next
-//! attempt's was without the begun answer ([`Bills::is_estimated`]). The cap of output tokens is lowered by what was said,
+//! attempt's was without the begun answer ([`Bills::is_estimated`]). Thoughts that a provider bills and does not show are in
+//! no estimate. The cap of output tokens is lowered by what was said,
 //! estimated from below.
 
 mod bills;

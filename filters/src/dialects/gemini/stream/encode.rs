@@ -198,7 +198,7 @@ impl StreamEncoder {
                 self.head.part(out, choice, |w| text_part(w, &text, thought, None));
             }
             (Delta::NextPart, Kind::Thought(..)) => self.head.part(out, choice, |w| text_part(w, "\n\n", true, None)),
-            (Delta::Signature(seal), Kind::Text(_) | Kind::Thought(..)) if !seal.value.is_empty() => {
+            (Delta::Signature(seal), Kind::Text(_) | Kind::Thought(..)) => {
                 let slot = seal.carried(Dialect::Gemini);
                 self.head.part(out, choice, |w| text_part(w, "", thought, Some(&slot)));
             }
@@ -320,7 +320,7 @@ fn keep(thought: &mut ReasoningBlock<'static>, slot: &mut Option<Signature<'stat
             None => thought.text.push(Str::from(more.to_string())),
         },
         Delta::NextPart if kept <= CARRIED_BYTES_MAX => thought.text.push(Str::default()),
-        // An empty seal says that there is none.
+        // An empty seal says that there is none: such a thought is not carried.
         Delta::Signature(seal) if !seal.value.is_empty() => *slot = Some(seal.clone().into_owned()),
         _ => {}
     }
