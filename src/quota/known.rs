@@ -145,13 +145,12 @@ impl<'c> Rules<'c> {
         }
     }
 
-    /// The family of a model: the first that names it, else its own name.
+    /// The family of a model, as [`Config::family`] has it.
     pub fn family<'m>(&self, model: &'m str) -> &'m str
     where
         'c: 'm,
     {
-        let found = self.families.iter().find(|family| family.models.iter().any(|pattern| pattern.matches(model)));
-        found.map_or(model, |family| family.name.as_str())
+        Family::of(self.families, model)
     }
 
     /// Whether a family has a protected model in it, as far as its models are known.
