@@ -88,7 +88,7 @@ impl Gateway {
     fn close(&self, ctx: &mut Ctx, told: pingora::Result<(ResponseHeader, Bytes)>) -> &'static str {
         let broken = match told {
             Ok((head, body)) => {
-                let read = response::upstream_response_filter(&head, ctx)
+                let read = response::upstream_response_filter(self, &head, ctx)
                     .and_then(|()| response::response_body_filter(self, &mut Some(body), true, ctx));
                 read.err().map(|_| None)
             }

@@ -54,6 +54,8 @@ pub struct Known {
     pub reading: Reading,
     /// The models that it was told for.
     pub models: Vec<String>,
+    /// Whether the reading is about all models of the account.
+    pub shared: bool,
     /// End of the lock that it led to. A lock that is gone before was taken back on better evidence.
     pub locked_until: Option<Millis>,
 }
@@ -61,7 +63,7 @@ pub struct Known {
 impl Known {
     /// A first reading.
     pub fn new(reading: Reading, models: &[&str]) -> Self {
-        let mut known = Known { reading, models: Vec::new(), locked_until: None };
+        let mut known = Known { reading, models: Vec::new(), shared: false, locked_until: None };
         known.name(models);
         known
     }
@@ -74,6 +76,7 @@ impl Known {
                 self.locked_until = None;
             }
             self.reading = reading;
+            self.shared = false;
         }
         self.name(models);
         better

@@ -4,6 +4,7 @@
 //!   answers, refusals.
 //! - [`known`]: which of two readings counts, and what follows from it. An account whose quota is used up, or nearly so
 //!   for a protected model, is left out for that family by a cooldown of the registry: the one test on all paths.
+//! - [`mod@told`]: which headers of answers tell of quotas.
 //! - [`schedule`]: when an account is asked.
 //!
 //! All but [`refresh`] is pure: time is an argument.
@@ -14,6 +15,7 @@ pub mod schedule;
 mod status;
 #[cfg(test)]
 mod tests;
+pub mod told;
 
 use std::collections::BTreeMap;
 
@@ -22,6 +24,7 @@ use parking_lot::Mutex;
 pub use known::{Known, Reading, Rules, Source, Verdict};
 pub use schedule::Schedule;
 pub use status::{AccountQuota, FamilyQuota, QuotaStatus, StoredQuota};
+pub use told::{Told, told};
 
 use crate::config::{Account, Config, Platform, Snapshot};
 use crate::limits::Reason;
@@ -79,6 +82,42 @@ impl Quotas {
             for (family, (reading, models)) in &families {
                 entry.learn(registry, rules, (&id, family), *reading, models, now);
             }
+        }
+    }
+
+    /// The headers of an answer for `model` told something, as of `read`. What all models share is told of the other families
+    /// that are known, too, where it is less than what is known of them, or came in the same way.
+    pub fn answered(
+        &self,
+        registry: &Registry,
+        rules: &Rules<'_>,
+        (account, model): (&str, &str),
+        told: Told,
+        read: Millis,
+        now: Millis,
+    ) {
+        let reading = |left: told::Left| Reading { left: left.left, reset: left.reset, source: Source::Header, read };
+        let asked = rules.family(model);
+        let mut accounts = self.accounts.lock();
+        for id in sharers(&accounts, account, rules) {
+            let Some(entry) = accounts.get_mut(&id) else { continue };
+            if let Some(left) = told.family {
+                entry.learn(registry, rules, (&id, asked), reading(left), &[model], now);
+            }
+            let Some(left) = told.account else { continue };
+            let over = |known: &Known| known.reading.reset.is_some_and(|reset| reset <= now);
+            let takes = |known: &Known| known.shared || left.left < known.reading.left || over(known);
+            let all = entry.families.iter().filter(|(family, known)| *family != asked && takes(known));
+            let others: Vec<String> = all.map(|(family, _)| family.clone()).collect();
+            for family in others {
+                entry.learn(registry, rules, (&id, &family), reading(left), &[], now);
+            }
+            let shared = |(family, known): (&String, &mut Known)| {
+                let own = family == asked && told.family != told.account;
+                let from_it = known.reading.source == Source::Header && known.reading.read == read;
+                known.shared = if from_it { !own } else { known.shared };
+            };
+            entry.families.iter_mut().for_each(shared);
         }
     }
 
@@ -213,6 +252,10 @@ impl Entry {
             }
             None => self.families.entry(family.to_owned()).or_insert_with(|| Known::new(reading, models)),
         };
+        if reading.source == Source::Poll && reading.left > 0.0 {
+            // Whether a limit that was refused before the question is still reached, one request may see at once.
+            registry.note_quota(account, family, reading.read, now);
+        }
         act(registry, rules, (account, family), known, now);
     }
 }
