@@ -2,6 +2,8 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::registry::Settings;
 use super::slots::Slots;
 use super::standing::{Cause, Fate};
@@ -81,11 +83,21 @@ pub struct AccountState {
 #[derive(Debug, Default)]
 struct Inner {
     upstream: String,
-    suspended: Option<String>,
+    suspended: Option<Suspension>,
     project: Option<String>,
     known: Known,
     settings: Settings,
     state: Protections,
+}
+
+/// Why an account was taken out of use at run time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Suspension {
+    /// For people.
+    pub reason: String,
+    /// A mark of the credential that it is about; 0: of none.
+    pub credential: u64,
 }
 
 /// What watches one account.
@@ -168,6 +180,11 @@ impl AccountState {
 
     /// Why it was suspended at run time, such as a revoked token.
     pub fn suspended(&self) -> Option<String> {
+        self.suspension().map(|suspension| suspension.reason)
+    }
+
+    /// The same, and for which credential.
+    pub fn suspension(&self) -> Option<Suspension> {
         self.inner.lock().suspended.clone()
     }
 
@@ -303,8 +320,8 @@ impl AccountState {
         inner.settings = settings;
     }
 
-    pub(super) fn suspend(&self, reason: Option<String>) {
-        self.inner.lock().suspended = reason;
+    pub(super) fn suspend(&self, suspension: Option<Suspension>) {
+        self.inner.lock().suspended = suspension;
     }
 
     /// Slots in use relative to the limit, as a number that orders accounts.

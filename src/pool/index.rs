@@ -105,6 +105,11 @@ impl Index {
             .map(move |upstream| (upstream.name.as_str(), upstream.ceiling.at(now, settings), upstream.in_flight))
     }
 
+    /// Upstreams with their ceilings, to be stored and put back.
+    pub(super) fn ceilings_mut(&mut self) -> impl Iterator<Item = (&str, &mut Ceiling)> {
+        self.upstreams.iter_mut().map(|upstream| (upstream.name.as_str(), &mut upstream.ceiling))
+    }
+
     /// All accounts of the upstreams that `wanted` names.
     pub(super) fn accounts_of(&self, wanted: impl Fn(&str) -> bool) -> Vec<Arc<AccountState>> {
         let upstreams = self.upstreams.iter().filter(|upstream| wanted(&upstream.name));

@@ -30,7 +30,7 @@ pub mod stored;
 mod sync;
 pub mod time;
 
-pub use account::{AccountSpec, AccountState, Counts};
+pub use account::{AccountSpec, AccountState, Counts, Suspension};
 pub use affinity::Affinity;
 pub use ask::{Ask, Attempted, CandidateView, Skip, Unavailable, UnavailableReason};
 pub use explain::explain;
@@ -39,7 +39,7 @@ pub use pass::pass;
 pub use registry::{Registry, Settings};
 pub use room::Rooms;
 pub use select::select;
-pub use stored::{StoredAccount, StoredCooldown, StoredPool};
+pub use stored::{StoredAccount, StoredCeiling, StoredCooldown, StoredPool};
 pub use time::Millis;
 
 #[cfg(test)]

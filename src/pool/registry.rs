@@ -7,9 +7,10 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, OnceLock};
 
-use super::account::{AccountSpec, AccountState};
+use super::account::{AccountSpec, AccountState, Suspension};
 pub use super::index::FAMILIES_MAX;
 use super::index::Index;
+use super::stored::Unclaimed;
 use super::sync::{Mutex, RwLock};
 use super::time::Millis;
 use crate::breaker::{Circuit, circuit};
@@ -59,6 +60,8 @@ pub(super) struct Shared {
     /// Apart from the index, so that looking an account up never waits for a selection and may happen within one.
     directory: RwLock<HashMap<String, Arc<AccountState>>>,
     pub(super) index: Mutex<Index>,
+    /// Taken after the index, and alone.
+    pub(super) unclaimed: Mutex<Unclaimed>,
     released: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -66,24 +69,33 @@ impl Registry {
     /// An empty registry.
     pub fn new(settings: Settings) -> Self {
         let index = Mutex::new(Index::new(settings));
-        Registry { shared: Arc::new(Shared { directory: RwLock::default(), index, released: OnceLock::new() }) }
+        let shared =
+            Shared { directory: RwLock::default(), index, unclaimed: Mutex::default(), released: OnceLock::new() };
+        Registry { shared: Arc::new(shared) }
     }
 
     /// Makes the accounts be `specs`, in one step: new ones appear, gone ones finish their leases, limits, tiers and
-    /// upstreams change in place. Of two with the same id the first counts.
+    /// upstreams change in place. Of two with the same id the first counts. What was learned of a gone one is kept for a
+    /// while, for its return.
     pub fn reconcile(&self, specs: &[AccountSpec], settings: Settings) {
         let mut index = self.shared.index.lock();
         let mut directory = self.shared.directory.write();
+        let mut unclaimed = self.shared.unclaimed.lock();
         let mut before = std::mem::take(&mut *directory);
         let mut order = Vec::with_capacity(specs.len());
         for spec in specs {
             let Entry::Vacant(entry) = directory.entry(spec.id.clone()) else { continue };
             let known = before.remove(&spec.id).or_else(|| index.retired.remove(&spec.id));
+            let kept = unclaimed.take(&spec.id).filter(|_| known.is_none());
             let state = known.unwrap_or_else(|| Arc::new(AccountState::new(spec, settings)));
             state.apply(spec, settings);
+            if let Some(kept) = kept {
+                state.restore(&kept, index.now);
+            }
             order.push((Arc::clone(entry.insert(state)), spec.upstream.as_str()));
         }
-        drop(directory);
+        before.values().filter_map(|gone| gone.stored(index.now)).for_each(|gone| unclaimed.keep(gone));
+        drop((directory, unclaimed));
         index.settings = settings;
         index.retired.extend(before);
         index.retired.retain(|_, state| {
@@ -114,7 +126,12 @@ impl Registry {
     /// Takes an account out of use at run time, with a reason to be shown, until [`Self::resume`]. `false` if there is
     /// no such account.
     pub fn suspend(&self, id: &str, reason: impl Into<String>) -> bool {
-        self.with_account(id, |state| state.suspend(Some(reason.into())))
+        self.suspend_for(id, reason, 0)
+    }
+
+    /// The same for a credential, of which `credential` is a mark: who gives the account another one resumes it.
+    pub fn suspend_for(&self, id: &str, reason: impl Into<String>, credential: u64) -> bool {
+        self.with_account(id, |state| state.suspend(Some(Suspension { reason: reason.into(), credential })))
     }
 
     /// Undoes [`Self::suspend`].

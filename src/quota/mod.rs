@@ -34,10 +34,17 @@ use crate::pool::{Millis, Registry};
 /// Families of one account that are remembered; the one that was read first is forgotten for a new one.
 pub const FAMILIES_MAX: usize = 64;
 
+/// Accounts that are not configured of which something is kept, at most. What comes beyond is forgotten.
+const UNCLAIMED_MAX: usize = 10_000;
+/// A reading without an end is not kept for longer where the account is not configured, in milliseconds: thirty days.
+const UNCLAIMED_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
 /// What is known of the quotas of all accounts.
 #[derive(Debug, Default)]
 pub struct Quotas {
     accounts: Mutex<BTreeMap<String, Entry>>,
+    /// What is known of accounts that are not configured. Taken after the accounts.
+    unclaimed: Mutex<BTreeMap<String, Vec<StoredQuota>>>,
 }
 
 /// What is known of one account.
@@ -58,7 +65,12 @@ impl Quotas {
         let mut accounts = self.accounts.lock();
         let mut before = std::mem::take(&mut *accounts);
         for account in &config.accounts {
-            let mut entry = before.remove(&account.id).unwrap_or_default();
+            let kept = self.unclaimed.lock().remove(&account.id);
+            let mut entry = before.remove(&account.id).unwrap_or_else(|| {
+                let mut entry = Entry::default();
+                kept.iter().flatten().for_each(|stored| entry.restore(stored, now));
+                entry
+            });
             if !matches!(account.upstream.platform, Platform::CodeAssist) || account.project.is_some() {
                 entry.group = group(account, account.project.as_deref());
             }
@@ -70,6 +82,20 @@ impl Quotas {
                 act(registry, &rules, (&account.id, family), known, now);
             }
             accounts.insert(account.id.clone(), entry);
+        }
+        for (id, entry) in before {
+            entry.export(&id, now).into_iter().for_each(|stored| self.keep(stored));
+        }
+    }
+
+    /// Keeps what is known of an account that is not configured.
+    fn keep(&self, stored: StoredQuota) {
+        let mut unclaimed = self.unclaimed.lock();
+        if unclaimed.len() < UNCLAIMED_MAX || unclaimed.contains_key(&stored.account) {
+            let kept = unclaimed.entry(stored.account.clone()).or_default();
+            if kept.len() < FAMILIES_MAX && !kept.iter().any(|one| one.family == stored.family) {
+                kept.push(stored);
+            }
         }
     }
 
@@ -204,30 +230,44 @@ impl Quotas {
     /// What is known, for the store.
     pub fn export(&self, now: Millis) -> Vec<StoredQuota> {
         let accounts = self.accounts.lock();
-        let of = |(id, entry): (&String, &Entry)| -> Vec<StoredQuota> {
-            let lives = |known: &&Known| known.reading.reset.is_none_or(|reset| reset > now);
-            let families = entry.families.iter().filter(|(_, known)| lives(known));
-            families.map(|(family, known)| StoredQuota::new(id, family, known)).collect()
-        };
-        accounts.iter().flat_map(of).collect()
+        let mut all: Vec<_> = accounts.iter().flat_map(|(id, entry)| entry.export(id, now)).collect();
+        let mut unclaimed = self.unclaimed.lock();
+        unclaimed.retain(|_, kept| {
+            kept.retain(|one| one.known(now).is_some() && now.since(Millis(one.read_ms)) < UNCLAIMED_MS);
+            !kept.is_empty()
+        });
+        all.extend(unclaimed.values().flatten().cloned());
+        all
     }
 
-    /// Puts back what the store kept, where nothing newer is known. Of accounts that are gone, and of quotas that have
-    /// been renewed since, nothing is.
+    /// Puts back what the store kept, where nothing newer is known, and not of quotas that have been renewed since. What
+    /// concerns accounts that are not there is kept until they are.
     pub fn import(&self, stored: &[StoredQuota], now: Millis) {
         let mut accounts = self.accounts.lock();
         for stored in stored {
-            let Some(entry) = accounts.get_mut(&stored.account) else { continue };
-            let Some(known) = stored.known(now) else { continue };
-            let full = entry.families.len() >= FAMILIES_MAX;
-            if !full && !entry.families.contains_key(&stored.family) {
-                entry.families.insert(stored.family.clone(), known);
+            match accounts.get_mut(&stored.account) {
+                Some(entry) => entry.restore(stored, now),
+                None => self.keep(stored.clone()),
             }
         }
     }
 }
 
 impl Entry {
+    fn export(&self, id: &str, now: Millis) -> Vec<StoredQuota> {
+        let lives = |known: &&Known| known.reading.reset.is_none_or(|reset| reset > now);
+        let families = self.families.iter().filter(|(_, known)| lives(known));
+        families.map(|(family, known)| StoredQuota::new(id, family, known)).collect()
+    }
+
+    fn restore(&mut self, stored: &StoredQuota, now: Millis) {
+        let Some(known) = stored.known(now) else { return };
+        let full = self.families.len() >= FAMILIES_MAX;
+        if !full && !self.families.contains_key(&stored.family) {
+            self.families.insert(stored.family.clone(), known);
+        }
+    }
+
     fn learn(
         &mut self,
         registry: &Registry,

@@ -1,4 +1,4 @@
-//! What is learned of the accounts, in the file: locks, paces, breakers.
+//! What is learned of the accounts, in the file: locks, paces, breakers, suspensions; and ceilings of their upstreams.
 //!
 //! One record for each lock, and one for each account and member of what [`Registry::export`] tells of it: so what
 //! changes often is not written together with what changes seldom, and two processes that write hide little of each
@@ -14,7 +14,7 @@ use super::diff::{Live, Written};
 use super::{Change, Durable, Kind, Source};
 use crate::breaker::CircuitView;
 use crate::limits::cooldown::Cooldown;
-use crate::pool::{Millis, Registry, StoredAccount, StoredCooldown, StoredPool};
+use crate::pool::{Millis, Registry, StoredAccount, StoredCeiling, StoredCooldown, StoredPool};
 
 /// How often locks and breakers are looked at: each time that the writer looks.
 const LOOK_EVERY: Duration = Duration::ZERO;
@@ -51,7 +51,9 @@ impl Accounts {
             looked: Millis::default(),
         };
         if durable.is_on() {
-            registry.import(&joined(durable.take_json(Kind::Account), durable.take_json(Kind::Cooldown)), now);
+            let ceilings = durable.take_json(Kind::Ceiling).into_iter().map(|(_, ceiling)| ceiling).collect();
+            let found = joined(durable.take_json(Kind::Account), durable.take_json(Kind::Cooldown));
+            registry.import(&StoredPool { accounts: found, ceilings }, now);
             // What comes out of the file need not go back into it.
             accounts.changes(now);
         }
@@ -74,7 +76,8 @@ impl Source for Accounts {
         }
         self.looked = now;
         self.urgent = urgent;
-        let live = self.registry.export(now).accounts.into_iter().flat_map(split).collect();
+        let StoredPool { accounts, ceilings } = self.registry.export(now);
+        let live = accounts.into_iter().flat_map(split).chain(ceilings.into_iter().filter_map(ceiling)).collect();
         self.written.follow(live, now)
     }
 
@@ -107,6 +110,11 @@ fn live(account: &str, lock: StoredCooldown) -> Option<Live> {
     Some(Live { kind: Kind::Cooldown, key, value, until })
 }
 
+fn ceiling(stored: StoredCeiling) -> Option<Live> {
+    let (until, value) = (Some(Millis(stored.until)), serde_json::to_string(&stored).ok()?);
+    Some(Live { kind: Kind::Ceiling, key: stored.upstream, value, until })
+}
+
 fn says_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -117,7 +125,7 @@ fn says_nothing(value: &Value) -> bool {
 }
 
 /// The opposite of [`split`]. A member that cannot be read costs what is known of its account, not of the others.
-fn joined(records: Vec<(String, Value)>, locks: Vec<(String, Lock)>) -> StoredPool {
+fn joined(records: Vec<(String, Value)>, locks: Vec<(String, Lock)>) -> Vec<StoredAccount> {
     let mut members: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for (key, value) in records {
         if let Some((id, name)) = key.split_once('\t') {
@@ -133,7 +141,7 @@ fn joined(records: Vec<(String, Value)>, locks: Vec<(String, Lock)>) -> StoredPo
         let account = accounts.entry(id.clone()).or_insert_with(|| StoredAccount { id, ..StoredAccount::default() });
         account.cooldowns.push(lock);
     }
-    StoredPool { accounts: accounts.into_values().collect() }
+    accounts.into_values().collect()
 }
 
 /// Ids of accounts have no tabs.
