@@ -27,6 +27,17 @@ pub enum Source {
     Refusal,
 }
 
+impl Source {
+    /// The name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Poll => "poll",
+            Source::Header => "header",
+            Source::Refusal => "refusal",
+        }
+    }
+}
+
 /// What was told of a quota.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Reading {
