@@ -1,7 +1,7 @@
 //! The live state of all accounts, by identity.
 //!
 //! A reload of the configuration changes the registry in one step and keeps what is alive: leases, locks, counters.
-//! An account that is gone finishes its leases; if it comes back before they end, it is the same account.
+//! An account that is gone finishes its leases; if it comes back within thirty days, it is the same account.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
@@ -10,7 +10,7 @@ use std::sync::{Arc, OnceLock};
 use super::account::{AccountSpec, AccountState, Suspension};
 pub use super::index::FAMILIES_MAX;
 use super::index::Index;
-use super::stored::Unclaimed;
+use super::stored::{Known, Unclaimed};
 use super::sync::{Mutex, RwLock};
 use super::time::Millis;
 use crate::breaker::{Circuit, circuit};
@@ -75,8 +75,8 @@ impl Registry {
     }
 
     /// Makes the accounts be `specs`, in one step: new ones appear, gone ones finish their leases, limits, tiers and
-    /// upstreams change in place. Of two with the same id the first counts. What was learned of a gone one is kept for a
-    /// while, for its return.
+    /// upstreams change in place. Of two with the same id the first counts. A gone one is kept for a while,
+    /// for its return.
     pub fn reconcile(&self, specs: &[AccountSpec], settings: Settings) {
         let mut index = self.shared.index.lock();
         let mut directory = self.shared.directory.write();
@@ -86,22 +86,30 @@ impl Registry {
         for spec in specs {
             let Entry::Vacant(entry) = directory.entry(spec.id.clone()) else { continue };
             let known = before.remove(&spec.id).or_else(|| index.retired.remove(&spec.id));
-            let kept = unclaimed.take(&spec.id).filter(|_| known.is_none());
+            let (known, stored) = match unclaimed.take(&spec.id) {
+                Some(Known::State(state)) => (known.or(Some(state)), None),
+                Some(Known::Stored(stored)) => (known, Some(stored)),
+                None => (known, None),
+            };
+            let stored = stored.filter(|_| known.is_none());
             let state = known.unwrap_or_else(|| Arc::new(AccountState::new(spec, settings)));
             state.apply(spec, settings);
-            if let Some(kept) = kept {
-                state.restore(&kept, index.now);
+            if let Some(stored) = stored {
+                state.restore(&stored, index.now);
             }
             order.push((Arc::clone(entry.insert(state)), spec.upstream.as_str()));
         }
-        before.values().filter_map(|gone| gone.stored(index.now)).for_each(|gone| unclaimed.keep(gone));
-        drop((directory, unclaimed));
         index.settings = settings;
         index.retired.extend(before);
         index.retired.retain(|_, state| {
             state.set_seat(None);
-            state.in_flight() > 0
+            let works = state.in_flight() > 0;
+            if !works {
+                unclaimed.keep(Known::State(Arc::clone(state)));
+            }
+            works
         });
+        drop((directory, unclaimed));
         index.rebuild(&order);
     }
 

@@ -2,6 +2,7 @@
 //! their defaults, so that an older or newer file can be read.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
@@ -128,32 +129,57 @@ pub(super) struct Unclaimed {
 
 #[derive(Debug)]
 struct Waiting {
-    stored: StoredAccount,
+    known: Known,
     /// Since when; `None`: nobody has looked yet.
     since: Option<Millis>,
 }
 
+/// What is known of an account that is not configured.
+#[derive(Debug)]
+pub(super) enum Known {
+    /// It was here, and is as it was.
+    State(Arc<AccountState>),
+    /// The store knows it.
+    Stored(StoredAccount),
+}
+
+impl Known {
+    fn id(&self) -> &str {
+        match self {
+            Known::State(state) => state.id(),
+            Known::Stored(stored) => &stored.id,
+        }
+    }
+
+    fn stored(&self, now: Millis) -> Option<StoredAccount> {
+        match self {
+            Known::State(state) => state.stored(now),
+            Known::Stored(stored) => {
+                let mut stored = stored.clone();
+                stored.cooldowns.retain(|lock| lock.until > now.0);
+                stored.says_something().then_some(stored)
+            }
+        }
+    }
+}
+
 impl Unclaimed {
-    /// Keeps what is known of an account for its return.
-    pub(super) fn keep(&mut self, stored: StoredAccount) {
-        let room = self.accounts.len() < UNCLAIMED_MAX || self.accounts.contains_key(&stored.id);
-        if room && stored.says_something() {
-            self.accounts.insert(stored.id.clone(), Waiting { stored, since: None });
+    /// Keeps an account for its return.
+    pub(super) fn keep(&mut self, known: Known) {
+        if self.accounts.len() < UNCLAIMED_MAX || self.accounts.contains_key(known.id()) {
+            self.accounts.insert(known.id().to_owned(), Waiting { known, since: None });
         }
     }
 
     /// The account is there.
-    pub(super) fn take(&mut self, id: &str) -> Option<StoredAccount> {
-        self.accounts.remove(id).map(|waiting| waiting.stored)
+    pub(super) fn take(&mut self, id: &str) -> Option<Known> {
+        self.accounts.remove(id).map(|waiting| waiting.known)
     }
 
     /// All of it that is not too old.
     fn stored(&mut self, now: Millis) -> Vec<StoredAccount> {
-        self.accounts.retain(|_, waiting| {
-            waiting.stored.cooldowns.retain(|lock| lock.until > now.0);
-            now.since(*waiting.since.get_or_insert(now)) < UNCLAIMED_MS && waiting.stored.says_something()
-        });
-        self.accounts.values().map(|waiting| waiting.stored.clone()).collect()
+        self.accounts.retain(|_, waiting| now.since(*waiting.since.get_or_insert(now)) < UNCLAIMED_MS);
+        self.accounts.values().filter_map(|waiting| waiting.known.stored(now)).collect()
     }
 }
 
@@ -170,12 +196,14 @@ impl Registry {
                 let upstream = upstream.to_owned();
                 ceilings.extend(stored.map(|(ceiling, until)| StoredCeiling { upstream, ceiling, until: until.0 }));
             }
-            self.shared.unclaimed.lock().stored(now)
+            let mut gone: Vec<_> = index.retired.values().filter_map(|state| state.stored(now)).collect();
+            gone.extend(self.shared.unclaimed.lock().stored(now));
+            gone
         };
         if !unclaimed.is_empty() {
             accounts.extend(unclaimed);
             accounts.sort_by(|a, b| a.id.cmp(&b.id));
-            // An account that came back between the two looks.
+            // One that has come back between the two looks.
             accounts.dedup_by(|a, b| a.id == b.id);
         }
         StoredPool { accounts, ceilings }
@@ -187,7 +215,7 @@ impl Registry {
         for one in &stored.accounts {
             let mut index = self.shared.index.lock();
             let Some(state) = self.get(&one.id) else {
-                self.shared.unclaimed.lock().keep(one.clone());
+                self.shared.unclaimed.lock().keep(Known::Stored(one.clone()));
                 continue;
             };
             index.now = now;

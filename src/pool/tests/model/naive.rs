@@ -232,10 +232,8 @@ impl Model {
 
     pub(super) fn reconcile(&mut self, specs: &[Option<(usize, u8, u32, bool)>]) {
         for (account, spec) in self.accounts.iter_mut().zip(specs) {
+            // A gone one is the same when it comes back.
             account.present = *spec;
-            if spec.is_none() && account.in_flight == 0 {
-                *account = Account::default();
-            }
         }
         for (upstream, ceiling) in self.ceilings.iter_mut().enumerate() {
             if !self.accounts.iter().any(|account| account.present.is_some_and(|(at, ..)| at == upstream)) {
