@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::registry::Settings;
 use super::slots::Slots;
-use super::standing::{Cause, Fate};
+use super::standing::{Cause, Fate, Spent};
 use super::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering};
 use super::time::Millis;
 use crate::breaker::{Circuit, CircuitView};
@@ -88,6 +88,7 @@ struct Inner {
     known: Known,
     settings: Settings,
     state: Protections,
+    spent: Spent,
 }
 
 /// Why an account was taken out of use at run time.
@@ -242,11 +243,16 @@ impl AccountState {
         self.inner.lock().fate(family, cost, now)
     }
 
-    /// Its fate, or `None` if it is off.
-    pub(super) fn fate_if_on(&self, family: Option<&str>, now: Millis) -> Option<Fate> {
+    /// Its fate, and what is spent of its quota, in tenths; or `None` if it is off.
+    pub(super) fn fate_if_on(&self, family: Option<&str>, now: Millis) -> Option<(Fate, u8)> {
         let inner = self.inner.lock();
         let on = self.enabled.load(Ordering::Relaxed) && inner.suspended.is_none();
-        on.then(|| inner.fate(family, Cost::default(), now))
+        on.then(|| (inner.fate(family, Cost::default(), now), inner.spent.of(family)))
+    }
+
+    /// What is spent of its quotas.
+    pub(super) fn spent<T>(&self, change: impl FnOnce(&mut Spent) -> T) -> T {
+        change(&mut self.inner.lock().spent)
     }
 
     /// When it has room for `cost`; `None` if now.

@@ -168,6 +168,16 @@ impl Index {
         self.refresh(state, now);
     }
 
+    /// What is left of an account's quota has changed: of a family until then, or of what all share.
+    pub(super) fn spent(&mut self, state: &AccountState, family: Option<(&str, Millis)>, now: Millis) {
+        if let (Some((upstream, _)), Some((family, until))) = (state.seat(), family)
+            && let Some(upstream) = self.upstreams.get_mut(upstream)
+        {
+            upstream.want_lane(family, until, self.settings.slots, now);
+        }
+        self.refresh(state, now);
+    }
+
     /// A lease was taken.
     pub(super) fn taken(&mut self, state: &AccountState, family: &str, now: Millis) {
         self.count(state, true);
@@ -361,6 +371,11 @@ impl Upstream {
                 }
             }
             for (family, until) in state.change(|all, terms, _| all.paces.closed(terms, now)) {
+                self.want_lane(&family, until, limited, now);
+            }
+            let own =
+                state.spent(|spent| spent.families().map(|(family, at)| (family.to_owned(), at)).collect::<Vec<_>>());
+            for (family, until) in own {
                 self.want_lane(&family, until, limited, now);
             }
         }

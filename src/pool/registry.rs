@@ -215,6 +215,20 @@ impl Registry {
         doubted
     }
 
+    /// So much is left of an account's quota, 0 to 1: of a family until then, or of what all of them share (`None`). It
+    /// orders accounts of one tier with equal load. `false` if that changes nothing, or there is no such account.
+    pub fn note_left(&self, account: &str, family: Option<&str>, left: f64, until: Millis, now: Millis) -> bool {
+        let Some(state) = self.get(account) else { return false };
+        if !state.spent(|spent| spent.note(family, left, until)) {
+            return false;
+        }
+        let mut index = self.shared.index.lock();
+        index.now = now;
+        let wanted = family.map(|family| (family, until));
+        index.spent(&state, wanted.filter(|_| left < 1.0), now);
+        true
+    }
+
     /// Closes the breaker of an account. `false` if there is no such account.
     pub fn reset_breaker(&self, id: &str) -> bool {
         self.with_account(id, |state| state.change(|all, _, _| all.circuit = Circuit::default()))

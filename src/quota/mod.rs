@@ -18,6 +18,7 @@ mod tests;
 pub mod told;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
@@ -39,12 +40,17 @@ const UNCLAIMED_MAX: usize = 10_000;
 /// A reading without an end is not kept for longer where the account is not configured, in milliseconds: thirty days.
 const UNCLAIMED_MS: u64 = 30 * 24 * 60 * 60 * 1000;
 
+/// A reading without an end orders accounts for so long, in milliseconds.
+const ORDERS_MS: u64 = 24 * 60 * 60 * 1000;
+
 /// What is known of the quotas of all accounts.
 #[derive(Debug, Default)]
 pub struct Quotas {
     accounts: Mutex<BTreeMap<String, Entry>>,
     /// What is known of accounts that are not configured. Taken after the accounts.
     unclaimed: Mutex<BTreeMap<String, Vec<StoredQuota>>>,
+    /// When the next quota is renewed, in milliseconds of the epoch; 0: nobody has looked.
+    renews: AtomicU64,
 }
 
 /// What is known of one account.
@@ -81,6 +87,7 @@ impl Quotas {
                 // The rules may be others.
                 act(registry, &rules, (&account.id, family), known, now);
             }
+            self.order(registry, &account.id, &entry, now);
             accounts.insert(account.id.clone(), entry);
         }
         for (id, entry) in before {
@@ -108,6 +115,7 @@ impl Quotas {
             for (family, (reading, models)) in &families {
                 entry.learn(registry, rules, (&id, family), *reading, models, now);
             }
+            self.order(registry, &id, entry, now);
         }
     }
 
@@ -130,7 +138,10 @@ impl Quotas {
             if let Some(left) = told.family {
                 entry.learn(registry, rules, (&id, asked), reading(left), &[model], now);
             }
-            let Some(left) = told.account else { continue };
+            let Some(left) = told.account else {
+                self.order(registry, &id, entry, now);
+                continue;
+            };
             let over = |known: &Known| known.reading.reset.is_some_and(|reset| reset <= now);
             let takes = |known: &Known| known.shared || left.left < known.reading.left || over(known);
             let all = entry.families.iter().filter(|(family, known)| *family != asked && takes(known));
@@ -144,6 +155,7 @@ impl Quotas {
                 known.shared = if from_it { !own } else { known.shared };
             };
             entry.families.iter_mut().for_each(shared);
+            self.order(registry, &id, entry, now);
         }
     }
 
@@ -165,7 +177,36 @@ impl Quotas {
             let reset = reset.or(before).filter(|reset| *reset > now);
             let reading = Reading { left: 0.0, reset, source: Source::Refusal, read: now };
             entry.learn(registry, rules, (&id, family), reading, &[model], now);
+            self.order(registry, &id, entry, now);
         }
+    }
+
+    /// Takes renewed quotas for whole again; quick where there are none.
+    pub fn renew(&self, registry: &Registry, now: Millis) {
+        if self.renews.load(Ordering::Relaxed) > now.0 {
+            return;
+        }
+        let accounts = self.accounts.lock();
+        self.renews.store(u64::MAX, Ordering::Relaxed);
+        accounts.iter().for_each(|(id, entry)| self.order(registry, id, entry, now));
+    }
+
+    /// Tells the registry what is left, so that accounts with more of it are taken first.
+    fn order(&self, registry: &Registry, account: &str, entry: &Entry, now: Millis) {
+        let mut shared: f64 = 1.0;
+        for (family, known) in &entry.families {
+            let Reading { left, reset, read, .. } = known.reading;
+            let until = reset.unwrap_or(read.plus(ORDERS_MS));
+            let left = if until > now { left } else { 1.0 };
+            if until > now {
+                self.renews.fetch_min(until.0, Ordering::Relaxed);
+            }
+            if known.shared {
+                shared = shared.min(left);
+            }
+            registry.note_left(account, Some(family), if known.shared { 1.0 } else { left }, until, now);
+        }
+        registry.note_left(account, None, shared, now, now);
     }
 
     /// What is left of an account's quota for a model, 0 to 1. `None`: nobody has told, or it has been renewed since.
@@ -242,7 +283,7 @@ impl Quotas {
 
     /// Puts back what the store kept, where nothing newer is known, and not of quotas that have been renewed since. What
     /// concerns accounts that are not there is kept until they are.
-    pub fn import(&self, stored: &[StoredQuota], now: Millis) {
+    pub fn import(&self, registry: &Registry, stored: &[StoredQuota], now: Millis) {
         let mut accounts = self.accounts.lock();
         for stored in stored {
             match accounts.get_mut(&stored.account) {
@@ -250,6 +291,7 @@ impl Quotas {
                 None => self.keep(stored.clone()),
             }
         }
+        accounts.iter().for_each(|(id, entry)| self.order(registry, id, entry, now));
     }
 }
 
@@ -281,6 +323,7 @@ impl Entry {
             let first = self.families.iter().min_by_key(|(name, known)| (known.reading.read, *name));
             if let Some(first) = first.map(|(name, _)| name.clone()) {
                 self.families.remove(&first);
+                registry.note_left(account, Some(&first), 1.0, now, now);
             }
         }
         let known = match self.families.get_mut(family) {

@@ -188,7 +188,7 @@ fn what_the_store_kept_comes_back_unless_it_is_over() {
     let stored: Vec<StoredQuota> = serde_json::from_str(&text).unwrap();
     let left = |now: Millis| {
         let world = self::world(&[]);
-        world.quotas.import(&stored, now);
+        world.quotas.import(&world.registry, &stored, now);
         world.quotas.left(&world.rules(), "c", "m", now)
     };
     assert_eq!(left(START.plus(HOUR)), Some(0.4));
@@ -251,6 +251,57 @@ fn a_limit_that_was_refused_is_doubted_when_a_later_poll_says_that_there_is_quot
     assert!(matches!(probe(at), Standing::Closed { .. }), "asked before");
     world.poll("c", "m", 0.8, START.plus(1));
     assert!(matches!(probe(at), Standing::Probe { .. }));
+}
+
+/// The account that is taken for a model.
+fn first(world: &World, model: &str, now: Millis) -> String {
+    let attempted = crate::pool::Attempted::default();
+    let ask = crate::pool::Ask {
+        upstreams: &["u"],
+        family: model,
+        attempted: &attempted,
+        bound: None,
+        required: None,
+        eligible: None,
+        cost: crate::limits::Cost::default(),
+    };
+    crate::pool::select(&world.registry, &ask, now).unwrap().account_id().to_owned()
+}
+
+#[test]
+fn who_has_more_left_is_taken_first_until_the_quota_is_renewed() {
+    let world = world(&[]);
+    let answered = |account: &str, told: Told| {
+        world.quotas.answered(&world.registry, &world.rules(), (account, "m"), told, START, START);
+    };
+    world.poll("a", "m", 0.2, START);
+    answered("c", told(Some(0.55), 0.55));
+    let soon = START.plus(200);
+    assert_eq!([first(&world, "m", soon), first(&world, "m", soon)], ["c", "c"], "a and b share a project");
+    assert_ne!(first(&world, "other", soon), "c", "of another model a poll says nothing, what models share does");
+    let stored = world.quotas.export(soon);
+    let again = self::world(&[]);
+    again.quotas.import(&again.registry, &stored, soon);
+    assert_eq!([first(&again, "m", soon), first(&again, "m", soon)], ["c", "c"], "after a restart");
+    // In an hour that of `c` is renewed, in four hours that of the project.
+    world.quotas.renew(&world.registry, START.plus(HOUR));
+    assert_eq!(first(&world, "m", START.plus(HOUR)), "c");
+    world.quotas.renew(&world.registry, START.plus(4 * HOUR));
+    let taken: std::collections::BTreeSet<_> = (0..3).map(|_| first(&world, "m", START.plus(4 * HOUR))).collect();
+    assert_eq!(taken.len(), 3, "in turn");
+}
+
+#[test]
+fn readings_wait_for_an_account_that_is_away() {
+    let world = world(&[]);
+    world.poll("c", "m", 0.4, START);
+    let stored = world.quotas.export(START.plus(MINUTE));
+    let away = self::world(&[]);
+    away.quotas.accounts.lock().remove("c");
+    away.quotas.import(&away.registry, &stored, START.plus(MINUTE));
+    assert_eq!(away.quotas.left(&away.rules(), "c", "m", START.plus(MINUTE)), None);
+    assert_eq!(away.quotas.export(START.plus(MINUTE)), stored, "it is not forgotten meanwhile");
+    assert_eq!(away.quotas.export(START.plus(4 * HOUR)), [], "until it is over");
 }
 
 #[test]
