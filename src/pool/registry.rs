@@ -95,7 +95,7 @@ impl Registry {
             let state = known.unwrap_or_else(|| Arc::new(AccountState::new(spec, settings)));
             state.apply(spec, settings);
             if let Some(stored) = stored {
-                state.restore(&stored, index.now);
+                state.restore(&stored, index.now.max(unclaimed.looked));
             }
             order.push((Arc::clone(entry.insert(state)), spec.upstream.as_str()));
         }

@@ -125,6 +125,8 @@ impl AccountState {
 #[derive(Debug, Default)]
 pub(super) struct Unclaimed {
     accounts: BTreeMap<String, Waiting>,
+    /// When the store last asked: between two requests nobody else tells the time.
+    pub(super) looked: Millis,
 }
 
 #[derive(Debug)]
@@ -178,6 +180,7 @@ impl Unclaimed {
 
     /// All of it that is not too old.
     fn stored(&mut self, now: Millis) -> Vec<StoredAccount> {
+        self.looked = now;
         self.accounts.retain(|_, waiting| now.since(*waiting.since.get_or_insert(now)) < UNCLAIMED_MS);
         self.accounts.values().filter_map(|waiting| waiting.known.stored(now)).collect()
     }
@@ -214,11 +217,11 @@ impl Registry {
     pub fn import(&self, stored: &StoredPool, now: Millis) {
         for one in &stored.accounts {
             let mut index = self.shared.index.lock();
+            index.now = now;
             let Some(state) = self.get(&one.id) else {
                 self.shared.unclaimed.lock().keep(Known::Stored(one.clone()));
                 continue;
             };
-            index.now = now;
             state.restore(one, now);
             for (family, lock) in state.cooldowns(now) {
                 index.locked(&state, family.as_deref(), lock.until, now);

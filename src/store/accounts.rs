@@ -5,6 +5,7 @@
 //! other. What the members say is the pool's affair.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use super::diff::{Live, Written};
 use super::{Change, Durable, Kind, Source};
 use crate::breaker::CircuitView;
 use crate::limits::cooldown::Cooldown;
-use crate::pool::{Millis, Registry, StoredAccount, StoredCeiling, StoredCooldown, StoredPool};
+use crate::pool::{AccountState, Millis, Registry, StoredAccount, StoredCeiling, StoredCooldown, StoredPool};
 
 /// How often locks and breakers are looked at: each time that the writer looks.
 const LOOK_EVERY: Duration = Duration::ZERO;
@@ -29,8 +30,8 @@ struct Lock {
     lock: StoredCooldown,
 }
 
-/// What must not wait for the next look at everything: of each account its breaker and its locks.
-type Urgent = Vec<(CircuitView, Vec<(Option<String>, Cooldown)>)>;
+/// What must not wait for the next look at everything: of each account its breaker, its locks, and whether it is suspended.
+type Urgent = Vec<(CircuitView, Vec<(Option<String>, Cooldown)>, bool)>;
 
 /// The accounts as a source of changes.
 pub struct Accounts {
@@ -68,7 +69,9 @@ impl Source for Accounts {
 
     fn changes(&mut self, now: Millis) -> Vec<Change> {
         let accounts = self.registry.accounts();
-        let urgent = accounts.iter().map(|account| (account.circuit(now), account.cooldowns(now))).collect();
+        let look =
+            |account: &Arc<AccountState>| (account.circuit(now), account.cooldowns(now), account.suspended().is_some());
+        let urgent = accounts.iter().map(look).collect();
         // A clock that was set back is a reason to look, too.
         let due = now < self.looked || now.since(self.looked) >= ALL_EVERY_MS;
         if !due && urgent == self.urgent {
@@ -79,6 +82,10 @@ impl Source for Accounts {
         let StoredPool { accounts, ceilings } = self.registry.export(now);
         let live = accounts.into_iter().flat_map(split).chain(ceilings.into_iter().filter_map(ceiling)).collect();
         self.written.follow(live, now)
+    }
+
+    fn ends(&mut self) {
+        self.looked = Millis::default();
     }
 
     fn start_over(&mut self) {

@@ -247,3 +247,31 @@ fn known(connection: &Connection) -> Result<bool, OpenError> {
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_costs_no_record_and_is_told_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let mut file = File::open(&path).unwrap();
+        let rows: Vec<_> = (0..2_000)
+            .map(|n| {
+                let (key, value) = (format!("key {n}"), Some("x".repeat(200)));
+                Row::of(Change { kind: Kind::Quota, key, value, keep_ms: 1_000_000 }, 1_000)
+            })
+            .collect();
+        let all = || rows.iter().map(|(entry, row)| (entry, row));
+        file.write(all().take(10)).unwrap();
+        file.connection.pragma_update(None, "max_page_count", 8).unwrap();
+        let error = file.write(all()).unwrap_err();
+        assert!(error.to_string().contains("full: make room on its disk, or name another file"), "{error}");
+        let count = |file: &File| file.read(2_000).unwrap().get(&Kind::Quota).map_or(0, Vec::len);
+        assert_eq!(count(&file), 10, "all of a transaction or nothing");
+        file.connection.pragma_update(None, "max_page_count", 100_000).unwrap();
+        file.write(all()).unwrap();
+        assert_eq!(count(&file), 2_000);
+    }
+}

@@ -29,6 +29,8 @@ pub trait Source: Send {
     fn every(&self) -> Duration;
     /// What has changed since the last call.
     fn changes(&mut self, now: Millis) -> Vec<Change>;
+    /// The next call of [`Self::changes`] is the last: it must not leave anything for later.
+    fn ends(&mut self) {}
     /// The file is a new and empty one: the next changes are everything there is.
     fn start_over(&mut self);
 }
@@ -125,6 +127,9 @@ impl Pen {
         for (source, due) in &mut self.due {
             if all || *due <= clock {
                 *due = clock + source.every();
+                if all {
+                    source.ends();
+                }
                 let changes = source.changes(now());
                 if !changes.is_empty() {
                     self.durable.change(changes);
