@@ -143,28 +143,38 @@ async fn a_disk_that_runs_full_harms_no_request_and_is_written_when_there_is_roo
     assert_eq!(after_restart(gateway, &stage).await, 10, "what was learned meanwhile is there");
 }
 
-#[tokio::test]
-async fn a_disk_that_is_full_or_read_only_at_the_start_is_no_reason_not_to_start() {
-    for (full, advice) in [(true, "make room on its disk"), (false, "give the gateway's user the right")] {
-        let Some(disk) = Disk::mount() else { return };
-        if full {
-            disk.fill();
-        } else {
-            disk.remount("ro");
-        }
-        let (_mock, stage, mut gateway) = start(&disk.state()).await;
-        ask(&gateway, "one").await;
-        in_trouble(&gateway, advice).await;
-        ask(&gateway, "two").await;
-        if full {
-            disk.empty();
-        } else {
-            disk.remount("rw");
-        }
-        well(&mut gateway).await;
-        tokio::time::sleep(Duration::from_millis(300)).await;
-        assert_eq!(after_restart(gateway, &stage).await, 2, "{advice}");
+/// Starts on a disk that is full, or else read-only.
+async fn starts_on(full: bool, advice: &str) {
+    let Some(disk) = Disk::mount() else { return };
+    if full {
+        disk.fill();
+    } else {
+        disk.remount("ro");
     }
+    let (_mock, stage, mut gateway) = start(&disk.state()).await;
+    ask(&gateway, "one").await;
+    // The writer has tried, too.
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    in_trouble(&gateway, advice).await;
+    ask(&gateway, "two").await;
+    if full {
+        disk.empty();
+    } else {
+        disk.remount("rw");
+    }
+    well(&mut gateway).await;
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    assert_eq!(after_restart(gateway, &stage).await, 2, "what was learned meanwhile is there");
+}
+
+#[tokio::test]
+async fn a_disk_that_is_full_at_the_start_is_no_reason_not_to_start() {
+    starts_on(true, "make room on its disk").await;
+}
+
+#[tokio::test]
+async fn a_disk_that_is_read_only_at_the_start_is_no_reason_not_to_start() {
+    starts_on(false, "give the gateway's user the right").await;
 }
 
 #[tokio::test]
