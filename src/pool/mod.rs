@@ -1,8 +1,9 @@
 //! The pool: which account serves a request.
 //!
 //! - [`registry`]: the live state of all accounts, by identity. It survives reloads of the configuration.
-//! - [`mod@select`]: takes a [`lease::Lease`] on the best account: tier, then least in flight, then longest idle. Locks,
-//!   breakers, paces and ceilings are looked at in one place, and a change is seen by the very next selection.
+//! - [`mod@select`]: takes a [`lease::Lease`] on the best account: tier, then least in flight, then most left of its
+//!   quota, then longest idle. Locks, breakers, paces and ceilings are looked at in one place, and a change is seen by the
+//!   very next selection.
 //! - [`mod@pass`]: the same past a limit that nobody has named, before a client is refused.
 //! - [`affinity`]: which account a session was served by, so that its prompt cache stays warm; [`session_key`] names the
 //!   session.

@@ -155,7 +155,8 @@ impl Gateway {
     /// was sent: what was learned since counts more.
     pub fn quota_told(&self, account: &str, model: &str, headers: &HeaderMap, asked: Millis) {
         let (now, snapshot) = (now(), self.store.load());
-        let told = told(headers, model, now);
+        // Not every question is about a model.
+        let told = if model.is_empty() { Told::default() } else { told(headers, model, now) };
         if told != Told::default() && snapshot.config.resilience.quota.enabled {
             let rules = Rules::new(&snapshot.config);
             self.quotas.answered(&self.registry, &rules, (account, model), told, asked, now);

@@ -51,9 +51,7 @@ pub fn told(headers: &HeaderMap, model: &str, now: Millis) -> Told {
             if shared {
                 told.account = least(told.account, left);
             }
-        } else if let Some(at) = name.find("ratelimit-remaining")
-            && matches!(&name[..at], "" | "x-")
-        {
+        } else if name.strip_prefix("x-").unwrap_or(name).starts_with("ratelimit-remaining") {
             told.family = least(told.family, counted(headers, name, now));
         }
     }
