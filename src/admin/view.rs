@@ -175,6 +175,9 @@ pub(crate) struct Quota {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Accounts {
     pub(crate) accounts: Vec<Account>,
+    /// Why what is learned is not kept through a restart, if it is to be, and what to do.
+    #[serde(default)]
+    pub(crate) state_error: Option<String>,
 }
 
 /// `GET` and `DELETE /api/resilience/cooldowns`.

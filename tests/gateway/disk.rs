@@ -10,7 +10,7 @@ use std::time::Duration;
 use serde_json::Value;
 
 use super::call::Call;
-use super::process::WAIT_MAX;
+use super::process::{WAIT_MAX, program};
 use super::protocol::Protocol;
 use super::rig::{Gateway, Mock, eventually};
 use super::stage::Stage;
@@ -102,6 +102,10 @@ async fn in_trouble(gateway: &Gateway, advice: &str) {
     let told = || async { health(gateway).await["state_error"].as_str().is_some_and(|why| why.contains(advice)) };
     assert!(eventually(WAIT_MAX, told).await, "{}: {}", health(gateway).await, gateway.process.log());
     assert_eq!(health(gateway).await["durable"], false);
+    let config = gateway.file.to_str().expect("UTF-8");
+    let said = program(&["accounts", "status", "--config", config]).output().expect("the command runs").stdout;
+    let said = String::from_utf8(said).expect("UTF-8");
+    assert!(said.contains("lost at a restart now") && said.contains(advice) && said.contains("QUOTA LEFT"), "{said}");
     assert_eq!(Call::get("/readyz").send(gateway.port).await.status, 200, "it serves");
     let log = gateway.process.log();
     assert_eq!(log.lines().filter(|line| line.contains(advice)).count(), 1, "it is said once: {log}");

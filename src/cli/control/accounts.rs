@@ -41,7 +41,9 @@ fn show(view: &view::Accounts) -> String {
         ["ACCOUNT", "TIER", "STATE", "AT WORK", "NEXT TRY", "NEAREST LIMIT", "QUOTA LEFT", "CACHED", "WHY"],
         &rows,
     );
-    format!("{text}{} accounts, {} can take requests, {out} cannot\n", tally.total, tally.open_to_requests())
+    let trouble = view.state_error.as_ref();
+    let trouble = trouble.map_or(String::new(), |why| format!("what is learned is lost at a restart now: {why}\n"));
+    format!("{text}{} accounts, {} can take requests, {out} cannot\n{trouble}", tally.total, tally.open_to_requests())
 }
 
 fn row(account: &view::Account) -> [String; 9] {
