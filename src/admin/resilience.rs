@@ -45,7 +45,8 @@ impl Filter {
 }
 
 async fn accounts(State(shared): State<Shared>) -> Json<view::Accounts> {
-    Json(view::Accounts { accounts: Look::new(&shared.gateway).accounts() })
+    let state_error = shared.gateway.durable.trouble();
+    Json(view::Accounts { accounts: Look::new(&shared.gateway).accounts(), state_error })
 }
 
 async fn health(State(shared): State<Shared>) -> Json<view::Health> {

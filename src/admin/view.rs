@@ -150,12 +150,34 @@ pub(crate) struct Account {
     /// Since the start.
     pub(crate) failed: u64,
     pub(crate) last_used: Option<When>,
+    /// What is known of its quotas.
+    #[serde(default)]
+    pub(crate) quotas: Vec<Quota>,
+}
+
+/// What is left of an account's quota for a family.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) struct Quota {
+    pub(crate) family: String,
+    /// Of the whole.
+    pub(crate) left_ratio: f64,
+    /// When it is whole again.
+    pub(crate) reset: Option<When>,
+    /// `poll`, `header` or `refusal`.
+    pub(crate) source: String,
+    /// As of when.
+    pub(crate) read: When,
+    /// Whether the family has a protected model in it.
+    pub(crate) protected: bool,
 }
 
 /// `GET /api/accounts/status`.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Accounts {
     pub(crate) accounts: Vec<Account>,
+    /// Why what is learned is not kept through a restart, if it is to be, and what to do.
+    #[serde(default)]
+    pub(crate) state_error: Option<String>,
 }
 
 /// `GET` and `DELETE /api/resilience/cooldowns`.
@@ -235,6 +257,8 @@ pub(crate) struct Health {
     pub(crate) waiting: usize,
     /// Whether what is learned is kept through a restart.
     pub(crate) durable: bool,
+    /// Why it is not, if it is to be, and what to do.
+    pub(crate) state_error: Option<String>,
 }
 
 /// `GET /api/safe-mode`.

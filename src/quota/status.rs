@@ -77,6 +77,9 @@ pub struct StoredQuota {
     pub source: Source,
     /// As of when.
     pub read_ms: u64,
+    /// Whether it is about all models of the account.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 impl StoredQuota {
@@ -90,6 +93,7 @@ impl StoredQuota {
             reset_ms: reset.map(|reset| reset.0),
             source,
             read_ms: read.0,
+            shared: known.shared,
         }
     }
 
@@ -98,7 +102,8 @@ impl StoredQuota {
         let (read, reset) = (Millis(self.read_ms), self.reset_ms.map(Millis));
         let lives = read <= now && reset.is_none_or(|reset| reset > now) && (0.0..=1.0).contains(&self.left);
         let models: Vec<&str> = self.models.iter().map(String::as_str).collect();
-        lives.then(|| Known::new(Reading { left: self.left, reset, source: self.source, read }, &models))
+        let reading = Reading { left: self.left, reset, source: self.source, read };
+        lives.then(|| Known { shared: self.shared, ..Known::new(reading, &models) })
     }
 }
 
