@@ -36,7 +36,7 @@ cost: tools ## CPU time a request costs, beside a bare Pingora pass-through
 	cargo build --release --quiet --bin interlingua --example floor --example cost
 	target/release/examples/cost
 
-cuts: tools ## Cut CUTS=1000 streams at random points and have other accounts go on with them
+cuts: tools ## Cut CUTS=1000 streams at random points: other accounts go on with them, or, switched off, one error ends them
 	INTERLINGUA_CUTS=$${CUTS:-1000} cargo nextest run --test gateway --no-capture cut_anywhere | grep 'streams cut'
 
 laws: tools ## The laws of translation over LAW_CASES=500000 generated cases each

@@ -32,6 +32,8 @@ mod control;
 mod crowd;
 #[path = "gateway/custody.rs"]
 mod custody;
+#[path = "gateway/disk.rs"]
+mod disk;
 #[path = "gateway/exhausted.rs"]
 mod exhausted;
 #[path = "gateway/failover.rs"]

@@ -14,6 +14,7 @@ use crate::limits::cooldown;
 use crate::limits::pace::{MeterView, PaceView};
 use crate::pool::{AccountState, Millis};
 use crate::proxy::Gateway;
+use crate::quota::FamilyQuota;
 
 /// One look at everything, at one moment.
 pub(super) struct Look<'g> {
@@ -29,9 +30,28 @@ impl<'g> Look<'g> {
 
     pub(super) fn accounts(&self) -> Vec<view::Account> {
         let cached = self.cached_tokens();
+        let mut quotas = self.quotas();
         let mut accounts = self.gateway.registry.accounts();
         accounts.sort_by(|a, b| a.tier().cmp(&b.tier()).then_with(|| a.id().cmp(b.id())));
-        accounts.iter().map(|account| self.account(account, &cached)).collect()
+        let view = |account: &Arc<AccountState>| {
+            let quotas = quotas.remove(account.id()).unwrap_or_default();
+            view::Account { quotas, ..self.account(account, &cached) }
+        };
+        accounts.iter().map(view).collect()
+    }
+
+    /// What is known of the quotas, by account.
+    fn quotas(&self) -> HashMap<String, Vec<view::Quota>> {
+        let quota = |told: FamilyQuota| view::Quota {
+            left_ratio: rounded(told.left_percent / 100.0),
+            reset: told.reset_ms.map(|reset| self.when(Millis(reset))),
+            source: told.source.name().to_owned(),
+            read: self.when(Millis(told.read_ms)),
+            protected: told.protected,
+            family: told.family,
+        };
+        let accounts = self.gateway.quota_status().accounts.into_iter();
+        accounts.map(|account| (account.account, account.families.into_iter().map(quota).collect())).collect()
     }
 
     pub(super) fn cooldowns(&self) -> Vec<view::Cooldown> {
@@ -92,7 +112,9 @@ impl<'g> Look<'g> {
             safe_mode: self.safe_mode(),
             in_flight: self.gateway.metrics.in_flight.get(),
             waiting: self.gateway.waiting(),
-            durable: self.gateway.durable.is_on(),
+            durable: self.gateway.durable.is_on() && self.gateway.durable.trouble().is_none(),
+            paused: self.gateway.pause.paused().is_some(),
+            state_error: self.gateway.durable.trouble(),
         }
     }
 
@@ -130,6 +152,7 @@ impl<'g> Look<'g> {
             served: counts.succeeded,
             failed: counts.failed,
             last_used: account.last_used().map(|last| self.when(last)),
+            quotas: Vec::new(),
         }
     }
 

@@ -7,6 +7,7 @@
 mod entries;
 mod look;
 mod mapping;
+mod operate;
 mod problem;
 mod resilience;
 pub(crate) mod view;
@@ -90,6 +91,7 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(reload))
         .merge(resilience::routes())
         .merge(mapping::routes())
+        .merge(operate::routes())
 }
 
 /// Lets nobody in who lacks one of the configured keys, if there are any. Every key is compared, in constant time.

@@ -52,7 +52,8 @@ impl Filter {
 /// What every account does, and what keeps it from requests.
 #[utoipa::path(get, path = "/api/accounts/status", tag = "resilience", responses((status = 200, description = "As it is then", body = view::Accounts), Problem))]
 async fn accounts(State(shared): State<Shared>) -> Json<view::Accounts> {
-    Json(view::Accounts { accounts: Look::new(&shared.gateway).accounts() })
+    let state_error = shared.gateway.durable.trouble();
+    Json(view::Accounts { accounts: Look::new(&shared.gateway).accounts(), state_error })
 }
 
 /// How well the whole is.

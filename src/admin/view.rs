@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::pool::Millis;
+use crate::warm_up::WarmUp;
 
 /// A moment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -151,12 +152,34 @@ pub(crate) struct Account {
     /// Since the start.
     pub(crate) failed: u64,
     pub(crate) last_used: Option<When>,
+    /// What is known of its quotas.
+    #[serde(default)]
+    pub(crate) quotas: Vec<Quota>,
+}
+
+/// What is left of an account's quota for a family.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Quota {
+    pub(crate) family: String,
+    /// Of the whole.
+    pub(crate) left_ratio: f64,
+    /// When it is whole again.
+    pub(crate) reset: Option<When>,
+    /// `poll`, `header` or `refusal`.
+    pub(crate) source: String,
+    /// As of when.
+    pub(crate) read: When,
+    /// Whether the family has a protected model in it.
+    pub(crate) protected: bool,
 }
 
 /// `GET /api/accounts/status`.
 #[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
 pub(crate) struct Accounts {
     pub(crate) accounts: Vec<Account>,
+    /// Why what is learned is not kept through a restart, if it is to be, and what to do.
+    #[serde(default)]
+    pub(crate) state_error: Option<String>,
 }
 
 /// `GET` and `DELETE /api/resilience/cooldowns`.
@@ -236,6 +259,11 @@ pub(crate) struct Health {
     pub(crate) waiting: usize,
     /// Whether what is learned is kept through a restart.
     pub(crate) durable: bool,
+    /// Whether new requests are turned away for maintenance.
+    #[serde(default)]
+    pub(crate) paused: bool,
+    /// Why it is not, if it is to be, and what to do.
+    pub(crate) state_error: Option<String>,
 }
 
 /// `GET /api/safe-mode`.
@@ -330,4 +358,39 @@ pub(crate) struct Mapped {
 pub(crate) struct SetMapping {
     /// The model that it stands for, as a client would name it.
     pub(crate) target: String,
+}
+
+/// `POST /api/pause`.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SetPause {
+    /// For callers to read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(max_length = 300)]
+    pub(crate) reason: Option<String>,
+}
+
+/// A pause.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Paused {
+    pub(crate) since: When,
+    pub(crate) reason: Option<String>,
+}
+
+/// `POST /api/pause` and `/api/resume`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Activity {
+    /// The pause that holds.
+    pub(crate) paused: Option<Paused>,
+    /// Requests at work.
+    pub(crate) in_flight: i64,
+}
+
+/// `GET` and `POST /api/warm-ups`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct WarmUps {
+    /// How many were sent now.
+    pub(crate) sent: Option<usize>,
+    /// The last ones, the latest first.
+    pub(crate) history: Vec<WarmUp>,
 }

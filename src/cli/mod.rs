@@ -1,5 +1,6 @@
 //! The commands.
 
+mod agents;
 pub mod check;
 mod control;
 mod demo;
@@ -13,7 +14,7 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use tracing_subscriber::EnvFilter;
 
 /// Anything that a command can end with, said to a person.
@@ -73,6 +74,12 @@ enum Command {
     Breaker(control::Breaker),
     Cooldowns(control::Cooldowns),
     SafeMode(control::SafeMode),
+    Quota(control::Quota),
+    Warmup(control::Warmup),
+    Pause(control::Pause),
+    Resume(control::Resume),
+    Reload(control::Reload),
+    Agents(agents::Agents),
     /// Serve as a provider simulator: all four dialects, scripted faults
     Mock(mock::Arguments),
     /// Serve with a provider simulator behind: nothing leaves this machine, no key is needed
@@ -83,6 +90,11 @@ enum Command {
     },
     /// Print the JSON Schema of the configuration file, for editors
     Schema,
+    /// Print what completes this program's commands in a shell: `source <(interlingua completions bash)`
+    Completions {
+        /// Which shell
+        shell: clap_complete::Shell,
+    },
 }
 
 /// Runs the command that the process was called with. Exit codes: 0 done, 1 failed, 2 not understood.
@@ -103,8 +115,19 @@ pub fn main() -> ExitCode {
         Command::Breaker(command) => command.run(),
         Command::Cooldowns(command) => command.run(),
         Command::SafeMode(command) => command.run(),
+        Command::Quota(command) => command.run(),
+        Command::Warmup(command) => command.run(),
+        Command::Pause(command) => command.run(),
+        Command::Resume(command) => command.run(),
+        Command::Reload(command) => command.run(),
+        Command::Agents(command) => command.run(),
         Command::Mock(arguments) => mock::run(arguments),
         Command::Demo { listen } => demo::run(listen),
+        Command::Completions { shell } => {
+            let mut text = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "interlingua", &mut text);
+            print(&String::from_utf8_lossy(&text))
+        }
         Command::Schema => schema::run().map_err(Failure::from).and_then(|text| print(&text)),
     };
     match result {

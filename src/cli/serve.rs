@@ -144,6 +144,7 @@ fn remember(gateway: &Arc<Gateway>) -> Result<Writer, Failure> {
         Box::new(Bindings::restored(Kind::Affinity, durable, &gateway.affinity, now)),
         Box::new(Bindings::restored(Kind::Holder, durable, &gateway.holders, now)),
     ];
+    gateway.remembered();
     Ok(Writer::start(durable.clone(), sources)?)
 }
 

@@ -178,12 +178,19 @@ pub struct Family {
     pub models: Vec<Pattern>,
 }
 
+impl Family {
+    /// The name of the first family that takes a model, else the model's own.
+    pub fn of<'f>(families: &'f [Family], model: &'f str) -> &'f str {
+        let family = families.iter().find(|family| family.models.iter().any(|pattern| pattern.matches(model)));
+        family.map_or(model, |family| family.name.as_str())
+    }
+}
+
 impl Config {
     /// The name under which a model's limits, cooldowns and quotas are kept: that of the first family which takes it,
     /// else its own.
     pub fn family<'c>(&'c self, model: &'c str) -> &'c str {
-        let family = self.families.iter().find(|family| family.models.iter().any(|pattern| pattern.matches(model)));
-        family.map_or(model, |family| family.name.as_str())
+        Family::of(&self.families, model)
     }
 }
 

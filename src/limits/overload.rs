@@ -61,6 +61,21 @@ impl Ceiling {
         Some(lowered.ceiling.max(settings.floor.max(1)))
     }
 
+    /// The ceiling, and when it is lifted unless there is another complaint. `None`: it is well.
+    pub fn stored(&self, now: Millis, settings: &Settings) -> Option<(u32, Millis)> {
+        let (ceiling, lowered) = (self.at(now, settings)?, self.lowered?);
+        Some((ceiling, lowered.at.plus(settings.calm_ms)))
+    }
+
+    /// Puts back what was stored, unless it has been lowered since or the calm is over.
+    pub fn restore(&mut self, ceiling: u32, until: Millis, now: Millis, settings: &Settings) {
+        if self.lowered.is_none() && settings.enabled && until > now {
+            // A clock that was set back does not keep it low.
+            let at = Millis(until.0.saturating_sub(settings.calm_ms)).min(now);
+            self.lowered = Some(Lowered { ceiling, successes: 0, event: 0, at });
+        }
+    }
+
     /// It said that it is overloaded, to a lease that was taken at `taken`, with so many requests at work.
     pub fn overloaded(&mut self, in_flight: u32, taken: u64, event: u64, now: Millis, settings: &Settings) {
         if !settings.enabled {
@@ -125,6 +140,22 @@ mod tests {
         assert_eq!(ceiling.at(Millis(1_000), &SETTINGS), None);
         ceiling.overloaded(40, 9, 10, Millis(2_000), &SETTINGS);
         assert_eq!(ceiling.at(Millis(2_000), &SETTINGS), Some(20), "what was before the calm is forgotten");
+    }
+
+    #[test]
+    fn it_is_as_low_after_a_restart_and_rises_as_before() {
+        let mut ceiling = Ceiling::default();
+        ceiling.overloaded(6, 1, 2, Millis(500), &SETTINGS);
+        let (low, until) = ceiling.stored(Millis(600), &SETTINGS).unwrap();
+        assert_eq!((low, until), (3, Millis(1_500)));
+        let mut again = Ceiling::default();
+        again.restore(low, until, Millis(700), &SETTINGS);
+        assert_eq!((again.at(Millis(1_499), &SETTINGS), again.at(until, &SETTINGS)), (Some(3), None));
+        (0..3).for_each(|_| again.served(1));
+        assert_eq!(again.at(Millis(700), &SETTINGS), Some(4));
+        let mut late = Ceiling::default();
+        late.restore(low, until, until, &SETTINGS);
+        assert_eq!((late, ceiling.stored(until, &SETTINGS)), (Ceiling::default(), None));
     }
 
     #[test]

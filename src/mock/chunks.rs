@@ -49,13 +49,15 @@ impl Chunks {
         (0..self.len()).map(|at| self.get(at)).collect()
     }
 
-    /// Tokens billed: at least one for each piece, so that the sum over a cut stream is what was sent.
-    pub(crate) fn tokens(&self) -> u64 {
-        (0..self.len()).map(|at| piece_tokens(&self.get(at))).sum()
+    /// Tokens billed by `model`: at least one for each piece, so that the sum over a cut stream is what was sent.
+    pub(crate) fn tokens(&self, model: &str) -> u64 {
+        (0..self.len()).map(|at| piece_tokens(model, &self.get(at))).sum()
     }
 }
 
-/// Tokens billed for one streamed piece.
-pub(crate) fn piece_tokens(piece: &str) -> u64 {
-    tokens::count(piece).max(1)
+/// Tokens that `model` bills for one streamed piece. A model with `dense` in its name has another tokenizer: three bytes
+/// make one.
+pub(crate) fn piece_tokens(model: &str, piece: &str) -> u64 {
+    let tokens = if model.contains("dense") { (piece.len() as u64).div_ceil(3) } else { tokens::count(piece) };
+    tokens.max(1)
 }

@@ -309,11 +309,11 @@ impl Composer<'_> {
     }
 }
 
-/// Output and thinking tokens of an answer.
-pub(crate) fn output_tokens(pieces: &[Piece]) -> (u64, u64) {
+/// Output and thinking tokens of an answer of `model`.
+pub(crate) fn output_tokens(model: &str, pieces: &[Piece]) -> (u64, u64) {
     pieces.iter().fold((0, 0), |(output, reasoning), piece| match piece.kind {
-        Kind::Thought | Kind::Redacted => (output, reasoning + piece.chunks.tokens()),
-        _ => (output + piece.chunks.tokens(), reasoning),
+        Kind::Thought | Kind::Redacted => (output, reasoning + piece.chunks.tokens(model)),
+        _ => (output + piece.chunks.tokens(model), reasoning),
     })
 }
 
@@ -369,7 +369,7 @@ impl Cursor {
             (Stage::Delta(n), Some(piece)) if n < piece.chunks.len() => {
                 self.stage = Stage::Delta(n + 1);
                 let text = piece.chunks.get(n);
-                Some((tell(&Event::Delta { at, piece, text: &text }), piece_tokens(&text)))
+                Some((tell(&Event::Delta { at, piece, text: &text }), piece_tokens(&plan.model, &text)))
             }
             (Stage::Delta(_), Some(piece)) => {
                 *self = Self { piece: at + 1, stage: Stage::Open };
@@ -391,7 +391,7 @@ mod tests {
             let seal = Seal::new(1);
             let composer = Composer { seal, dialect: Dialect::Chat, view: &view, number: 1, calls: &[], repeats };
             let (pieces, _) = composer.compose(scenario);
-            let tokens = output_tokens(&pieces);
+            let tokens = output_tokens("m", &pieces);
             (pieces.iter().map(|piece| piece.chunks.whole()).collect::<Vec<_>>(), tokens.0 + tokens.1)
         };
         let (whole, cost) = said(None, Scenario::Echo, 0);

@@ -345,7 +345,7 @@ impl Exchange {
                 (Form::Sse, headers::stream_type(dialect))
             };
             self.note(&stage, 200);
-            let hidden = plan.usage.reasoning.saturating_sub(output_tokens(&plan.pieces).1);
+            let hidden = plan.usage.reasoning.saturating_sub(output_tokens(&plan.model, &plan.pieces).1);
             stage.flight.bill(Usage { reasoning: hidden, ..Usage::default() });
             let head = self.head(200, content_type, &stage.request_id, &[]);
             return body_of(head, Player::told(plan, speaker, form, &self.faults, stage));
@@ -377,7 +377,7 @@ impl Exchange {
             repeats: repeats.unwrap_or(0),
         };
         let (pieces, finish) = composer.compose(scenario);
-        let (output, reasoning) = output_tokens(&pieces);
+        let (output, reasoning) = output_tokens(&view.model, &pieces);
         let anthropic = dialect == Dialect::Anthropic;
         let cached = self.state.memory.lock().prefix(&self.key, &view.prompt, anthropic);
         let uncached = view.prompt_tokens().saturating_sub(cached.read + cached.write);

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
+
 use super::registry::Settings;
 use super::slots::Slots;
-use super::standing::{Cause, Fate};
+use super::standing::{Cause, Fate, Spent};
 use super::sync::{AtomicBool, AtomicU8, AtomicU64, Mutex, Ordering};
 use super::time::Millis;
 use crate::breaker::{Circuit, CircuitView};
@@ -81,11 +83,22 @@ pub struct AccountState {
 #[derive(Debug, Default)]
 struct Inner {
     upstream: String,
-    suspended: Option<String>,
+    suspended: Option<Suspension>,
     project: Option<String>,
     known: Known,
     settings: Settings,
     state: Protections,
+    spent: Spent,
+}
+
+/// Why an account was taken out of use at run time.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct Suspension {
+    /// For people.
+    pub reason: String,
+    /// A mark of the credential that it is about; 0: of none.
+    pub credential: u64,
 }
 
 /// What watches one account.
@@ -168,6 +181,11 @@ impl AccountState {
 
     /// Why it was suspended at run time, such as a revoked token.
     pub fn suspended(&self) -> Option<String> {
+        self.suspension().map(|suspension| suspension.reason)
+    }
+
+    /// The same, and for which credential.
+    pub fn suspension(&self) -> Option<Suspension> {
         self.inner.lock().suspended.clone()
     }
 
@@ -225,11 +243,16 @@ impl AccountState {
         self.inner.lock().fate(family, cost, now)
     }
 
-    /// Its fate, or `None` if it is off.
-    pub(super) fn fate_if_on(&self, family: Option<&str>, now: Millis) -> Option<Fate> {
+    /// Its fate, and what is spent of its quota, in tenths; or `None` if it is off.
+    pub(super) fn fate_if_on(&self, family: Option<&str>, now: Millis) -> Option<(Fate, u8)> {
         let inner = self.inner.lock();
         let on = self.enabled.load(Ordering::Relaxed) && inner.suspended.is_none();
-        on.then(|| inner.fate(family, Cost::default(), now))
+        on.then(|| (inner.fate(family, Cost::default(), now), inner.spent.of(family)))
+    }
+
+    /// What is spent of its quotas.
+    pub(super) fn spent<T>(&self, change: impl FnOnce(&mut Spent) -> T) -> T {
+        change(&mut self.inner.lock().spent)
     }
 
     /// When it has room for `cost`; `None` if now.
@@ -303,8 +326,8 @@ impl AccountState {
         inner.settings = settings;
     }
 
-    pub(super) fn suspend(&self, reason: Option<String>) {
-        self.inner.lock().suspended = reason;
+    pub(super) fn suspend(&self, suspension: Option<Suspension>) {
+        self.inner.lock().suspended = suspension;
     }
 
     /// Slots in use relative to the limit, as a number that orders accounts.

@@ -105,6 +105,11 @@ impl Index {
             .map(move |upstream| (upstream.name.as_str(), upstream.ceiling.at(now, settings), upstream.in_flight))
     }
 
+    /// Upstreams with their ceilings, to be stored and put back.
+    pub(super) fn ceilings_mut(&mut self) -> impl Iterator<Item = (&str, &mut Ceiling)> {
+        self.upstreams.iter_mut().map(|upstream| (upstream.name.as_str(), &mut upstream.ceiling))
+    }
+
     /// All accounts of the upstreams that `wanted` names.
     pub(super) fn accounts_of(&self, wanted: impl Fn(&str) -> bool) -> Vec<Arc<AccountState>> {
         let upstreams = self.upstreams.iter().filter(|upstream| wanted(&upstream.name));
@@ -156,6 +161,16 @@ impl Index {
     pub(super) fn refresh_pace(&mut self, state: &AccountState, family: &str, now: Millis) {
         let closed = state.opens(family, crate::limits::Cost::default(), now);
         if let (Some((upstream, _)), Some(until)) = (state.seat(), closed)
+            && let Some(upstream) = self.upstreams.get_mut(upstream)
+        {
+            upstream.want_lane(family, until, self.settings.slots, now);
+        }
+        self.refresh(state, now);
+    }
+
+    /// What is left of an account's quota has changed: of a family until then, or of what all share.
+    pub(super) fn spent(&mut self, state: &AccountState, family: Option<(&str, Millis)>, now: Millis) {
+        if let (Some((upstream, _)), Some((family, until))) = (state.seat(), family)
             && let Some(upstream) = self.upstreams.get_mut(upstream)
         {
             upstream.want_lane(family, until, self.settings.slots, now);
@@ -356,6 +371,11 @@ impl Upstream {
                 }
             }
             for (family, until) in state.change(|all, terms, _| all.paces.closed(terms, now)) {
+                self.want_lane(&family, until, limited, now);
+            }
+            let own =
+                state.spent(|spent| spent.families().map(|(family, at)| (family.to_owned(), at)).collect::<Vec<_>>());
+            for (family, until) in own {
                 self.want_lane(&family, until, limited, now);
             }
         }

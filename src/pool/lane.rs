@@ -31,13 +31,15 @@ impl Size {
     }
 }
 
-/// Order of preference: tier, no probe before a probe, in flight relative to the limit, longest idle, order of the
-/// configuration.
+/// Order of preference: tier, no probe before a probe, in flight relative to the limit, most left of the quota, longest idle,
+/// order of the configuration.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Key {
     pub(super) tier: u8,
     pub(super) probe: bool,
     pub(super) load: u64,
+    /// What is used of the quota, in tenths.
+    pub(super) spent: u8,
     pub(super) used: u64,
     pub(super) member: u32,
 }
@@ -60,7 +62,7 @@ pub(super) enum Place {
 impl Place {
     /// Where an account belongs, for a family (`None`: for those without a lock of their own).
     pub(super) fn of(state: &AccountState, member: u32, family: Option<&str>, limited: bool, now: Millis) -> Self {
-        let Some(fate) = state.fate_if_on(family, now) else { return Place::Off };
+        let Some((fate, spent)) = state.fate_if_on(family, now) else { return Place::Off };
         let probe_until = match fate.standing {
             Standing::Closed { at, until } => return Place::Closed { at, until },
             Standing::Probe { until } => Some(until),
@@ -70,7 +72,8 @@ impl Place {
             return Place::Full(probe_until);
         }
         let probe = probe_until.is_some();
-        Place::Ready(Key { tier: state.tier(), probe, load: state.load(), used: state.used(), member }, probe_until)
+        let key = Key { tier: state.tier(), probe, load: state.load(), spent, used: state.used(), member };
+        Place::Ready(key, probe_until)
     }
 }
 

@@ -1,8 +1,9 @@
 //! The pool: which account serves a request.
 //!
 //! - [`registry`]: the live state of all accounts, by identity. It survives reloads of the configuration.
-//! - [`mod@select`]: takes a [`lease::Lease`] on the best account: tier, then least in flight, then longest idle. Locks,
-//!   breakers, paces and ceilings are looked at in one place, and a change is seen by the very next selection.
+//! - [`mod@select`]: takes a [`lease::Lease`] on the best account: tier, then least in flight, then most left of its
+//!   quota, then longest idle. Locks, breakers, paces and ceilings are looked at in one place, and a change is seen by the
+//!   very next selection.
 //! - [`mod@pass`]: the same past a limit that nobody has named, before a client is refused.
 //! - [`affinity`]: which account a session was served by, so that its prompt cache stays warm; [`session_key`] names the
 //!   session.
@@ -30,7 +31,7 @@ pub mod stored;
 mod sync;
 pub mod time;
 
-pub use account::{AccountSpec, AccountState, Counts};
+pub use account::{AccountSpec, AccountState, Counts, Suspension};
 pub use affinity::Affinity;
 pub use ask::{Ask, Attempted, CandidateView, Skip, Unavailable, UnavailableReason};
 pub use explain::explain;
@@ -39,7 +40,7 @@ pub use pass::pass;
 pub use registry::{Registry, Settings};
 pub use room::Rooms;
 pub use select::select;
-pub use stored::{StoredAccount, StoredCooldown, StoredPool};
+pub use stored::{StoredAccount, StoredCeiling, StoredCooldown, StoredPool};
 pub use time::Millis;
 
 #[cfg(test)]

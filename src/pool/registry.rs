@@ -1,15 +1,16 @@
 //! The live state of all accounts, by identity.
 //!
 //! A reload of the configuration changes the registry in one step and keeps what is alive: leases, locks, counters.
-//! An account that is gone finishes its leases; if it comes back before they end, it is the same account.
+//! An account that is gone finishes its leases; if it comes back within thirty days, it is the same account.
 
 use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::sync::{Arc, OnceLock};
 
-use super::account::{AccountSpec, AccountState};
+use super::account::{AccountSpec, AccountState, Suspension};
 pub use super::index::FAMILIES_MAX;
 use super::index::Index;
+use super::stored::{Known, Unclaimed};
 use super::sync::{Mutex, RwLock};
 use super::time::Millis;
 use crate::breaker::{Circuit, circuit};
@@ -59,6 +60,8 @@ pub(super) struct Shared {
     /// Apart from the index, so that looking an account up never waits for a selection and may happen within one.
     directory: RwLock<HashMap<String, Arc<AccountState>>>,
     pub(super) index: Mutex<Index>,
+    /// Taken after the index, and alone.
+    pub(super) unclaimed: Mutex<Unclaimed>,
     released: OnceLock<Box<dyn Fn() + Send + Sync>>,
 }
 
@@ -66,30 +69,47 @@ impl Registry {
     /// An empty registry.
     pub fn new(settings: Settings) -> Self {
         let index = Mutex::new(Index::new(settings));
-        Registry { shared: Arc::new(Shared { directory: RwLock::default(), index, released: OnceLock::new() }) }
+        let shared =
+            Shared { directory: RwLock::default(), index, unclaimed: Mutex::default(), released: OnceLock::new() };
+        Registry { shared: Arc::new(shared) }
     }
 
     /// Makes the accounts be `specs`, in one step: new ones appear, gone ones finish their leases, limits, tiers and
-    /// upstreams change in place. Of two with the same id the first counts.
+    /// upstreams change in place. Of two with the same id the first counts. A gone one is kept for a while,
+    /// for its return.
     pub fn reconcile(&self, specs: &[AccountSpec], settings: Settings) {
         let mut index = self.shared.index.lock();
         let mut directory = self.shared.directory.write();
+        let mut unclaimed = self.shared.unclaimed.lock();
         let mut before = std::mem::take(&mut *directory);
         let mut order = Vec::with_capacity(specs.len());
         for spec in specs {
             let Entry::Vacant(entry) = directory.entry(spec.id.clone()) else { continue };
             let known = before.remove(&spec.id).or_else(|| index.retired.remove(&spec.id));
+            let (known, stored) = match unclaimed.take(&spec.id) {
+                Some(Known::State(state)) => (known.or(Some(state)), None),
+                Some(Known::Stored(stored)) => (known, Some(stored)),
+                None => (known, None),
+            };
+            let stored = stored.filter(|_| known.is_none());
             let state = known.unwrap_or_else(|| Arc::new(AccountState::new(spec, settings)));
             state.apply(spec, settings);
+            if let Some(stored) = stored {
+                state.restore(&stored, index.now.max(unclaimed.looked));
+            }
             order.push((Arc::clone(entry.insert(state)), spec.upstream.as_str()));
         }
-        drop(directory);
         index.settings = settings;
         index.retired.extend(before);
         index.retired.retain(|_, state| {
             state.set_seat(None);
-            state.in_flight() > 0
+            let works = state.in_flight() > 0;
+            if !works {
+                unclaimed.keep(Known::State(Arc::clone(state)));
+            }
+            works
         });
+        drop((directory, unclaimed));
         index.rebuild(&order);
     }
 
@@ -114,7 +134,12 @@ impl Registry {
     /// Takes an account out of use at run time, with a reason to be shown, until [`Self::resume`]. `false` if there is
     /// no such account.
     pub fn suspend(&self, id: &str, reason: impl Into<String>) -> bool {
-        self.with_account(id, |state| state.suspend(Some(reason.into())))
+        self.suspend_for(id, reason, 0)
+    }
+
+    /// The same for a credential, of which `credential` is a mark: who gives the account another one resumes it.
+    pub fn suspend_for(&self, id: &str, reason: impl Into<String>, credential: u64) -> bool {
+        self.with_account(id, |state| state.suspend(Some(Suspension { reason: reason.into(), credential })))
     }
 
     /// Undoes [`Self::suspend`].
@@ -188,6 +213,20 @@ impl Registry {
         let doubted = state.locks(|locks| locks.doubt(family, asked, now));
         index.refresh(&state, now);
         doubted
+    }
+
+    /// So much is left of an account's quota, 0 to 1: of a family until then, or of what all of them share (`None`). It
+    /// orders accounts of one tier with equal load. `false` if that changes nothing, or there is no such account.
+    pub fn note_left(&self, account: &str, family: Option<&str>, left: f64, until: Millis, now: Millis) -> bool {
+        let Some(state) = self.get(account) else { return false };
+        if !state.spent(|spent| spent.note(family, left, until)) {
+            return false;
+        }
+        let mut index = self.shared.index.lock();
+        index.now = now;
+        let wanted = family.map(|family| (family, until));
+        index.spent(&state, wanted.filter(|_| left < 1.0), now);
+        true
     }
 
     /// Closes the breaker of an account. `false` if there is no such account.

@@ -1,8 +1,8 @@
 //! Choosing an account and taking a slot of it, in one step.
 //!
 //! Filter: switched on, eligible, not tried by this request, not closed by a lock, its breaker or its pace, a slot free, its
-//! upstream not at its ceiling. Then tier, then slots in use relative to the limit, then longest idle, then the order of
-//! `upstreams`. The account that the session is bound to goes before all that whenever it is free. A probe stands behind
+//! upstream not at its ceiling. Then tier, then slots in use relative to the limit, then what is left of the quota, then
+//! longest idle, then the order of `upstreams`. The account that the session is bound to goes before all that whenever it is free. A probe stands behind
 //! the free accounts of its tier, and one request makes one probe at most: a request must not walk through all locked
 //! accounts. With nobody else left, and nobody merely busy, an account whose breaker is open is tried, but seldom.
 
@@ -103,10 +103,10 @@ fn choose(
 }
 
 /// The order of preference across upstreams.
-pub(super) type Rank = (u8, bool, u64, u64, usize, u32);
+pub(super) type Rank = (u8, bool, u64, u8, u64, usize, u32);
 
 pub(super) fn rank(key: Key, order: usize) -> Rank {
-    (key.tier, key.probe, key.load, key.used, order, key.member)
+    (key.tier, key.probe, key.load, key.spent, key.used, order, key.member)
 }
 
 /// Whether one named account can be taken; [`BoundAccount::Served`] if so.

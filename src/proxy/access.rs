@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use interlingua_filters::ir::{ApiError, ErrorKind};
+use sha2::{Digest as _, Sha256};
 
 use super::clock::now;
 use super::ctx::{Attempt, Ctx};
@@ -11,7 +12,7 @@ use crate::code_assist::{self, Bucket, CallError, Endpoint, ProjectError};
 use crate::config::{Account, Platform, Snapshot, Upstream};
 use crate::credentials::{FAILED_FOR_MS, OAuth, Secret, TokenError};
 use crate::limits::{Failure, Fault, Reason, Retry, Scope};
-use crate::pool::Lease;
+use crate::pool::{Lease, Suspension};
 use crate::routing::Step;
 
 /// What opens an account, where that is not its credential.
@@ -94,7 +95,7 @@ pub(super) fn closed(gateway: &Gateway, ctx: &mut Ctx, lease: &Lease, step: &Ste
     if let (Closed::Token(TokenError::Revoked), Some(oauth)) = (why, &account.oauth)
         && uses(&gateway.store.load(), &account.id, oauth)
     {
-        gateway.registry.suspend(&account.id, why.to_string());
+        gateway.registry.suspend_for(&account.id, why.to_string(), mark(oauth));
     }
     gateway.metrics.attempts.with_label_values(&[upstream.id.as_str(), account.id.as_str(), reason.name()]).inc();
     lease.failed(&failure, now(), ctx.id);
@@ -124,6 +125,29 @@ pub(super) fn follow(gateway: &Gateway, snapshot: &Snapshot) {
         gateway.registry.resume(&account);
         gateway.registry.clear(&account, None);
     }
+    readmit(gateway, snapshot);
+}
+
+/// Lets accounts in again that were shut out, maybe before a restart, for a refresh token that they no longer have.
+pub(super) fn readmit(gateway: &Gateway, snapshot: &Snapshot) {
+    for account in gateway.registry.accounts() {
+        let Some(Suspension { credential: 1.., .. }) = account.suspension() else { continue };
+        let configured = snapshot.roster.account(account.id()).and_then(|account| account.oauth.as_deref().map(mark));
+        if account.suspension().map(|suspension| suspension.credential) != configured {
+            gateway.registry.resume(account.id());
+            gateway.registry.clear(account.id(), None);
+        }
+    }
+}
+
+/// A mark of a refresh token, by which it is known again; it cannot be turned back.
+fn mark(oauth: &OAuth) -> u64 {
+    let mut form = form_urlencoded::Serializer::new(String::new());
+    oauth.client_id.expose_to_form("client_id", &mut form);
+    oauth.refresh_token.expose_to_form("refresh_token", &mut form);
+    let digest: [u8; 32] = Sha256::digest(form.finish().as_bytes()).into();
+    let first = digest.iter().take(8).fold(0u64, |mark, byte| mark << 8 | u64::from(*byte));
+    first.max(1)
 }
 
 fn uses(snapshot: &Snapshot, account: &str, oauth: &OAuth) -> bool {

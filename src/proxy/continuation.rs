@@ -43,7 +43,8 @@ pub struct Continuing {
     last_resort: bool,
 }
 
-/// Has the reply keep what is needed to go on with it, where anybody could.
+/// Has the reply keep what is needed to go on with it. Where nobody goes on from a text, it can still be asked anew before
+/// its first word.
 pub(super) fn keep(config: &Config, inbound: &Inbound, reply: &mut Reply) {
     let configured = &config.resilience.continuation;
     let generates = matches!(inbound.errand, Errand::Generate { .. });
@@ -52,12 +53,13 @@ pub(super) fn keep(config: &Config, inbound: &Inbound, reply: &mut Reply) {
         Dialect::OpenAiChat => upstream.quirks.prefill != Prefill::None,
         Dialect::OpenAiResponses => false,
     };
-    if configured.mode == ContinuationMode::Auto
-        && generates
-        && inbound.stream
-        && inbound.route.steps.iter().flat_map(|step| &step.upstreams).any(|upstream| goes_on(upstream))
-    {
+    if configured.mode == ContinuationMode::Off || !generates || !inbound.stream {
+        return;
+    }
+    if inbound.route.steps.iter().flat_map(|step| &step.upstreams).any(|upstream| goes_on(upstream)) {
         reply.keep(configured.bytes_max);
+    } else {
+        reply.keep_until_text(configured.bytes_max);
     }
 }
 

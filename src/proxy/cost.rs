@@ -27,11 +27,14 @@ const OUTPUT_WEIGHT: u64 = 8;
 pub(super) struct Costs {
     prompts: Mutex<Calibrator>,
     outputs: Mutex<LruCache<String, u64>>,
+    /// Of what answers were heard to say.
+    words: Mutex<Calibrator>,
 }
 
 impl Default for Costs {
     fn default() -> Self {
-        Costs { prompts: Mutex::new(Calibrator::new(MODELS_MAX.get())), outputs: Mutex::new(LruCache::new(MODELS_MAX)) }
+        let calibrator = || Mutex::new(Calibrator::new(MODELS_MAX.get()));
+        Costs { prompts: calibrator(), outputs: Mutex::new(LruCache::new(MODELS_MAX)), words: calibrator() }
     }
 }
 
@@ -53,12 +56,21 @@ impl Costs {
         Cost { tokens: self.prompt(inbound, model).saturating_add(output) }
     }
 
-    /// Learns from an answer.
+    /// Tokens that `model` counts for one that is estimated of what an answer was heard to say.
+    pub(super) fn ratio(&self, model: &str) -> f64 {
+        self.words.lock().factor(model)
+    }
+
+    /// Learns from an answer that is whole.
     pub(super) fn learn(&self, inbound: &Inbound, attempt: &Attempt, usage: &Usage<'_>) {
         if !matches!(inbound.errand, Errand::Generate { .. }) {
             return;
         }
         self.prompts.lock().observe(&attempt.model, inbound.rough, usage.input_total());
+        if let Some(reply) = attempt.reply.reply() {
+            let (heard, billed) = reply.heard().lesson(usage);
+            self.words.lock().observe(&attempt.model, heard, billed);
+        }
         let (output, mut outputs) = (usage.output_total(), self.outputs.lock());
         match outputs.get_mut(&attempt.model) {
             Some(usual) => *usual = (*usual * (OUTPUT_WEIGHT - 1) + output) / OUTPUT_WEIGHT,

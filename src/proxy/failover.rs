@@ -132,6 +132,7 @@ impl Gateway {
         if !attempt.accepted() && !attempt.lease.surprised(&failure) {
             // What a surprising refusal says of limits may be about the request alone; its lock can be taken back.
             attempt.lease.told(&allowance(&header, now), now);
+            self.quota_told(account, &attempt.model, &attempt.headers, attempt.sent_at(now));
         }
         let cooldown = attempt.lease.failed(&failure, now, ctx.id ^ u64::from(ctx.walk.attempts));
         if !attempt.accepted() {

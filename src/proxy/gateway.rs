@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use http::HeaderMap;
 use pingora::http::{RequestHeader, ResponseHeader};
 use pingora::upstreams::peer::HttpPeer;
 use pingora::{Error, ErrorType, Result};
@@ -17,6 +18,7 @@ use super::count::Counts;
 use super::ctx::{Ctx, Inbound};
 use super::endpoints::Endpoints;
 use super::failover::Serving;
+use super::pause::Pause;
 use super::wait::Queue;
 use super::{
     fail_to_proxy, hedge, logging, passthrough, request_filter, response, safe_mode, settings, upstream_peer,
@@ -31,7 +33,7 @@ use crate::custody::Keeper;
 use crate::health::Health;
 use crate::hedging::Hedges;
 use crate::pool::{Affinity, Millis, Registry};
-use crate::quota::{QuotaStatus, Quotas, Reading, Rules, Source};
+use crate::quota::{QuotaStatus, Quotas, Rules, Told, told};
 use crate::store::Durable;
 use crate::telemetry::metrics::Metrics;
 use crate::warm_up::WarmUps;
@@ -78,6 +80,8 @@ pub struct Gateway {
     pub safe_mode: SafeMode,
     /// Projects of accounts at Code Assist.
     pub(super) projects: Projects,
+    /// Whether new requests are turned away.
+    pub pause: Pause,
     /// Source of request ids.
     ids: AtomicU64,
 }
@@ -122,6 +126,7 @@ impl Gateway {
             tokens,
             safe_mode,
             projects,
+            pause: Pause::default(),
             ids,
         }
     }
@@ -150,13 +155,16 @@ impl Gateway {
         self.quotas.status(&self.registry, &self.store.load().config, now())
     }
 
-    /// A header of an answer told what is left of an account's quota for a model, 0 to 1, and when it is whole again.
-    /// `asked` is when the request was sent: what was learned since counts more.
-    pub fn quota_told(&self, account: &str, model: &str, left: f64, reset: Option<Millis>, asked: Millis) {
-        let (snapshot, left) = (self.store.load(), left.clamp(0.0, 1.0));
-        let reading = Reading { left, reset, source: Source::Header, read: asked };
-        let rules = Rules::new(&snapshot.config);
-        self.quotas.told(&self.registry, &rules, account, &[(model, reading)], now());
+    /// The headers of an answer, or of a refusal, may tell what is left of the account's quotas. `asked` is when the request
+    /// was sent: what was learned since counts more.
+    pub fn quota_told(&self, account: &str, model: &str, headers: &HeaderMap, asked: Millis) {
+        let (now, snapshot) = (now(), self.store.load());
+        // Not every question is about a model.
+        let told = if model.is_empty() { Told::default() } else { told(headers, model, now) };
+        if told != Told::default() && snapshot.config.resilience.quota.enabled {
+            let rules = Rules::new(&snapshot.config);
+            self.quotas.answered(&self.registry, &rules, (account, model), told, asked, now);
+        }
     }
 
     /// A provider refused a request because the account's quota for a model is used up, until `reset` if it said so.
@@ -235,7 +243,7 @@ impl ProxyHttp for Hooks {
         response: &mut ResponseHeader,
         ctx: &mut Ctx,
     ) -> Result<()> {
-        response::upstream_response_filter(response, ctx)
+        response::upstream_response_filter(&self.0, response, ctx)
     }
 
     fn response_body_filter(

@@ -197,7 +197,7 @@ async fn pump(gateway: &Gateway, ctx: &mut Ctx, parcels: &mpsc::Sender<Parcel>) 
     session.read_response_header().await?;
     let broken = || Error::explain(ErrorType::ConnectionClosed, "the provider's answer ended early");
     let head = session.response_header().cloned().ok_or_else(broken)?;
-    response::upstream_response_filter(&head, ctx)?;
+    response::upstream_response_filter(gateway, &head, ctx)?;
     loop {
         let piece = session.read_response_body().await?;
         let end = piece.is_none();

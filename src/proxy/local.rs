@@ -20,7 +20,7 @@ const CREATED: u64 = 1_735_689_600;
 pub(super) async fn answer(gateway: &Gateway, session: &mut Session, ctx: &mut Ctx, action: &Action) -> Result<()> {
     match action {
         Action::Health => respond::whole(session, ctx, 200, "text/plain", b"ok\n".to_vec()).await,
-        Action::Ready => ready(session, ctx).await,
+        Action::Ready => ready(gateway, session, ctx).await,
         Action::Metrics => {
             let text = gateway.render_metrics().into_bytes();
             respond::whole(session, ctx, 200, "text/plain; version=0.0.4; charset=utf-8", text).await
@@ -42,9 +42,13 @@ pub(super) async fn answer(gateway: &Gateway, session: &mut Session, ctx: &mut C
     }
 }
 
-async fn ready(session: &mut Session, ctx: &mut Ctx) -> Result<()> {
+async fn ready(gateway: &Gateway, session: &mut Session, ctx: &mut Ctx) -> Result<()> {
     let serves = ctx.snapshot.config.accounts.iter().any(|account| account.enabled);
-    let (status, text) = if serves { (200, "ready\n") } else { (503, "no enabled account\n") };
+    let (status, text) = match (gateway.pause.paused(), serves) {
+        (Some(_), _) => (503, "paused by the operator\n"),
+        (None, false) => (503, "no enabled account\n"),
+        (None, true) => (200, "ready\n"),
+    };
     respond::whole(session, ctx, status, "text/plain", text.as_bytes().to_vec()).await
 }
 

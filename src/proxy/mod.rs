@@ -26,6 +26,7 @@ mod onward;
 mod operate;
 mod outbox;
 mod passthrough;
+mod pause;
 mod platform;
 mod redact;
 mod replay;
@@ -43,4 +44,5 @@ mod warm_up;
 
 pub(crate) use clock::now;
 pub use gateway::{Gateway, Hooks};
+pub use pause::{Pause, Paused};
 pub use settings::affinity as affinity_settings;

@@ -80,6 +80,11 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
         local::answer(gateway, session, ctx, &action).await?;
         return Ok(true);
     }
+    if let Some(error) = gateway.pause.refusal() {
+        // Its body is not read; it would be read as the next request.
+        session.set_keepalive(None);
+        return refuse(session, ctx, &error).await;
+    }
     let body = match body::read(session, ctx.snapshot.config.server.body_bytes_max).await? {
         Ok(body) => body,
         Err(error) => {

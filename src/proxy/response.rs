@@ -12,9 +12,11 @@ use super::continuation;
 use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
 use super::onward::could_turn;
+use super::settings::ms;
 use super::{passthrough, respond};
 use crate::config::Peek;
 use crate::limits::allowance;
+use crate::pool::Millis;
 use crate::routing::Cause;
 
 /// Bytes of a refusal that are read for its hints; providers' error bodies are below 8 KiB.
@@ -25,7 +27,7 @@ const HELD_BYTES_MAX: usize = 64 * 1024 * 1024;
 const REQUEST_IDS: [&str; 3] = ["x-request-id", "request-id", "x-goog-request-id"];
 
 /// Notes the provider's status and hints. Its header goes no further.
-pub(super) fn upstream_response_filter(response: &ResponseHeader, ctx: &mut Ctx) -> Result<()> {
+pub(super) fn upstream_response_filter(gateway: &Gateway, response: &ResponseHeader, ctx: &mut Ctx) -> Result<()> {
     if response.status.is_informational() {
         return Ok(());
     }
@@ -40,6 +42,7 @@ pub(super) fn upstream_response_filter(response: &ResponseHeader, ctx: &mut Ctx)
         let header = |name: &str| response.headers.get(name).and_then(|value| value.to_str().ok());
         let now = now();
         attempt.lease.told(&allowance(&header, now), now);
+        gateway.quota_told(&attempt.account.id, &attempt.model, &response.headers, attempt.sent_at(now));
     }
     ctx.outbox.set_patience(attempt.content_until);
     let encoding = response.headers.get(header::CONTENT_ENCODING).filter(|encoding| *encoding != "identity");
@@ -137,6 +140,11 @@ pub(super) fn response_body_filter(
 }
 
 impl Attempt {
+    /// When it was sent.
+    pub(super) fn sent_at(&self, now: Millis) -> Millis {
+        Millis(now.0.saturating_sub(ms(self.started.elapsed())))
+    }
+
     /// The next bytes of the answer in the provider's dialect, without what the platform puts around it.
     fn unwrapped(&mut self, bytes: Bytes, end: bool) -> Result<Bytes, ApiError> {
         let Some(unwrap) = &mut self.unwrap else { return Ok(bytes) };

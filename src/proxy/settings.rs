@@ -13,6 +13,11 @@ use crate::limits::{Defaults, cooldown, overload, pace};
 use crate::pool::{self, affinity};
 
 impl Gateway {
+    /// To be called when the store was read: what it says of an account may be about a credential that it no longer has.
+    pub fn remembered(&self) {
+        access::readmit(self, &self.store.load());
+    }
+
     /// Takes over a configuration that was put in force: accounts, their limits, the protections.
     pub fn follow(&self, snapshot: &Snapshot) {
         let resilience = &snapshot.config.resilience;

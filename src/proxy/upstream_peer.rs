@@ -282,6 +282,7 @@ fn generate(
         notes: encoded.notes.clone(),
         strip_usage,
     });
+    reply.weigh(gateway.costs.ratio(&step.model));
     let shape = if array { Shape::Array(JsonArray::default()) } else { Shape::Plain };
     let reply = match begun {
         Some(begun) => Answer::rest(reply, shape, begun),

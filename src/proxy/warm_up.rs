@@ -22,7 +22,6 @@ use super::{access, logging, response};
 use crate::config::{Account, Snapshot, Upstream};
 use crate::limits::{Cost, Reason};
 use crate::pool::{Ask, Attempted, select};
-use crate::quota::Rules;
 use crate::routing::{Route, Step, StepKind};
 use crate::warm_up::OK;
 
@@ -47,7 +46,7 @@ impl Gateway {
         let attempted = Attempted::default();
         let ask = Ask {
             upstreams: &pools,
-            family: Rules::new(&snapshot.config).family(model),
+            family: snapshot.config.family(model),
             attempted: &attempted,
             bound: None,
             required: Some(&account.id),
@@ -89,7 +88,7 @@ impl Gateway {
     fn close(&self, ctx: &mut Ctx, told: pingora::Result<(ResponseHeader, Bytes)>) -> &'static str {
         let broken = match told {
             Ok((head, body)) => {
-                let read = response::upstream_response_filter(&head, ctx)
+                let read = response::upstream_response_filter(self, &head, ctx)
                     .and_then(|()| response::response_body_filter(self, &mut Some(body), true, ctx));
                 read.err().map(|_| None)
             }

@@ -16,7 +16,7 @@ use crate::routing::Pattern;
 const MODELS_MAX: usize = 32;
 
 /// How a reading came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Source {
     /// The provider was asked for it.
@@ -25,6 +25,17 @@ pub enum Source {
     Header,
     /// A refusal: nothing is left.
     Refusal,
+}
+
+impl Source {
+    /// The name for people.
+    pub fn name(self) -> &'static str {
+        match self {
+            Source::Poll => "poll",
+            Source::Header => "header",
+            Source::Refusal => "refusal",
+        }
+    }
 }
 
 /// What was told of a quota.
@@ -54,6 +65,8 @@ pub struct Known {
     pub reading: Reading,
     /// The models that it was told for.
     pub models: Vec<String>,
+    /// Whether the reading is about all models of the account.
+    pub shared: bool,
     /// End of the lock that it led to. A lock that is gone before was taken back on better evidence.
     pub locked_until: Option<Millis>,
 }
@@ -61,7 +74,7 @@ pub struct Known {
 impl Known {
     /// A first reading.
     pub fn new(reading: Reading, models: &[&str]) -> Self {
-        let mut known = Known { reading, models: Vec::new(), locked_until: None };
+        let mut known = Known { reading, models: Vec::new(), shared: false, locked_until: None };
         known.name(models);
         known
     }
@@ -74,6 +87,7 @@ impl Known {
                 self.locked_until = None;
             }
             self.reading = reading;
+            self.shared = false;
         }
         self.name(models);
         better
@@ -145,13 +159,12 @@ impl<'c> Rules<'c> {
         }
     }
 
-    /// The family of a model: the first that names it, else its own name.
+    /// The family of a model, as [`Config::family`] has it.
     pub fn family<'m>(&self, model: &'m str) -> &'m str
     where
         'c: 'm,
     {
-        let found = self.families.iter().find(|family| family.models.iter().any(|pattern| pattern.matches(model)));
-        found.map_or(model, |family| family.name.as_str())
+        Family::of(self.families, model)
     }
 
     /// Whether a family has a protected model in it, as far as its models are known.

@@ -4,6 +4,7 @@
 //!   answers, refusals.
 //! - [`known`]: which of two readings counts, and what follows from it. An account whose quota is used up, or nearly so
 //!   for a protected model, is left out for that family by a cooldown of the registry: the one test on all paths.
+//! - [`mod@told`]: which headers of answers tell of quotas.
 //! - [`schedule`]: when an account is asked.
 //!
 //! All but [`refresh`] is pure: time is an argument.
@@ -14,14 +15,17 @@ pub mod schedule;
 mod status;
 #[cfg(test)]
 mod tests;
+pub mod told;
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use parking_lot::Mutex;
 
 pub use known::{Known, Reading, Rules, Source, Verdict};
 pub use schedule::Schedule;
 pub use status::{AccountQuota, FamilyQuota, QuotaStatus, StoredQuota};
+pub use told::{Told, told};
 
 use crate::config::{Account, Config, Platform, Snapshot};
 use crate::limits::Reason;
@@ -31,10 +35,22 @@ use crate::pool::{Millis, Registry};
 /// Families of one account that are remembered; the one that was read first is forgotten for a new one.
 pub const FAMILIES_MAX: usize = 64;
 
+/// Accounts that are not configured of which something is kept, at most. What comes beyond is forgotten.
+const UNCLAIMED_MAX: usize = 10_000;
+/// A reading without an end is not kept for longer where the account is not configured, in milliseconds: thirty days.
+const UNCLAIMED_MS: u64 = 30 * 24 * 60 * 60 * 1000;
+
+/// A reading without an end orders accounts for so long, in milliseconds.
+const ORDERS_MS: u64 = 24 * 60 * 60 * 1000;
+
 /// What is known of the quotas of all accounts.
 #[derive(Debug, Default)]
 pub struct Quotas {
     accounts: Mutex<BTreeMap<String, Entry>>,
+    /// What is known of accounts that are not configured. Taken after the accounts.
+    unclaimed: Mutex<BTreeMap<String, Vec<StoredQuota>>>,
+    /// When the next quota is renewed, in milliseconds of the epoch; 0: nobody has looked.
+    renews: AtomicU64,
 }
 
 /// What is known of one account.
@@ -55,7 +71,12 @@ impl Quotas {
         let mut accounts = self.accounts.lock();
         let mut before = std::mem::take(&mut *accounts);
         for account in &config.accounts {
-            let mut entry = before.remove(&account.id).unwrap_or_default();
+            let kept = self.unclaimed.lock().remove(&account.id);
+            let mut entry = before.remove(&account.id).unwrap_or_else(|| {
+                let mut entry = Entry::default();
+                kept.iter().flatten().for_each(|stored| entry.restore(stored, now));
+                entry
+            });
             if !matches!(account.upstream.platform, Platform::CodeAssist) || account.project.is_some() {
                 entry.group = group(account, account.project.as_deref());
             }
@@ -66,7 +87,22 @@ impl Quotas {
                 // The rules may be others.
                 act(registry, &rules, (&account.id, family), known, now);
             }
+            self.order(registry, &account.id, &entry, now);
             accounts.insert(account.id.clone(), entry);
+        }
+        for (id, entry) in before {
+            entry.export(&id, now).into_iter().for_each(|stored| self.keep(stored));
+        }
+    }
+
+    /// Keeps what is known of an account that is not configured.
+    fn keep(&self, stored: StoredQuota) {
+        let mut unclaimed = self.unclaimed.lock();
+        if unclaimed.len() < UNCLAIMED_MAX || unclaimed.contains_key(&stored.account) {
+            let kept = unclaimed.entry(stored.account.clone()).or_default();
+            if kept.len() < FAMILIES_MAX && !kept.iter().any(|one| one.family == stored.family) {
+                kept.push(stored);
+            }
         }
     }
 
@@ -79,6 +115,47 @@ impl Quotas {
             for (family, (reading, models)) in &families {
                 entry.learn(registry, rules, (&id, family), *reading, models, now);
             }
+            self.order(registry, &id, entry, now);
+        }
+    }
+
+    /// The headers of an answer for `model` told something, as of `read`. What all models share is told of the other families
+    /// that are known, too, where it is less than what is known of them, or came in the same way.
+    pub fn answered(
+        &self,
+        registry: &Registry,
+        rules: &Rules<'_>,
+        (account, model): (&str, &str),
+        told: Told,
+        read: Millis,
+        now: Millis,
+    ) {
+        let reading = |left: told::Left| Reading { left: left.left, reset: left.reset, source: Source::Header, read };
+        let asked = rules.family(model);
+        let mut accounts = self.accounts.lock();
+        for id in sharers(&accounts, account, rules) {
+            let Some(entry) = accounts.get_mut(&id) else { continue };
+            if let Some(left) = told.family {
+                entry.learn(registry, rules, (&id, asked), reading(left), &[model], now);
+            }
+            let Some(left) = told.account else {
+                self.order(registry, &id, entry, now);
+                continue;
+            };
+            let over = |known: &Known| known.reading.reset.is_some_and(|reset| reset <= now);
+            let takes = |known: &Known| known.shared || left.left < known.reading.left || over(known);
+            let all = entry.families.iter().filter(|(family, known)| *family != asked && takes(known));
+            let others: Vec<String> = all.map(|(family, _)| family.clone()).collect();
+            for family in others {
+                entry.learn(registry, rules, (&id, &family), reading(left), &[], now);
+            }
+            let shared = |(family, known): (&String, &mut Known)| {
+                let own = family == asked && told.family != told.account;
+                let from_it = known.reading.source == Source::Header && known.reading.read == read;
+                known.shared = if from_it { !own } else { known.shared };
+            };
+            entry.families.iter_mut().for_each(shared);
+            self.order(registry, &id, entry, now);
         }
     }
 
@@ -100,7 +177,36 @@ impl Quotas {
             let reset = reset.or(before).filter(|reset| *reset > now);
             let reading = Reading { left: 0.0, reset, source: Source::Refusal, read: now };
             entry.learn(registry, rules, (&id, family), reading, &[model], now);
+            self.order(registry, &id, entry, now);
         }
+    }
+
+    /// Takes renewed quotas for whole again; quick where there are none.
+    pub fn renew(&self, registry: &Registry, now: Millis) {
+        if self.renews.load(Ordering::Relaxed) > now.0 {
+            return;
+        }
+        let accounts = self.accounts.lock();
+        self.renews.store(u64::MAX, Ordering::Relaxed);
+        accounts.iter().for_each(|(id, entry)| self.order(registry, id, entry, now));
+    }
+
+    /// Tells the registry what is left, so that accounts with more of it are taken first.
+    fn order(&self, registry: &Registry, account: &str, entry: &Entry, now: Millis) {
+        let mut shared: f64 = 1.0;
+        for (family, known) in &entry.families {
+            let Reading { left, reset, read, .. } = known.reading;
+            let until = reset.unwrap_or(read.plus(ORDERS_MS));
+            let left = if until > now { left } else { 1.0 };
+            if until > now {
+                self.renews.fetch_min(until.0, Ordering::Relaxed);
+            }
+            if known.shared {
+                shared = shared.min(left);
+            }
+            registry.note_left(account, Some(family), if known.shared { 1.0 } else { left }, until, now);
+        }
+        registry.note_left(account, None, shared, now, now);
     }
 
     /// What is left of an account's quota for a model, 0 to 1. `None`: nobody has told, or it has been renewed since.
@@ -165,30 +271,45 @@ impl Quotas {
     /// What is known, for the store.
     pub fn export(&self, now: Millis) -> Vec<StoredQuota> {
         let accounts = self.accounts.lock();
-        let of = |(id, entry): (&String, &Entry)| -> Vec<StoredQuota> {
-            let lives = |known: &&Known| known.reading.reset.is_none_or(|reset| reset > now);
-            let families = entry.families.iter().filter(|(_, known)| lives(known));
-            families.map(|(family, known)| StoredQuota::new(id, family, known)).collect()
-        };
-        accounts.iter().flat_map(of).collect()
+        let mut all: Vec<_> = accounts.iter().flat_map(|(id, entry)| entry.export(id, now)).collect();
+        let mut unclaimed = self.unclaimed.lock();
+        unclaimed.retain(|_, kept| {
+            kept.retain(|one| one.known(now).is_some() && now.since(Millis(one.read_ms)) < UNCLAIMED_MS);
+            !kept.is_empty()
+        });
+        all.extend(unclaimed.values().flatten().cloned());
+        all
     }
 
-    /// Puts back what the store kept, where nothing newer is known. Of accounts that are gone, and of quotas that have
-    /// been renewed since, nothing is.
-    pub fn import(&self, stored: &[StoredQuota], now: Millis) {
+    /// Puts back what the store kept, where nothing newer is known, and not of quotas that have been renewed since. What
+    /// concerns accounts that are not there is kept until they are.
+    pub fn import(&self, registry: &Registry, stored: &[StoredQuota], now: Millis) {
         let mut accounts = self.accounts.lock();
         for stored in stored {
-            let Some(entry) = accounts.get_mut(&stored.account) else { continue };
-            let Some(known) = stored.known(now) else { continue };
-            let full = entry.families.len() >= FAMILIES_MAX;
-            if !full && !entry.families.contains_key(&stored.family) {
-                entry.families.insert(stored.family.clone(), known);
+            match accounts.get_mut(&stored.account) {
+                Some(entry) => entry.restore(stored, now),
+                None => self.keep(stored.clone()),
             }
         }
+        accounts.iter().for_each(|(id, entry)| self.order(registry, id, entry, now));
     }
 }
 
 impl Entry {
+    fn export(&self, id: &str, now: Millis) -> Vec<StoredQuota> {
+        let lives = |known: &&Known| known.reading.reset.is_none_or(|reset| reset > now);
+        let families = self.families.iter().filter(|(_, known)| lives(known));
+        families.map(|(family, known)| StoredQuota::new(id, family, known)).collect()
+    }
+
+    fn restore(&mut self, stored: &StoredQuota, now: Millis) {
+        let Some(known) = stored.known(now) else { return };
+        let full = self.families.len() >= FAMILIES_MAX;
+        if !full && !self.families.contains_key(&stored.family) {
+            self.families.insert(stored.family.clone(), known);
+        }
+    }
+
     fn learn(
         &mut self,
         registry: &Registry,
@@ -202,6 +323,7 @@ impl Entry {
             let first = self.families.iter().min_by_key(|(name, known)| (known.reading.read, *name));
             if let Some(first) = first.map(|(name, _)| name.clone()) {
                 self.families.remove(&first);
+                registry.note_left(account, Some(&first), 1.0, now, now);
             }
         }
         let known = match self.families.get_mut(family) {
@@ -213,6 +335,10 @@ impl Entry {
             }
             None => self.families.entry(family.to_owned()).or_insert_with(|| Known::new(reading, models)),
         };
+        if reading.source == Source::Poll && reading.left > 0.0 {
+            // Whether a limit that was refused before the question is still reached, one request may see at once.
+            registry.note_quota(account, family, reading.read, now);
+        }
         act(registry, rules, (account, family), known, now);
     }
 }

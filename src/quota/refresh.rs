@@ -25,6 +25,7 @@ pub(crate) async fn run(gateway: Arc<Gateway>) {
     let mut under_way = JoinSet::new();
     loop {
         while under_way.try_join_next().is_some() {}
+        gateway.quotas.renew(&gateway.registry, now());
         let room = AT_ONCE_MAX.saturating_sub(under_way.len());
         let shared = gateway.store.load().config.resilience.quota.shared_projects;
         for account in gateway.quotas.begin(now(), shared, room) {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 use super::known::{Known, Reading, Rules, Source};
 use super::{Entry, lock};
@@ -10,7 +11,7 @@ use crate::config::Config;
 use crate::pool::{Millis, Registry};
 
 /// The quotas of all accounts. Times are milliseconds of the Unix epoch.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct QuotaStatus {
     /// Whether quotas are read at all.
     pub enabled: bool,
@@ -19,7 +20,7 @@ pub struct QuotaStatus {
 }
 
 /// The quotas of one account.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct AccountQuota {
     /// The account.
     pub account: String,
@@ -38,7 +39,7 @@ pub struct AccountQuota {
 }
 
 /// What is known of one family.
-#[derive(Clone, Debug, PartialEq, Serialize)]
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct FamilyQuota {
     /// The family: a name from the configuration, or a model.
     pub family: String,
@@ -55,7 +56,7 @@ pub struct FamilyQuota {
     /// Whether the family has a protected model in it.
     pub protected: bool,
     /// Why the account is left out for this family, if it is.
-    pub resting: Option<&'static str>,
+    pub resting: Option<String>,
     /// Until when, unless a reading says that there is more before.
     pub resting_until_ms: Option<u64>,
 }
@@ -77,6 +78,9 @@ pub struct StoredQuota {
     pub source: Source,
     /// As of when.
     pub read_ms: u64,
+    /// Whether it is about all models of the account.
+    #[serde(default)]
+    pub shared: bool,
 }
 
 impl StoredQuota {
@@ -90,6 +94,7 @@ impl StoredQuota {
             reset_ms: reset.map(|reset| reset.0),
             source,
             read_ms: read.0,
+            shared: known.shared,
         }
     }
 
@@ -98,7 +103,8 @@ impl StoredQuota {
         let (read, reset) = (Millis(self.read_ms), self.reset_ms.map(Millis));
         let lives = read <= now && reset.is_none_or(|reset| reset > now) && (0.0..=1.0).contains(&self.left);
         let models: Vec<&str> = self.models.iter().map(String::as_str).collect();
-        lives.then(|| Known::new(Reading { left: self.left, reset, source: self.source, read }, &models))
+        let reading = Reading { left: self.left, reset, source: self.source, read };
+        lives.then(|| Known { shared: self.shared, ..Known::new(reading, &models) })
     }
 }
 
@@ -119,7 +125,7 @@ pub(super) fn status(
             source: known.reading.source,
             read_ms: known.reading.read.0,
             protected: rules.protects(family, &known.models),
-            resting: lock.map(|lock| lock.reason.name()),
+            resting: lock.map(|lock| lock.reason.name().to_owned()),
             resting_until_ms: lock.map(|lock| lock.until.0),
         }
     };

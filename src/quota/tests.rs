@@ -1,5 +1,6 @@
 use super::*;
 use crate::config::Family;
+use crate::limits::cooldown::Standing;
 use crate::pool::{AccountSpec, Settings};
 use crate::routing::Pattern;
 
@@ -187,12 +188,120 @@ fn what_the_store_kept_comes_back_unless_it_is_over() {
     let stored: Vec<StoredQuota> = serde_json::from_str(&text).unwrap();
     let left = |now: Millis| {
         let world = self::world(&[]);
-        world.quotas.import(&stored, now);
+        world.quotas.import(&world.registry, &stored, now);
         world.quotas.left(&world.rules(), "c", "m", now)
     };
     assert_eq!(left(START.plus(HOUR)), Some(0.4));
     assert_eq!(left(START.plus(4 * HOUR)), None, "renewed");
     assert_eq!(left(Millis(START.0 - 1)), None, "from the future");
+}
+
+/// What headers tell: of the account, and of the family.
+fn told(account: Option<f64>, family: f64) -> Told {
+    let left = |left| told::Left { left, reset: Some(START.plus(HOUR)) };
+    Told { account: account.map(left), family: Some(left(family)) }
+}
+
+#[test]
+fn a_fresher_header_outranks_a_poll_and_a_refusal_an_older_header() {
+    let world = world(&["m"]);
+    let answered = |left: f64, sent: Millis| {
+        world.quotas.answered(&world.registry, &world.rules(), ("c", "m"), told(None, left), sent, sent.plus(100));
+    };
+    world.poll("c", "m", 0.8, START);
+    answered(0.05, START.plus(10));
+    let rests = |now| world.rests("c", "m", now).map(|(reason, _)| reason);
+    assert_eq!(rests(START.plus(200)), Some(Reason::QuotaProtected), "at once, not at the next poll");
+    world.poll("c", "m", 0.8, START.plus(5));
+    assert_eq!(rests(START.plus(200)), Some(Reason::QuotaProtected), "asked before");
+    world.refuse("c", "m", START.plus(50));
+    answered(0.9, START.plus(40));
+    assert_eq!(rests(START.plus(200)), Some(Reason::QuotaExhausted), "sent before the refusal");
+    answered(0.9, START.plus(60));
+    assert_eq!(rests(START.plus(200)), None);
+}
+
+#[test]
+fn what_all_models_share_is_told_of_those_that_were_not_asked() {
+    let world = world(&["big"]);
+    let answered = |model: &str, told: Told, sent: Millis| {
+        world.quotas.answered(&world.registry, &world.rules(), ("c", model), told, sent, sent);
+    };
+    let left = |model: &str| world.quotas.left(&world.rules(), "c", model, START.plus(1000));
+    answered("big", told(Some(0.5), 0.2), START);
+    answered("small", told(Some(0.4), 0.4), START.plus(1));
+    assert_eq!((left("big"), left("small")), (Some(0.2), Some(0.4)), "its own window has less");
+    answered("small", told(Some(0.05), 0.05), START.plus(2));
+    assert_eq!(left("big"), Some(0.05));
+    assert_eq!(world.rests("big", "big", START.plus(1000)), None);
+    assert_eq!(world.rests("c", "big", START.plus(1000)).map(|(reason, _)| reason), Some(Reason::QuotaProtected));
+    answered("small", told(Some(0.9), 0.9), START.plus(3));
+    assert_eq!((left("big"), world.rests("c", "big", START.plus(1000))), (Some(0.9), None), "renewed early");
+    let text = serde_json::to_string(&world.quotas.export(START.plus(4))).unwrap();
+    assert_eq!(text.matches("\"shared\":true").count(), 2, "{text}");
+}
+
+#[test]
+fn a_limit_that_was_refused_is_doubted_when_a_later_poll_says_that_there_is_quota() {
+    let world = world(&[]);
+    world.registry.cool("c", Some("m"), 10 * MINUTE, Reason::RateLimit, START);
+    let probe = |now| world.registry.get("c").unwrap().standing("m", now);
+    let at = START.plus(200);
+    world.poll("c", "m", 0.8, Millis(START.0 - 1));
+    assert!(matches!(probe(at), Standing::Closed { .. }), "asked before");
+    world.poll("c", "m", 0.8, START.plus(1));
+    assert!(matches!(probe(at), Standing::Probe { .. }));
+}
+
+/// The account that is taken for a model.
+fn first(world: &World, model: &str, now: Millis) -> String {
+    let attempted = crate::pool::Attempted::default();
+    let ask = crate::pool::Ask {
+        upstreams: &["u"],
+        family: model,
+        attempted: &attempted,
+        bound: None,
+        required: None,
+        eligible: None,
+        cost: crate::limits::Cost::default(),
+    };
+    crate::pool::select(&world.registry, &ask, now).unwrap().account_id().to_owned()
+}
+
+#[test]
+fn who_has_more_left_is_taken_first_until_the_quota_is_renewed() {
+    let world = world(&[]);
+    let answered = |account: &str, told: Told| {
+        world.quotas.answered(&world.registry, &world.rules(), (account, "m"), told, START, START);
+    };
+    world.poll("a", "m", 0.2, START);
+    answered("c", told(Some(0.55), 0.55));
+    let soon = START.plus(200);
+    assert_eq!([first(&world, "m", soon), first(&world, "m", soon)], ["c", "c"], "a and b share a project");
+    assert_ne!(first(&world, "other", soon), "c", "of another model a poll says nothing, what models share does");
+    let stored = world.quotas.export(soon);
+    let again = self::world(&[]);
+    again.quotas.import(&again.registry, &stored, soon);
+    assert_eq!([first(&again, "m", soon), first(&again, "m", soon)], ["c", "c"], "after a restart");
+    // In an hour that of `c` is renewed, in four hours that of the project.
+    world.quotas.renew(&world.registry, START.plus(HOUR));
+    assert_eq!(first(&world, "m", START.plus(HOUR)), "c");
+    world.quotas.renew(&world.registry, START.plus(4 * HOUR));
+    let taken: std::collections::BTreeSet<_> = (0..3).map(|_| first(&world, "m", START.plus(4 * HOUR))).collect();
+    assert_eq!(taken.len(), 3, "in turn");
+}
+
+#[test]
+fn readings_wait_for_an_account_that_is_away() {
+    let world = world(&[]);
+    world.poll("c", "m", 0.4, START);
+    let stored = world.quotas.export(START.plus(MINUTE));
+    let away = self::world(&[]);
+    away.quotas.accounts.lock().remove("c");
+    away.quotas.import(&away.registry, &stored, START.plus(MINUTE));
+    assert_eq!(away.quotas.left(&away.rules(), "c", "m", START.plus(MINUTE)), None);
+    assert_eq!(away.quotas.export(START.plus(MINUTE)), stored, "it is not forgotten meanwhile");
+    assert_eq!(away.quotas.export(START.plus(4 * HOUR)), [], "until it is over");
 }
 
 #[test]

@@ -1,10 +1,11 @@
-//! What is learned of the accounts, in the file: locks, paces, breakers.
+//! What is learned of the accounts, in the file: locks, paces, breakers, suspensions; and ceilings of their upstreams.
 //!
 //! One record for each lock, and one for each account and member of what [`Registry::export`] tells of it: so what
 //! changes often is not written together with what changes seldom, and two processes that write hide little of each
 //! other. What the members say is the pool's affair.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -14,7 +15,7 @@ use super::diff::{Live, Written};
 use super::{Change, Durable, Kind, Source};
 use crate::breaker::CircuitView;
 use crate::limits::cooldown::Cooldown;
-use crate::pool::{Millis, Registry, StoredAccount, StoredCooldown, StoredPool};
+use crate::pool::{AccountState, Millis, Registry, StoredAccount, StoredCeiling, StoredCooldown, StoredPool};
 
 /// How often locks and breakers are looked at: each time that the writer looks.
 const LOOK_EVERY: Duration = Duration::ZERO;
@@ -29,8 +30,8 @@ struct Lock {
     lock: StoredCooldown,
 }
 
-/// What must not wait for the next look at everything: of each account its breaker and its locks.
-type Urgent = Vec<(CircuitView, Vec<(Option<String>, Cooldown)>)>;
+/// What must not wait for the next look at everything: of each account its breaker, its locks, and whether it is suspended.
+type Urgent = Vec<(CircuitView, Vec<(Option<String>, Cooldown)>, bool)>;
 
 /// The accounts as a source of changes.
 pub struct Accounts {
@@ -51,7 +52,9 @@ impl Accounts {
             looked: Millis::default(),
         };
         if durable.is_on() {
-            registry.import(&joined(durable.take_json(Kind::Account), durable.take_json(Kind::Cooldown)), now);
+            let ceilings = durable.take_json(Kind::Ceiling).into_iter().map(|(_, ceiling)| ceiling).collect();
+            let found = joined(durable.take_json(Kind::Account), durable.take_json(Kind::Cooldown));
+            registry.import(&StoredPool { accounts: found, ceilings }, now);
             // What comes out of the file need not go back into it.
             accounts.changes(now);
         }
@@ -66,7 +69,9 @@ impl Source for Accounts {
 
     fn changes(&mut self, now: Millis) -> Vec<Change> {
         let accounts = self.registry.accounts();
-        let urgent = accounts.iter().map(|account| (account.circuit(now), account.cooldowns(now))).collect();
+        let look =
+            |account: &Arc<AccountState>| (account.circuit(now), account.cooldowns(now), account.suspended().is_some());
+        let urgent = accounts.iter().map(look).collect();
         // A clock that was set back is a reason to look, too.
         let due = now < self.looked || now.since(self.looked) >= ALL_EVERY_MS;
         if !due && urgent == self.urgent {
@@ -74,8 +79,13 @@ impl Source for Accounts {
         }
         self.looked = now;
         self.urgent = urgent;
-        let live = self.registry.export(now).accounts.into_iter().flat_map(split).collect();
+        let StoredPool { accounts, ceilings } = self.registry.export(now);
+        let live = accounts.into_iter().flat_map(split).chain(ceilings.into_iter().filter_map(ceiling)).collect();
         self.written.follow(live, now)
+    }
+
+    fn ends(&mut self) {
+        self.looked = Millis::default();
     }
 
     fn start_over(&mut self) {
@@ -107,6 +117,11 @@ fn live(account: &str, lock: StoredCooldown) -> Option<Live> {
     Some(Live { kind: Kind::Cooldown, key, value, until })
 }
 
+fn ceiling(stored: StoredCeiling) -> Option<Live> {
+    let (until, value) = (Some(Millis(stored.until)), serde_json::to_string(&stored).ok()?);
+    Some(Live { kind: Kind::Ceiling, key: stored.upstream, value, until })
+}
+
 fn says_nothing(value: &Value) -> bool {
     match value {
         Value::Null => true,
@@ -117,7 +132,7 @@ fn says_nothing(value: &Value) -> bool {
 }
 
 /// The opposite of [`split`]. A member that cannot be read costs what is known of its account, not of the others.
-fn joined(records: Vec<(String, Value)>, locks: Vec<(String, Lock)>) -> StoredPool {
+fn joined(records: Vec<(String, Value)>, locks: Vec<(String, Lock)>) -> Vec<StoredAccount> {
     let mut members: BTreeMap<String, Map<String, Value>> = BTreeMap::new();
     for (key, value) in records {
         if let Some((id, name)) = key.split_once('\t') {
@@ -133,7 +148,7 @@ fn joined(records: Vec<(String, Value)>, locks: Vec<(String, Lock)>) -> StoredPo
         let account = accounts.entry(id.clone()).or_insert_with(|| StoredAccount { id, ..StoredAccount::default() });
         account.cooldowns.push(lock);
     }
-    StoredPool { accounts: accounts.into_values().collect() }
+    accounts.into_values().collect()
 }
 
 /// Ids of accounts have no tabs.

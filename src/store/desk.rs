@@ -41,8 +41,8 @@ pub enum DeskError {
 #[derive(Clone, Debug)]
 pub struct Desk {
     path: Option<Arc<Path>>,
-    /// Opened when it is first needed, and again after it could not be.
-    connection: Arc<Mutex<Option<Connection>>>,
+    /// Opened when it is first needed, and again after it could not be or is another.
+    file: Arc<Mutex<Option<File>>>,
 }
 
 /// An entry with its times, in milliseconds of the epoch.
@@ -59,7 +59,7 @@ pub struct Entry {
 impl Desk {
     /// For the file at `path`; `None` keeps nothing. The file is opened, and made, when it is first needed.
     pub fn new(path: Option<&Path>) -> Self {
-        Desk { path: path.map(Arc::from), connection: Arc::default() }
+        Desk { path: path.map(Arc::from), file: Arc::default() }
     }
 
     /// Whether anything can be kept.
@@ -95,13 +95,18 @@ impl Desk {
     /// As [`Self::run`].
     pub fn run_now<T, E: From<DeskError>>(&self, work: impl FnOnce(&mut Connection) -> Result<T, E>) -> Result<T, E> {
         let path = self.path.as_deref().ok_or(DeskError::Off)?;
-        let mut held = self.connection.lock();
+        let mut held = self.file.lock();
+        if held.as_ref().is_some_and(|file| !file.is_at(path)) {
+            *held = None;
+        }
         if held.is_none() {
             let unusable = |error: OpenError| DeskError::Unusable(path.to_owned(), error.to_string());
-            *held = Some(File::open(path).map_err(unusable)?.into_connection().map_err(DeskError::from)?);
+            let file = File::open(path).map_err(unusable)?;
+            file.waits().map_err(DeskError::from)?;
+            *held = Some(file);
         }
         match held.as_mut() {
-            Some(connection) => work(connection),
+            Some(file) => work(file.connection()),
             None => Err(DeskError::BrokenOff.into()),
         }
     }

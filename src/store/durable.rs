@@ -32,6 +32,8 @@ pub(super) struct Shared {
     pub(super) pending: Mutex<Pending>,
     /// Wakes the writer.
     pub(super) wake: Condvar,
+    /// What is wrong with the file now, and what to do.
+    pub(super) trouble: Mutex<Option<String>>,
     /// The open file, until the writer takes it over.
     pub(super) file: Mutex<Option<File>>,
 }
@@ -48,7 +50,7 @@ pub(super) struct Pending {
 impl Durable {
     /// Keeps nothing.
     pub fn none() -> Self {
-        Durable::with(None, None, HashMap::new())
+        Durable::with(None, Ok(None), HashMap::new())
     }
 
     /// Opens the file and reads it; `None` keeps nothing. It takes as long as the disk does, so it is for the start.
@@ -59,10 +61,10 @@ impl Durable {
         let Some(path) = path else { return Durable::none() };
         let began = Instant::now();
         let (file, found) = match open_and_read(path) {
-            Ok((file, found)) => (Some(file), found),
+            Ok((file, found)) => (Ok(Some(file)), found),
             Err(error) => {
                 tracing::warn!(file = %path.display(), %error, "nothing is kept through a restart for now: the gateway starts with nothing known of its accounts");
-                (None, HashMap::new())
+                (Err(error.to_string()), HashMap::new())
             }
         };
         let records: usize = found.values().map(Vec::len).sum();
@@ -71,15 +73,22 @@ impl Durable {
         Durable::with(Some(path.to_owned()), file, found)
     }
 
-    fn with(path: Option<PathBuf>, file: Option<File>, found: HashMap<Kind, Vec<Record>>) -> Self {
+    fn with(path: Option<PathBuf>, file: Result<Option<File>, String>, found: HashMap<Kind, Vec<Record>>) -> Self {
+        let (file, trouble) = file.map_or_else(|trouble| (None, Some(trouble)), |file| (file, None));
         let shared = Shared {
             path,
             found: Mutex::new(found),
             pending: Mutex::default(),
             wake: Condvar::new(),
+            trouble: Mutex::new(trouble),
             file: Mutex::new(file),
         };
         Durable { shared: Arc::new(shared) }
+    }
+
+    /// Why what is learned cannot be written now, and what to do. `None`: it can, or is not to be.
+    pub fn trouble(&self) -> Option<String> {
+        self.shared.trouble.lock().clone()
     }
 
     /// Whether anything is kept.

@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::ffi::OsString;
 use std::fs;
 use std::io;
-use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::os::unix::fs::{DirBuilderExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -89,8 +89,31 @@ pub(super) enum OpenError {
     #[error("{0}")]
     NotOurs(String),
     /// It cannot be read or written now.
-    #[error("{0}; look at its folder, its owner and the space on the disk, or set `state.file`")]
-    Unusable(String),
+    #[error("{what}: {advice}, or name another file as `state.file`")]
+    Unusable {
+        /// In the words of the system.
+        what: String,
+        /// What to do.
+        advice: &'static str,
+    },
+}
+
+const FULL: &str = "make room on its disk";
+const READ_ONLY: &str = "give the gateway's user the right to write the file and its folder";
+const LOCKED: &str = "end the program that holds it locked";
+const NEWER: &str = "run the newer version";
+const BROKEN: &str = "look whether its disk fails";
+const UNKNOWN: &str = "look at its folder, its owner and the space on its disk";
+
+impl OpenError {
+    pub(super) fn no_file() -> Self {
+        OpenError::Unusable { what: "there is no file".to_owned(), advice: UNKNOWN }
+    }
+
+    /// Whether only somebody else stands in the way for the moment.
+    pub(super) fn is_locked(&self) -> bool {
+        matches!(self, OpenError::Unusable { advice: LOCKED, .. })
+    }
 }
 
 impl From<rusqlite::Error> for OpenError {
@@ -99,14 +122,28 @@ impl From<rusqlite::Error> for OpenError {
             Some(ErrorCode::DatabaseCorrupt | ErrorCode::NotADatabase) => {
                 OpenError::NotOurs(format!("it is damaged: {error}"))
             }
-            _ => OpenError::Unusable(error.to_string()),
+            code => {
+                let advice = match code {
+                    Some(ErrorCode::DiskFull) => FULL,
+                    Some(ErrorCode::ReadOnly | ErrorCode::PermissionDenied) => READ_ONLY,
+                    Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => LOCKED,
+                    Some(ErrorCode::SystemIoFailure) => BROKEN,
+                    _ => UNKNOWN,
+                };
+                OpenError::Unusable { what: error.to_string(), advice }
+            }
         }
     }
 }
 
 impl From<io::Error> for OpenError {
     fn from(error: io::Error) -> Self {
-        OpenError::Unusable(error.to_string())
+        let advice = match error.kind() {
+            io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => FULL,
+            io::ErrorKind::PermissionDenied | io::ErrorKind::ReadOnlyFilesystem => READ_ONLY,
+            _ => UNKNOWN,
+        };
+        OpenError::Unusable { what: error.to_string(), advice }
     }
 }
 
@@ -114,6 +151,10 @@ impl From<io::Error> for OpenError {
 #[derive(Debug)]
 pub(super) struct File {
     connection: Connection,
+    /// Device and number of the file, to see whether it is still there.
+    identity: (u64, u64),
+    /// Whether it had no schema when it was opened: nothing of ours stands in it.
+    pub(super) new: bool,
 }
 
 impl File {
@@ -127,25 +168,34 @@ impl File {
         if metadata.permissions().mode() & 0o077 != 0 {
             made.set_permissions(fs::Permissions::from_mode(0o600))?;
         }
+        let identity = (metadata.dev(), metadata.ino());
         drop(made);
         let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
         let mut connection = Connection::open_with_flags(path, flags)?;
         connection.busy_timeout(BUSY_WAIT)?;
-        known(&connection)?;
+        let new = known(&connection)?;
         connection.pragma_update(None, "journal_mode", "wal")?;
         connection.pragma_update(None, "synchronous", "normal")?;
         Migrations::from_slice(STEPS).to_latest(&mut connection).map_err(|error| match error {
             rusqlite_migration::Error::RusqliteError { err, .. } => OpenError::from(err),
             other => OpenError::NotOurs(other.to_string()),
         })?;
-        Ok(File { connection })
+        Ok(File { connection, identity, new })
     }
 
-    /// The connection, for what is not a record. It waits for the disk when it commits: what an operator has entered must
-    /// not be lost with the power.
-    pub(super) fn into_connection(self) -> Result<Connection, rusqlite::Error> {
-        self.connection.pragma_update(None, "synchronous", "full")?;
-        Ok(self.connection)
+    /// Whether its name leads to it still: SQLite writes on into a file that was removed or replaced.
+    pub(super) fn is_at(&self, path: &Path) -> bool {
+        fs::metadata(path).is_ok_and(|found| (found.dev(), found.ino()) == self.identity)
+    }
+
+    /// Has it wait for the disk when it commits: what an operator has entered must not be lost with the power.
+    pub(super) fn waits(&self) -> Result<(), rusqlite::Error> {
+        self.connection.pragma_update(None, "synchronous", "full")
+    }
+
+    /// The connection, for what is not a record.
+    pub(super) fn connection(&mut self) -> &mut Connection {
+        &mut self.connection
     }
 
     /// All records that are still worth something at `now`.
@@ -214,8 +264,8 @@ impl File {
     }
 }
 
-/// Refuses the file of another program, and one of a newer version of this one.
-fn known(connection: &Connection) -> Result<(), OpenError> {
+/// Refuses the file of another program, and one of a newer version of this one. Whether it is a new one.
+fn known(connection: &Connection) -> Result<bool, OpenError> {
     // One look: another process may be making the file just now.
     let look = connection.unchecked_transaction()?;
     let number = |pragma: &str| look.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
@@ -225,16 +275,44 @@ fn known(connection: &Connection) -> Result<(), OpenError> {
         return Err(OpenError::NotOurs("it is the file of another program".to_owned()));
     }
     match version {
-        Ok(version) if version <= STEPS.len() => Ok(()),
+        Ok(version) if version <= STEPS.len() => Ok(version == 0),
         // The operator's accounts may be in it: it is left as it is.
-        _ => Err(OpenError::Unusable(format!(
-            "it was written by a newer version of the program; this one knows step {}",
-            STEPS.len()
-        ))),
+        _ => Err(OpenError::Unusable {
+            what: format!("it was written by a newer version of the program; this one knows step {}", STEPS.len()),
+            advice: NEWER,
+        }),
     }
 }
 
 /// SQLite has signed numbers.
 fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_full_disk_costs_no_record_and_is_told_with_what_to_do() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("state.db");
+        let mut file = File::open(&path).unwrap();
+        let rows: Vec<_> = (0..2_000)
+            .map(|n| {
+                let (key, value) = (format!("key {n}"), Some("x".repeat(200)));
+                Row::of(Change { kind: Kind::Quota, key, value, keep_ms: 1_000_000 }, 1_000)
+            })
+            .collect();
+        let all = || rows.iter().map(|(entry, row)| (entry, row));
+        file.write(all().take(10)).unwrap();
+        file.connection.pragma_update(None, "max_page_count", 8).unwrap();
+        let error = file.write(all()).unwrap_err();
+        assert!(error.to_string().contains("full: make room on its disk, or name another file"), "{error}");
+        let count = |file: &File| file.read(2_000).unwrap().get(&Kind::Quota).map_or(0, Vec::len);
+        assert_eq!(count(&file), 10, "all of a transaction or nothing");
+        file.connection.pragma_update(None, "max_page_count", 100_000).unwrap();
+        file.write(all()).unwrap();
+        assert_eq!(count(&file), 2_000);
+    }
 }

@@ -42,7 +42,7 @@ impl Listed {
     /// What providers told of quotas, as [`Self::safe_mode`].
     pub fn quotas(durable: &Durable, gateway: &Arc<Gateway>, now: Millis) -> Self {
         let kept = durable.take_json::<StoredQuota>(Kind::Quota).into_iter().map(|(_, quota)| quota);
-        gateway.quotas.import(&kept.collect::<Vec<_>>(), now);
+        gateway.quotas.import(&gateway.registry, &kept.collect::<Vec<_>>(), now);
         let gateway = Arc::clone(gateway);
         Listed::new(LOOK_EVERY, now, move |now| {
             let quotas = gateway.quotas.export(now).into_iter();

@@ -40,8 +40,10 @@ pub use writer::{Source, Writer};
 pub enum Kind {
     /// A lock of an account.
     Cooldown,
-    /// What else is learned of an account: paces, its breaker.
+    /// What else is learned of an account: paces, its breaker, a suspension.
     Account,
+    /// Requests at a time for an upstream that said that it is overloaded.
+    Ceiling,
     /// A conversation and its account.
     Affinity,
     /// An object at a provider and its account.
@@ -56,9 +58,10 @@ pub enum Kind {
 
 impl Kind {
     /// All kinds with their names in the file.
-    const NAMES: [(Kind, &str); 7] = [
+    const NAMES: [(Kind, &str); 8] = [
         (Kind::Cooldown, "cooldown"),
         (Kind::Account, "account"),
+        (Kind::Ceiling, "ceiling"),
         (Kind::Affinity, "affinity"),
         (Kind::Holder, "holder"),
         (Kind::SafeMode, "safe_mode"),

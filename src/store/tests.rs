@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 use rusqlite::Connection;
 
 use super::{Accounts, Bindings, Durable, Kind, Source, Writer};
-use crate::limits::classify::Reason;
+use crate::limits::allowance::{Allowance, Meter};
+use crate::limits::classify::{Failure, Fault, Reason, Retry, Scope};
 use crate::limits::pace::Known;
 use crate::pool::{self, AccountSpec, Affinity, Millis, Registry, affinity};
 use crate::proxy::now;
@@ -85,10 +86,6 @@ fn nothing_is_kept_where_nothing_is_to_be() {
 
 #[test]
 fn what_is_no_file_of_ours_is_set_aside_and_a_new_one_begun() {
-    let newer = |file: &Path| {
-        keep(file, &[("a", 1)]);
-        sql(file, "PRAGMA user_version = 99");
-    };
     let torn = |file: &Path| {
         keep(file, &[("a", 1)]);
         sql(file, "PRAGMA wal_checkpoint(TRUNCATE)");
@@ -99,8 +96,8 @@ fn what_is_no_file_of_ours_is_set_aside_and_a_new_one_begun() {
     let noise = |file: &Path| fs::write(file, "this is a letter to my grandmother. ".repeat(100)).unwrap();
     let others = |file: &Path| sql(file, "CREATE TABLE songs (name TEXT)");
     let marked = |file: &Path| sql(file, "PRAGMA application_id = 7");
-    let cases: [&dyn Fn(&Path); 5] = [&newer, &torn, &noise, &others, &marked];
-    for (name, make) in ["newer", "torn", "noise", "others", "marked"].into_iter().zip(cases) {
+    let cases: [&dyn Fn(&Path); 4] = [&torn, &noise, &others, &marked];
+    for (name, make) in ["torn", "noise", "others", "marked"].into_iter().zip(cases) {
         let (_folder, file) = place();
         fs::create_dir_all(file.parent().unwrap()).unwrap();
         make(&file);
@@ -114,6 +111,17 @@ fn what_is_no_file_of_ours_is_set_aside_and_a_new_one_begun() {
         keep(&file, &[("b", 2)]);
         assert_eq!((kept(&file), aside(&file)), (values(&[("b", 2)]), 1), "{name}: the new one is good");
     }
+}
+
+#[test]
+fn the_file_of_a_newer_version_is_left_as_it_is() {
+    let (_folder, file) = place();
+    keep(&file, &[("a", 1)]);
+    sql(&file, "PRAGMA user_version = 99");
+    assert_eq!(kept(&file), []);
+    assert_eq!(aside(&file), 0, "the operator's accounts may be in it");
+    sql(&file, "PRAGMA user_version = 1");
+    assert_eq!(kept(&file), values(&[("a", 1)]));
 }
 
 #[test]
@@ -257,9 +265,8 @@ fn strange_records_are_left_out() {
     assert!(registry.export(now()).accounts.is_empty() && affinity.is_empty());
 }
 
-/// So many accounts, named by their numbers.
-fn accounts(count: usize) -> Registry {
-    let spec = |number| AccountSpec {
+fn spec(number: usize) -> AccountSpec {
+    AccountSpec {
         id: format!("account-{number}"),
         upstream: "u".to_owned(),
         tier: 0,
@@ -267,10 +274,132 @@ fn accounts(count: usize) -> Registry {
         enabled: true,
         limits: Known::default(),
         project: None,
-    };
+    }
+}
+
+/// So many accounts, named by their numbers.
+fn accounts(count: usize) -> Registry {
     let registry = Registry::new(pool::Settings::default());
     registry.reconcile(&(0..count).map(spec).collect::<Vec<_>>(), pool::Settings::default());
     registry
+}
+
+/// What `learn` teaches a registry, written and read by two runs; the second one has accounts `after`.
+fn restarted(learn: impl FnOnce(&Registry), after: usize) -> (Registry, Registry, tempfile::TempDir, PathBuf) {
+    let (folder, file) = place();
+    let registry = accounts(2);
+    let durable = Durable::open(Some(&file));
+    let source = Accounts::restored(&durable, &registry, now());
+    let writer = Writer::start(durable, vec![Box::new(source)]).unwrap();
+    learn(&registry);
+    writer.finish();
+    let again = accounts(after);
+    Accounts::restored(&Durable::open(Some(&file)), &again, now());
+    (registry, again, folder, file)
+}
+
+fn lease(registry: &Registry, account: &str) -> pool::Lease {
+    let attempted = pool::Attempted::default();
+    let (required, cost) = (Some(account), crate::limits::Cost { tokens: 100 });
+    let ask = pool::Ask {
+        upstreams: &["u"],
+        family: "m",
+        attempted: &attempted,
+        bound: None,
+        required,
+        eligible: None,
+        cost,
+    };
+    pool::select(registry, &ask, now()).unwrap()
+}
+
+#[test]
+fn paces_suspensions_and_ceilings_come_back() {
+    let learn = |registry: &Registry| {
+        let told = Meter { limit: Some(100), remaining: Some(40), reset_ms: Some(50_000) };
+        let first = lease(registry, "account-0");
+        first.told(&Allowance { requests: Some(told), ..Allowance::default() }, now());
+        let held: Vec<_> = [0, 0, 1, 1, 1].map(|n| lease(registry, &format!("account-{n}"))).into_iter().collect();
+        let busy = Failure {
+            fault: Fault::Provider,
+            scope: Scope::Provider,
+            retry: Retry::OtherAccount,
+            cooldown_ms: None,
+            reason: Reason::Overloaded,
+            hinted: false,
+        };
+        held[1].failed(&busy, now(), 0);
+        drop((first, held));
+        registry.suspend_for("account-1", "revoked", u64::MAX);
+    };
+    let (before, after, ..) = restarted(learn, 2);
+    let (used, limit) = {
+        let pace = &after.get("account-0").unwrap().paces(now())[0];
+        (pace.requests.used_permille, pace.requests.limit)
+    };
+    assert!(limit == Some(100) && used >= 500, "{used} {limit:?}");
+    assert_eq!(after.ceilings(now())[0].ceiling, before.ceilings(now())[0].ceiling);
+    assert_eq!(before.ceilings(now())[0].ceiling, Some(3));
+    let suspension = after.get("account-1").unwrap().suspension().unwrap();
+    assert_eq!((suspension.reason.as_str(), suspension.credential), ("revoked", u64::MAX));
+}
+
+#[test]
+fn an_account_that_appears_later_has_what_the_file_knows() {
+    let learn = |registry: &Registry| {
+        registry.cool("account-1", Some("m"), HOUR_MS / 2, Reason::QuotaExhausted, now());
+        lease(registry, "account-0").succeeded(now());
+    };
+    let (before, after, _folder, file) = restarted(learn, 1);
+    let durable = Durable::open(Some(&file));
+    let source = Accounts::restored(&durable, &after, now());
+    let writer = Writer::start(durable, vec![Box::new(source)]).unwrap();
+    writer.finish();
+    let third = accounts(1);
+    Accounts::restored(&Durable::open(Some(&file)), &third, now());
+    third.reconcile(&[spec(0), spec(1)], pool::Settings::default());
+    let locks = |registry: &Registry| registry.get("account-1").unwrap().cooldowns(now());
+    let ends = |registry: &Registry| locks(registry).into_iter().map(|(_, lock)| lock.until).collect::<Vec<_>>();
+    assert!(ends(&third).len() == 1 && ends(&third) == ends(&before), "it was kept through a run without it");
+}
+
+#[test]
+fn a_locked_file_is_read_and_written_when_it_is_free() {
+    let (_folder, file) = place();
+    keep(&file, &[("a", 1)]);
+    let other = Connection::open(&file).unwrap();
+    other.execute_batch("BEGIN EXCLUSIVE").unwrap();
+    let durable = Durable::open(Some(&file));
+    assert_eq!((durable.take(Kind::Quota).len(), durable.trouble()), (1, None), "who only writes locks out no reader");
+    let writer = writer(&durable);
+    durable.put(Kind::Quota, "b", &2, HOUR_MS);
+    let until = Instant::now() + Duration::from_secs(10);
+    while durable.trouble().is_none() && Instant::now() < until {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let trouble = durable.trouble().unwrap();
+    assert!(trouble.contains("locked") && trouble.contains("end the program that holds it"), "{trouble}");
+    other.execute_batch("COMMIT").unwrap();
+    writer.finish();
+    assert_eq!((durable.trouble(), kept(&file)), (None, values(&[("a", 1), ("b", 2)])));
+}
+
+#[test]
+fn a_file_that_is_removed_while_the_gateway_runs_is_written_anew() {
+    let (_folder, file) = place();
+    let registry = accounts(2);
+    let durable = Durable::open(Some(&file));
+    let source = Accounts::restored(&durable, &registry, now());
+    let writer = Writer::start(durable.clone(), vec![Box::new(source)]).unwrap();
+    registry.cool("account-0", Some("m"), HOUR_MS / 2, Reason::RateLimit, now());
+    std::thread::sleep(Duration::from_millis(500));
+    fs::remove_file(&file).unwrap();
+    registry.cool("account-1", Some("m"), HOUR_MS / 2, Reason::RateLimit, now());
+    std::thread::sleep(Duration::from_millis(500));
+    writer.finish();
+    let again = accounts(2);
+    Accounts::restored(&Durable::open(Some(&file)), &again, now());
+    assert_eq!(again.export(now()), registry.export(now()));
 }
 
 #[test]

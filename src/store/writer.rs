@@ -29,6 +29,8 @@ pub trait Source: Send {
     fn every(&self) -> Duration;
     /// What has changed since the last call.
     fn changes(&mut self, now: Millis) -> Vec<Change>;
+    /// The next call of [`Self::changes`] is the last: it must not leave anything for later.
+    fn ends(&mut self) {}
     /// The file is a new and empty one: the next changes are everything there is.
     fn start_over(&mut self);
 }
@@ -51,7 +53,7 @@ impl Writer {
             let (tell, ended) = sync_channel(1);
             let file = durable.shared.file.lock().take();
             let due = sources.into_iter().map(|source| (source, Instant::now())).collect();
-            let pen = Pen { durable: durable.clone(), file, due, retry: None, tidy: None, warned: false };
+            let pen = Pen { durable: durable.clone(), file, due, retry: None, tidy: None, begun: false };
             thread::Builder::new().name("state".to_owned()).spawn(move || {
                 pen.run();
                 let _ = tell.send(());
@@ -86,8 +88,8 @@ struct Pen {
     retry: Option<Instant>,
     /// When old records are removed; `None`: soon.
     tidy: Option<Instant>,
-    /// Whether the log says already that it does not work.
-    warned: bool,
+    /// Whether a new file was begun in the place of one that is gone: the sources are to tell everything.
+    begun: bool,
 }
 
 impl Pen {
@@ -96,8 +98,8 @@ impl Pen {
             let ending = self.wait();
             self.gather(ending);
             if ending {
-                // A file that turns out to be broken now is replaced, and the new one written.
-                if !self.flush() {
+                // A file that turns out to be broken or gone now is replaced, and the new one written.
+                if !self.flush() || self.begun {
                     self.gather(true);
                     self.flush();
                 }
@@ -125,6 +127,9 @@ impl Pen {
         for (source, due) in &mut self.due {
             if all || *due <= clock {
                 *due = clock + source.every();
+                if all {
+                    source.ends();
+                }
                 let changes = source.changes(now());
                 if !changes.is_empty() {
                     self.durable.change(changes);
@@ -135,31 +140,29 @@ impl Pen {
 
     /// Writes what waits; whether that went well.
     fn flush(&mut self) -> bool {
-        match self.write() {
-            Ok(()) => {
+        let written = self.write();
+        match &written {
+            Ok(false) => {}
+            Ok(true) => {
                 self.retry = None;
-                if std::mem::take(&mut self.warned) {
+                if self.durable.shared.trouble.lock().take().is_some() {
                     tracing::info!("the state is kept again");
                 }
-                true
             }
-            Err(error) => {
-                self.failed(&error);
-                false
-            }
+            Err(error) => self.failed(error),
         }
+        written.is_ok()
     }
 
-    fn write(&mut self) -> Result<(), OpenError> {
+    /// Whether anything was to be written.
+    fn write(&mut self) -> Result<bool, OpenError> {
         let idle = self.durable.shared.pending.lock().entries.is_empty();
         let tidies = self.tidy.is_none_or(|at| Instant::now() >= at);
         if idle && !tidies {
-            return Ok(());
+            return Ok(false);
         }
-        let file = match &mut self.file {
-            Some(file) => file,
-            empty => empty.insert(reopen(&self.durable)?),
-        };
+        self.open()?;
+        let file = self.file.as_mut().ok_or_else(OpenError::no_file)?;
         let entries = std::mem::take(&mut self.durable.shared.pending.lock().entries);
         let rows: Vec<_> = entries.iter().collect();
         let written = rows.chunks(BATCH_MAX).try_for_each(|batch| file.write(batch.iter().copied()));
@@ -175,14 +178,35 @@ impl Pen {
             file.tidy(now().0)?;
             self.tidy = Some(Instant::now() + TIDY_EVERY);
         }
+        Ok(true)
+    }
+
+    /// Opens the file, if it is not open, or not there any more.
+    fn open(&mut self) -> Result<(), OpenError> {
+        let path = self.durable.shared.path.as_deref().ok_or_else(OpenError::no_file)?;
+        if self.file.as_ref().is_some_and(|file| file.is_at(path)) {
+            return Ok(());
+        }
+        if self.file.take().is_some() {
+            tracing::warn!(file = %path.display(), "the state file was removed or replaced; what is known is written anew");
+        }
+        let file = File::open(path)?;
+        self.begun = file.new;
+        self.file = Some(file);
+        if self.begun {
+            self.due.iter_mut().for_each(|(source, _)| source.start_over());
+        }
         Ok(())
     }
 
     fn failed(&mut self, error: &OpenError) {
         self.retry = Some(Instant::now() + RETRY_AFTER);
-        if let OpenError::NotOurs(why) = error {
+        let Some(path) = &self.durable.shared.path else { return };
+        if !error.is_locked() {
+            // What the disk did meanwhile is seen by who opens it anew.
             self.file = None;
-            let Some(path) = &self.durable.shared.path else { return };
+        }
+        if let OpenError::NotOurs(why) = error {
             match File::set_aside(path, now().0) {
                 Ok(aside) => {
                     tracing::error!(file = %path.display(), aside = %aside.display(), why, "the state file was set aside; a new one is begun");
@@ -193,13 +217,12 @@ impl Pen {
                 Err(error) => tracing::error!(file = %path.display(), why, %error, "the state file is not usable"),
             }
         }
-        if !std::mem::replace(&mut self.warned, true) {
-            tracing::warn!(%error, "the state cannot be written now; requests are served as before, and it is tried again");
+        // Said once: until it works again, or something else is wrong with it.
+        let mut trouble = self.durable.shared.trouble.lock();
+        let said = error.to_string();
+        if trouble.as_ref() != Some(&said) {
+            tracing::warn!(file = %path.display(), %error, "the state cannot be written now; requests are served as before, and it is tried again");
+            *trouble = Some(said);
         }
     }
-}
-
-fn reopen(durable: &Durable) -> Result<File, OpenError> {
-    let path = durable.shared.path.as_deref();
-    path.map_or_else(|| Err(OpenError::Unusable("there is no file".to_owned())), File::open)
 }

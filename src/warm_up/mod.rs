@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 pub(crate) use run::run;
 
@@ -29,7 +30,7 @@ pub const HISTORY_MAX: usize = 500;
 const LAST_MAX: usize = 20_000;
 
 /// One warm-up. Times are milliseconds of the Unix epoch.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 pub struct WarmUp {
     /// The account.
     pub account: String,

@@ -281,6 +281,72 @@ async fn the_commands_say_what_to_do_when_they_cannot() {
     fails(&["breaker", "reset", "x", "--config", config], None, 1, &["there is no account 'x'"]);
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn safe_mode_by_hand_sends_requests_to_the_fallback_until_it_is_off() {
+    let mock = Mock::start("").await;
+    let with = |failures: u32| {
+        Stage::with(mock.port, &["a"])
+            .resilience(&format!("safe_mode: {{ upstream: last, model: refuge, failures: {failures} }}"))
+            .elsewhere("last", "openai_chat", mock.port, "")
+            .model("match: best, upstream: anthropic, model: good")
+            .model("match: other, upstream: gemini, model: good")
+    };
+    let mut gateway = Gateway::start(&with(1)).await;
+    let config = gateway.file.to_str().expect("UTF-8").to_owned();
+    let said = |arguments: &[&str]| {
+        let (code, said, error) = run(&[&["safe-mode"], arguments, &["--config", &config]].concat(), None);
+        assert_eq!(code, 0, "{arguments:?}: {error}");
+        said
+    };
+    let served = async |model: &str, by: &str| {
+        for (client, stream) in [(Protocol::Anthropic, true), (Protocol::Chat, false), (Protocol::Gemini, true)] {
+            let (last, a) = (mock.count("last").await, mock.count("a").await);
+            let answer = gateway.send(&client.call(model, "hello", stream)).await;
+            assert_eq!(client.said(&answer, stream), Ok("You said: hello".to_owned()), "{client:?}");
+            let asked = (mock.count("last").await - last, mock.count("a").await - a);
+            assert_eq!(asked, if by == "last" { (1, 0) } else { (0, 1) }, "{client:?} {model} by {by}");
+        }
+    };
+    let reload = async |failures: u32| {
+        gateway.rewrite(&with(failures).yaml(gateway.port, gateway.admin));
+        assert_eq!(send(&gateway, "POST", "/api/reload", "").await.status, 200);
+    };
+    assert!(said(&["status"]).contains("last as refuge stands by"));
+    served("best", "a").await;
+
+    assert!(said(&["on"]).contains("last as refuge serves in the place of others now"));
+    served("best", "last").await;
+    served("other", "last").await;
+    assert_eq!(mock.last("last").await["body"]["model"], "refuge");
+    let status = said(&["status"]);
+    let all = status.lines().find(|line| line.starts_with("all upstreams")).expect("a line");
+    assert!(all.contains("on") && all.contains("set by the operator"), "{status}");
+    assert_eq!(get(&gateway, "/api/resilience/health").await["safe_mode"]["active"], true);
+    assert_eq!(gateway.metrics().await.sum("interlingua_safe_mode", &[("scope", "*")]), 1);
+    reload(2).await;
+    assert_eq!(get(&gateway, "/api/safe-mode").await["active"], true, "a reload changes nothing");
+    served("best", "last").await;
+
+    said(&["off"]);
+    served("best", "a").await;
+    said(&["auto"]);
+    said(&["on", "--upstream", "anthropic"]);
+    served("best", "last").await;
+    served("other", "a").await;
+    said(&["off", "--upstream", "anthropic"]);
+    reload(1).await;
+    mock.script("rules: [{match: {model: good, dialect: anthropic}, faults: ['500']}]").await;
+    for _ in 0..3 {
+        assert_eq!(gateway.send(&Protocol::Chat.call("best", "hello", false)).await.status, 500);
+    }
+    assert!(said(&["status"]).contains("stands by"), "held off, failures do not switch it on");
+    mock.script("").await;
+    served("best", "a").await;
+    for part in ["safe mode is on", "safe mode is off"] {
+        gateway.process.line(part).await.expect("a line of the log");
+    }
+}
+
 #[tokio::test]
 async fn what_was_set_by_hand_survives_a_restart() {
     let folder = tempfile::tempdir().expect("a folder");

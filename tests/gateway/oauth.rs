@@ -1,5 +1,7 @@
 //! Accounts with refresh tokens.
 
+use std::time::Duration;
+
 use serde_json::Value;
 
 use super::call::Call;
@@ -72,4 +74,58 @@ async fn a_revoked_account_is_out_until_it_has_another_token() {
     assert_eq!(Call::post("/api/reload", "").send(gateway.admin).await.status, 200);
     assert_eq!(gateway.send(&call(3)).await.status, 200);
     assert_eq!((mock.count("first").await, mock.count("second").await), (1, 3), "it is let in again at once");
+}
+
+#[tokio::test]
+async fn a_revoked_account_is_out_after_a_restart_too_until_it_has_another_token() {
+    let (folder, mock) = (tempfile::tempdir().expect("a folder"), Mock::start("").await);
+    let file = folder.path().join("state.db");
+    let root = format!("http://127.0.0.1:{}", mock.port);
+    let with = |refresh_token: &str| {
+        let oauth =
+            format!("oauth: {{ client_id: mine, refresh_token: {refresh_token}, token_url: '{root}/oauth/token' }}");
+        Stage::new(mock.port)
+            .entry(
+                &format!("id: v, provider: vertex, project: p, base_url: '{root}'"),
+                &format!("id: first, upstream: v, tier: pro, {oauth}"),
+            )
+            .entry("", "id: second, upstream: v, tier: free, credential: key-second")
+            .account("a", "")
+            .model("match: 'v/*', upstream: v, model: '{1}'")
+            .state(file.to_str().expect("UTF-8"))
+    };
+    let call = |number: u32| Protocol::Anthropic.call("v/m", &format!("hello {number}"), false);
+    let standing = async |gateway: &Gateway| {
+        let all = Call::get("/api/accounts/status").send(gateway.admin).await.json();
+        let all = all["accounts"].as_array().expect("a list").clone();
+        all.into_iter().find(|one| one["account"] == "first").expect("it")["standing"].clone()
+    };
+    let restarted = async |mut gateway: Gateway, stage: Stage| {
+        tokio::time::sleep(Duration::from_millis(400)).await;
+        gateway.process.signal("KILL");
+        assert!(gateway.process.end(Duration::from_secs(5)).await.is_some());
+        Gateway::start(&stage).await
+    };
+    let gateway = Gateway::start(&with("key-revoked")).await;
+    assert_eq!(gateway.send(&call(0)).await.status, 200);
+    let gateway = restarted(gateway, with("key-revoked")).await;
+    let told = standing(&gateway).await;
+    assert!(
+        told["state"] == "disabled" && told["reason"].as_str().is_some_and(|why| why.contains("new one")),
+        "{told}"
+    );
+    assert_eq!(gateway.send(&call(1)).await.status, 200);
+    assert_eq!((asked(&mock, "refreshes").await, mock.count("second").await), (1, 2), "nobody asks for it again");
+    gateway.rewrite(&with("key-first").yaml(gateway.port, gateway.admin));
+    assert_eq!(Call::post("/api/reload", "").send(gateway.admin).await.status, 200);
+    assert_eq!(gateway.send(&call(2)).await.status, 200);
+    assert_eq!(mock.count("first").await, 1, "let in by a reload");
+    gateway.rewrite(&with("key-revoked").yaml(gateway.port, gateway.admin));
+    assert_eq!(Call::post("/api/reload", "").send(gateway.admin).await.status, 200);
+    assert_eq!(gateway.send(&call(3)).await.status, 200);
+    assert_eq!(standing(&gateway).await["state"], "disabled");
+    let gateway = restarted(gateway, with("key-first")).await;
+    assert_eq!(gateway.send(&call(4)).await.status, 200);
+    assert_eq!(mock.count("first").await, 2, "let in by a start with another token");
+    assert!(!String::from_utf8_lossy(&std::fs::read(&file).expect("the state")).contains("key-revoked"));
 }

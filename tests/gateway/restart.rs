@@ -1,11 +1,15 @@
 //! What is learned outlives the process, however it ends.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
+
+use serde_json::json;
 
 use super::call::Call;
 use super::process::WAIT_MAX;
 use super::protocol::Protocol;
+use super::provider::{Provider, hello};
 use super::rig::{Gateway, Mock, eventually};
 use super::stage::Stage;
 use super::wire::Wire;
@@ -256,4 +260,90 @@ async fn a_lock_is_on_the_disk_at_once() {
     assert!(gateway.process.end(WAIT_MAX).await.is_some());
     let gateway = Gateway::start(&stage).await;
     assert!(eventually(Duration::from_secs(1), || async { cooling(&gateway, "a").await > 500 }).await);
+}
+
+/// A Chat upstream `p` whose headers tell a limit a minute, and one a day of which a tenth is left.
+async fn telling() -> Provider {
+    Provider::start(vec![hello(
+        "x-ratelimit-limit-requests-minute: 50\r\nx-ratelimit-remaining-requests-minute: 20\r\n\
+         x-ratelimit-reset-requests-minute: 55\r\nx-ratelimit-limit-requests-day: 1000\r\n\
+         x-ratelimit-remaining-requests-day: 90\r\nx-ratelimit-reset-requests-day: 7200\r\n",
+    )])
+    .await
+}
+
+async fn get(gateway: &Gateway, path: &str) -> serde_json::Value {
+    Call::get(path).send(gateway.admin).await.json()
+}
+
+/// What is told of the account `p`.
+async fn of_p(gateway: &Gateway) -> serde_json::Value {
+    let all = get(gateway, "/api/accounts/status").await["accounts"].as_array().expect("a list").clone();
+    all.into_iter().find(|one| one["account"] == "p").expect("the account")
+}
+
+#[tokio::test]
+async fn paces_quotas_and_warm_ups_come_back() {
+    for how in [End::Term, End::Kill] {
+        let (_folder, file) = place();
+        let (mock, provider) = (Mock::start("").await, telling().await);
+        let stage =
+            Stage::new(mock.port).account("warm", "models: [w]").elsewhere("p", "openai_chat", provider.port, "");
+        let stage = stage
+            .model("match: 'p/*', upstream: p, model: '{1}'")
+            .resilience("quota: { protected: [big] }, warm_up: { enabled: true, models: [w], interval: 100ms }");
+        let stage = keeping(stage, &file);
+        let gateway = Gateway::start(&stage).await;
+        assert_eq!(gateway.send(&Protocol::Chat.call("p/big", "hello", false)).await.status, 200);
+        gateway.comes_to_rest().await;
+        let warmed = || async { mock.count("warm").await == 1 };
+        assert!(eventually(WAIT_MAX, warmed).await, "{}", gateway.process.log());
+        gateway.comes_to_rest().await;
+        let before = of_p(&gateway).await;
+        assert_eq!(
+            (&before["quotas"][0]["left_ratio"], &before["quotas"][0]["source"]),
+            (&json!(0.09), &json!("header"))
+        );
+        assert_eq!(before["standing"]["state"], "limited", "protected: {before}");
+        assert_eq!(before["paces"][0]["requests"]["limit"], 50, "{before}");
+        end(gateway, how).await;
+
+        let gateway = Gateway::start(&stage).await;
+        let after = of_p(&gateway).await;
+        for path in ["/quotas/0/left_ratio", "/quotas/0/reset/at", "/quotas/0/protected", "/standing/until/at"] {
+            assert_eq!(after.pointer(path), before.pointer(path), "{how:?} {path}: {after}");
+        }
+        assert!(before.pointer("/quotas/0/reset/at").is_some(), "{before}");
+        let requests = |told: &serde_json::Value| told["paces"][0]["requests"].clone();
+        assert_eq!(requests(&after)["limit"], 50, "{how:?}: {after}");
+        assert!(requests(&after)["used_ratio"].as_f64() >= Some(0.5), "{how:?}: {after}");
+        let big = gateway.send(&Protocol::Chat.call("p/big", "hello", false)).await;
+        assert_eq!((big.status, provider.connections.load(Ordering::Relaxed)), (429, 1), "{}", big.text());
+        tokio::time::sleep(Duration::from_millis(700)).await;
+        assert_eq!(mock.count("warm").await, 1, "{how:?}: it was warmed up before the restart");
+    }
+}
+
+#[tokio::test]
+async fn an_account_that_a_reload_adds_has_what_was_known_of_it() {
+    let (_folder, file) = place();
+    let mock = Mock::start("rules: [{match: {key: key-a}, faults: ['429:600']}]").await;
+    let both = keeping(Stage::new(mock.port).account("b", "").account("a", "tier: ultra"), &file);
+    let alone = keeping(Stage::with(mock.port, &["b"]), &file);
+    let gateway = Gateway::start(&both).await;
+    assert_eq!(gateway.send(&turn(0)).await.status, 200);
+    end(gateway, End::Kill).await;
+    let gateway = Gateway::start(&alone).await;
+    let reload = async |stage: &Stage, number: usize| {
+        gateway.rewrite(&stage.yaml(gateway.port, gateway.admin));
+        assert_eq!(Call::post("/api/reload", "").send(gateway.admin).await.status, 200);
+        assert_eq!(gateway.send(&turn(number)).await.status, 200);
+        assert_eq!(mock.count("a").await, 1, "it rests still");
+    };
+    reload(&both, 1).await;
+    assert!(cooling(&gateway, "a").await > 500);
+    reload(&alone, 2).await;
+    tokio::time::sleep(LOCK_WRITTEN).await;
+    reload(&both, 3).await;
+    assert!(cooling(&gateway, "a").await > 500, "also if it was only away for a while");
 }

@@ -37,6 +37,7 @@ TROUBLES = {
     "close": ["close"],
     "broken": ["500"],
     "torn": ["reset-at:3"],
+    "musing": ["reset-at:3"],
 }
 #: Groups of accounts: name → the kind of each account's key, in the order in which they are asked.
 GROUPS = {
@@ -51,6 +52,7 @@ GROUPS = {
     "close-next": ("close", "good"),
     "broken-next": ("broken", "good"),
     "torn-next": ("torn", "good"),
+    "musing-next": ("musing", "good"),
 }
 TIERS = ["first", "second"]
 

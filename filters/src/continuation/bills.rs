@@ -1,13 +1,9 @@
 //! What the attempts at one answer cost, in one ledger.
 
+use super::Heard;
 use crate::Dialect;
 use crate::ir::Usage;
 use crate::tokens;
-
-/// What the estimate of a text adds for safety, in percent: a bill wants none of it.
-const MARGIN_PERCENT: u64 = 15;
-/// Bytes of a token of words that are not kept: thoughts.
-const TOKEN_BYTES: u64 = 4;
 
 /// What one attempt that broke off cost.
 #[derive(Clone, Debug, Default)]
@@ -21,15 +17,18 @@ pub struct Bill {
 }
 
 impl Bill {
-    /// Of an attempt at a provider that speaks `upstream`, which had told `told`, and sent `said` as text and
-    /// `other_bytes` of thoughts.
-    pub fn of(upstream: Dialect, told: Option<&Usage<'_>>, said: &str, other_bytes: u64) -> Self {
+    /// Of an attempt at a provider that speaks `upstream`, which had told `told`, and was `heard`; its model counts `ratio`
+    /// tokens for one that is estimated.
+    pub fn of(upstream: Dialect, told: Option<&Usage<'_>>, heard: &Heard, ratio: f64) -> Self {
         let mut usage = told.map(Usage::counts).unwrap_or_default();
-        let seen = tokens_of(said) + other_bytes.div_ceil(TOKEN_BYTES);
+        let billed = |tokens: u64| (tokens as f64 * ratio).round() as u64;
+        let all = billed(heard.total());
         // Gemini alone tells the running count; what others tell at the start is a placeholder.
-        let estimated = (upstream != Dialect::Gemini || told.is_none()) && seen > usage.output_total();
+        let estimated = (upstream != Dialect::Gemini || told.is_none()) && all > usage.output_total();
         if estimated {
-            usage.output = seen.saturating_sub(usage.reasoning);
+            // Anthropic's ledger does not tell thoughts apart.
+            usage.reasoning = if upstream == Dialect::Anthropic { 0 } else { billed(heard.thoughts).min(all) };
+            usage.output = all - usage.reasoning;
         }
         Bill { input_untold: usage.input_total() == 0, usage, estimated }
     }
@@ -72,7 +71,7 @@ impl Bills {
 
 /// Tokens of a text, without a margin.
 pub fn tokens_of(text: &str) -> u64 {
-    if text.is_empty() { 0 } else { (tokens::text(text) * 100).div_ceil(100 + MARGIN_PERCENT) }
+    tokens::plain(text)
 }
 
 fn add(sum: &mut Usage<'_>, more: &Usage<'_>) {
@@ -90,17 +89,15 @@ mod tests {
 
     #[test]
     fn what_was_told_is_added_and_the_rest_estimated() {
+        let heard = Heard { words: 40, thoughts: 10, ..Heard::default() };
         let told = Usage { uncached: 10, output: 3, reasoning: 2, ..Usage::default() };
-        let exact = Bill::of(Dialect::Gemini, Some(&told), "some words that came", 0);
+        let exact = Bill::of(Dialect::Gemini, Some(&told), &heard, 1.5);
         assert!(!exact.estimated && exact.usage == told);
         let placeholder = Usage { uncached: 10, output: 1, ..Usage::default() };
-        let estimated = Bill::of(Dialect::Anthropic, Some(&placeholder), "some words that came", 0);
-        assert!(
-            estimated.estimated
-                && !estimated.input_untold
-                && estimated.usage.output == tokens_of("some words that came")
-        );
-        let silent = Bill::of(Dialect::OpenAiChat, None, "some words that came", 0);
+        let estimated = Bill::of(Dialect::Anthropic, Some(&placeholder), &heard, 1.0);
+        assert!(estimated.estimated && !estimated.input_untold && estimated.usage.output == 50);
+        let silent = Bill::of(Dialect::OpenAiChat, None, &heard, 1.1);
+        assert_eq!((silent.usage.output, silent.usage.reasoning), (44, 11));
         let mut bills = Bills::default();
         bills.add(&exact, 0);
         assert!(!bills.is_estimated());
@@ -108,7 +105,6 @@ mod tests {
         let last = Usage { uncached: 15, output: 7, ..Usage::default() };
         let all = bills.with(&last, 5);
         assert!(bills.is_estimated());
-        let output = 3 + tokens_of("some words that came") + 7;
-        assert_eq!((all.uncached, all.output, all.reasoning), (10 + 10 + 15, output, 2));
+        assert_eq!((all.uncached, all.output, all.reasoning), (10 + 10 + 15, 3 + 44 + 7, 2 + 11));
     }
 }

@@ -1,9 +1,9 @@
 //! The events of an answer that goes on, as events of the answer that the client has begun to read.
 
-use super::{Seam, Transcript};
+use super::{Seam, Transcript, Way};
 use crate::Dialect;
 use crate::ir::stream::{BlockStart, Delta, Sink};
-use crate::ir::{Event, LossKind, Losses};
+use crate::ir::{Event, LossKind, Losses, Signature};
 use crate::json::Str;
 
 /// Stands between the decoder of the one who goes on and the writer of the client's stream. Give it guarded events.
@@ -14,25 +14,31 @@ pub struct Joint {
     /// Number of the client's next block.
     next: u32,
     seam: Seam,
+    /// The client's thought that is open, and whether the lack of its seal must be told.
+    thought: Option<(u32, bool)>,
+    /// Whether the target was asked anew: its thoughts are the answer's.
+    anew: bool,
     /// The block whose text goes on with the client's; `None` before it begins.
     text: Option<u32>,
     /// Other blocks: theirs, and ours.
     blocks: Vec<(u32, u32)>,
-    /// Bytes of thoughts that found no place.
-    unplaced_bytes: u64,
+    /// Whether a block began that is neither text nor thought: the text has its end.
+    settled: bool,
     losses: Losses,
 }
 
 impl Joint {
-    /// Goes on after `transcript`.
-    pub fn new(transcript: &Transcript, loose: bool) -> Self {
+    /// Goes on after `transcript`, in the way of the target.
+    pub fn new(transcript: &Transcript, way: Way) -> Self {
         Joint {
             open: transcript.open(),
             next: transcript.next(),
-            seam: Seam::new(transcript.said(), loose),
+            seam: Seam::new(transcript.said(), way == Way::Loose),
+            thought: transcript.thought().map(|thought| (thought.index, thought.shown && !thought.sealed)),
+            anew: way == Way::Anew,
             text: None,
             blocks: Vec::new(),
-            unplaced_bytes: 0,
+            settled: false,
             losses: Losses::default(),
         }
     }
@@ -42,42 +48,34 @@ impl Joint {
         &self.losses
     }
 
-    /// Bytes of thoughts that found no place.
-    pub fn unplaced_bytes(&self) -> u64 {
-        self.unplaced_bytes
-    }
-
     /// Passes an event on as one of the client's stream. The caller sees to [`Event::Usage`].
     pub fn push(&mut self, event: Event<'_>, sink: &mut Sink<'_>) {
+        if !matches!(event, Event::Start { .. } | Event::Error(_) | Event::Usage(_) | Event::Ping) {
+            self.leave_thought(sink);
+        }
+        // Before its first text.
+        let begins = self.text.is_none() && !self.settled;
         match event {
             // The client has its beginning, and one answer.
             Event::Start { .. } | Event::BlockStart { choice: 1.., .. } | Event::Finish { choice: 1.., .. } => {}
-            Event::BlockStart { index, block: BlockStart::Text, .. }
-                if self.text.is_none() && self.blocks.is_empty() =>
-            {
-                self.text = Some(index);
-            }
+            Event::BlockStart { index, block: BlockStart::Text, .. } if begins => self.text = Some(index),
             // In the middle of a text there is no place for them.
-            Event::BlockStart { block: BlockStart::Reasoning { .. }, .. }
-                if self.text.is_none() && self.blocks.is_empty() =>
-            {
+            Event::BlockStart { block: BlockStart::Reasoning { .. }, .. } if begins && !self.anew => {
                 self.losses.add("continuation.reasoning", LossKind::Dropped);
             }
             Event::BlockStart { index, block, .. } => {
+                self.settled |= !matches!(block, BlockStart::Reasoning { .. });
                 self.rest(sink);
                 self.close(sink);
                 let ours = self.begin(block, sink);
                 self.blocks.push((index, ours));
             }
             Event::Delta { index, delta } if self.text == Some(index) => self.grow(delta, sink),
-            Event::Delta { index, delta } => match self.ours(index) {
-                Some(ours) => sink(Event::Delta { index: ours, delta }),
-                None => {
-                    if let Delta::Text(text) = delta {
-                        self.unplaced_bytes = self.unplaced_bytes.saturating_add(text.len() as u64);
-                    }
+            Event::Delta { index, delta } => {
+                if let Some(ours) = self.ours(index) {
+                    sink(Event::Delta { index: ours, delta });
                 }
-            },
+            }
             Event::BlockStop { index } if self.text == Some(index) => {
                 self.rest(sink);
                 self.close(sink);
@@ -95,6 +93,17 @@ impl Joint {
             // What is held back then may be a repetition, or half of one: the next one who goes on says it again.
             Event::Error(_) | Event::Usage(_) | Event::Ping => sink(event),
         }
+    }
+
+    /// Ends the thought that broke off, as it is. Its seal was lost with the rest of it; that is said, so that nobody takes
+    /// it for one that needs none.
+    fn leave_thought(&mut self, sink: &mut Sink<'_>) {
+        let Some((index, is_unsealed)) = self.thought.take() else { return };
+        if is_unsealed {
+            let none = Signature { issuer: Dialect::OpenAiChat, value: Str::from("") };
+            sink(Event::Delta { index, delta: Delta::Signature(none) });
+        }
+        sink(Event::BlockStop { index });
     }
 
     /// Text that was held back and is no repetition, as nothing more comes.

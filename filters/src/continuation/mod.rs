@@ -5,16 +5,18 @@
 //! from the text that the client has, and what it says joins the same stream: no second beginning, text into the open
 //! block, later blocks under the next numbers, one ledger, one end.
 //!
-//! **What can be gone on with** ([`Obstacle`] names the rest): one answer of text, also behind complete thoughts. The
-//! text goes to the target as the beginning of the model's turn ([`Way`]). Not gone on with: a thought that is not
-//! complete (its seal would be missing), anything behind a tool call, whole or in part (a call wants its result before
-//! the model speaks again), refusals, pictures, parts that only one dialect knows, several alternatives, answers longer
-//! than the bound, and answers in a form that the provider enforces (JSON, a forced tool: the grammar would begin anew).
-//! Before any word was said, the question is simply asked again, to any target.
+//! **What can be gone on with** ([`Obstacle`] names the rest): one answer of text and thoughts. The text goes to the
+//! target as the beginning of the model's turn ([`Way`]). Not gone on with: anything behind a tool call, whole or in part
+//! (a call wants its result before the model speaks again), refusals, pictures, parts that only one dialect knows, several
+//! alternatives, answers longer than the bound, and answers in a form that the provider enforces (JSON, a forced tool: the
+//! grammar would begin anew). Before any word of text was said, the question is simply asked again, to any target.
 //!
-//! **Thoughts.** A continuation by a Messages provider is asked for without thinking, as the protocol wants it for a
-//! begun answer: the thinking was done. Other targets may think again; those thoughts stand in no place of the answer
-//! and are dropped (a loss). Earlier thoughts of the broken answer are not sent along.
+//! **Thoughts.** A thought that broke off is ended as it is: the client's block or item is closed, with the gateway's own
+//! mark for "nobody sealed this" in the slot of the seal, so that it is known and taken out when it comes back
+//! (an item without the mark would look like one that the provider has stored). What was thought is not sent along. Asked
+//! anew, the target thinks again: these thoughts are the answer's, in blocks of their own, with their own seals. Behind
+//! text, a Messages provider is asked without thinking, as the protocol wants it for a begun answer: the thinking was
+//! done. Other targets may think again; such thoughts stand in no place of the answer and are dropped (a loss).
 //!
 //! **White space.** No target gets a begun answer that ends in white space: some refuse it, others stumble. What was
 //! trimmed is taken off the beginning of what comes, as far as it is repeated ([`Seam`]).
@@ -24,11 +26,14 @@
 //!
 //! **What is exact.** Text: every character once, for a target that goes on and for a loose one that repeats. The bill:
 //! what providers told is added up, so with Gemini, which tells the count in each chunk, the sum is exact. Output that
-//! a broken attempt had not told (Messages, Chat) is estimated from its text, and input that it had not told (Chat,
-//! Responses) is taken to be what the next attempt's was without the begun answer ([`Bills::is_estimated`]). The cap of
-//! output tokens is lowered by what was said, estimated from below.
+//! a broken attempt had not told (Messages, Chat) is estimated from what was heard of it ([`Heard`]), corrected by what
+//! whole answers of the model were billed, and input that it had not told (Chat, Responses) is taken to be what the next
+//! attempt's was without the begun answer ([`Bills::is_estimated`]). Thoughts that a provider bills and does not show are in
+//! no estimate. The cap of output tokens is lowered by what was said,
+//! estimated from below.
 
 mod bills;
+mod heard;
 mod joint;
 mod passed;
 mod prefill;
@@ -36,8 +41,10 @@ mod seam;
 mod transcript;
 
 pub use bills::{Bill, Bills, tokens_of};
+pub use heard::Heard;
 pub use joint::Joint;
 pub use passed::Passed;
+pub(crate) use passed::PassedThought;
 pub use prefill::{Begun, Way, begin};
 pub use seam::Seam;
 pub use transcript::{Obstacle, Transcript};

@@ -40,6 +40,8 @@ pub struct Passed {
     open: Open,
     /// Finished items (Responses).
     items: Vec<Vec<u8>>,
+    /// The open reasoning item (Responses).
+    thought: Option<PassedThought>,
     /// The open message (Responses): its id, and its finished parts.
     message: Option<(String, Vec<Vec<u8>>)>,
     annotations: Vec<Vec<u8>>,
@@ -51,7 +53,21 @@ pub struct Passed {
 enum Open {
     Nothing,
     Text,
+    Thought,
     Other,
+}
+
+/// What a client knows of a reasoning item that is open.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct PassedThought {
+    /// The item's id.
+    pub(crate) id: String,
+    /// Parts that were begun.
+    pub(crate) parts: usize,
+    /// Whether the last of them is open.
+    pub(crate) is_part_open: bool,
+    /// Whether they are the item's content (models that show their thoughts), and not its summary.
+    pub(crate) is_content: bool,
 }
 
 impl Passed {
@@ -66,6 +82,7 @@ impl Passed {
             next: 0,
             open: Open::Nothing,
             items: Vec::new(),
+            thought: None,
             message: None,
             annotations: Vec::new(),
             overflow: false,
@@ -87,6 +104,8 @@ impl Passed {
         match self.dialect {
             Dialect::Anthropic if !is_delta => self.message_event(event.data),
             Dialect::OpenAiResponses if !is_delta => self.response_event(event.data),
+            // Some servers begin such a part without a word of it.
+            Dialect::OpenAiResponses if event.name == "response.reasoning_text.delta" => self.content_thought(),
             _ => {}
         }
         if self.bytes > self.bytes_max {
@@ -104,8 +123,12 @@ impl Passed {
         match mark.kind.as_deref() {
             Some("content_block_start") => {
                 self.next = mark.index.unwrap_or(self.next).saturating_add(1);
-                let is_text = mark.block.and_then(|block| block.kind).is_some_and(|kind| kind == "text");
-                self.open = if is_text { Open::Text } else { Open::Other };
+                let kind = mark.block.and_then(|block| block.kind);
+                self.open = match kind.as_deref() {
+                    Some("text") => Open::Text,
+                    Some("thinking" | "redacted_thinking") => Open::Thought,
+                    _ => Open::Other,
+                };
             }
             Some("content_block_stop") => self.open = Open::Nothing,
             _ => {}
@@ -123,15 +146,33 @@ impl Passed {
         match mark.kind.as_deref() {
             Some("response.output_item.added") => {
                 let item: Kind<'_> = mark.item.as_ref().and_then(Raw::read).unwrap_or_default();
-                let is_message = item.kind.is_some_and(|kind| kind == "message");
-                self.open = if is_message { Open::Nothing } else { Open::Other };
-                self.message = is_message.then(|| (item.id.map(|id| id.to_string()).unwrap_or_default(), Vec::new()));
+                let id = item.id.map(|id| id.to_string()).unwrap_or_default();
+                (self.message, self.thought) = (None, None);
+                self.open = match item.kind.as_deref() {
+                    // Two open items have no one end.
+                    _ if self.open != Open::Nothing => Open::Other,
+                    Some("message") => {
+                        self.message = Some((id, Vec::new()));
+                        Open::Nothing
+                    }
+                    Some("reasoning") => {
+                        self.thought = Some(PassedThought { id, ..PassedThought::default() });
+                        Open::Thought
+                    }
+                    _ => Open::Other,
+                };
                 self.annotations.clear();
             }
             Some("response.output_item.done") => {
                 self.items.extend(bytes(mark.item));
-                self.message = None;
+                (self.message, self.thought) = (None, None);
                 self.open = Open::Nothing;
+            }
+            Some("response.reasoning_summary_part.added") => self.part_of_thought(false),
+            Some("response.content_part.added") if self.thought.is_some() => self.part_of_thought(true),
+            Some("response.reasoning_text.delta") => self.content_thought(),
+            Some("response.reasoning_summary_part.done" | "response.content_part.done") if self.thought.is_some() => {
+                self.thought.iter_mut().for_each(|thought| thought.is_part_open = false);
             }
             Some("response.content_part.added") => {
                 let part: Kind<'_> = mark.part.as_ref().and_then(Raw::read).unwrap_or_default();
@@ -146,6 +187,20 @@ impl Passed {
             }
             Some("response.output_text.annotation.added") => self.annotations.extend(bytes(mark.annotation)),
             _ => {}
+        }
+    }
+
+    /// A part of the open reasoning item begins.
+    fn part_of_thought(&mut self, is_content: bool) {
+        if let Some(thought) = &mut self.thought {
+            thought.parts = thought.parts.saturating_add(1);
+            (thought.is_part_open, thought.is_content) = (true, is_content);
+        }
+    }
+
+    fn content_thought(&mut self) {
+        if self.thought.as_ref().is_some_and(|thought| !thought.is_part_open) {
+            self.part_of_thought(true);
         }
     }
 
@@ -175,6 +230,21 @@ impl Passed {
     /// Whether a block or part of text is open on the wire.
     pub(crate) fn is_text_open(&self) -> bool {
         self.open == Open::Text
+    }
+
+    /// Whether a thought is open on the wire.
+    pub(crate) fn is_thought_open(&self) -> bool {
+        self.open == Open::Thought
+    }
+
+    /// Whether the end of a thought repeats its words.
+    pub(crate) fn repeats_thoughts(&self) -> bool {
+        self.dialect == Dialect::OpenAiResponses
+    }
+
+    /// The open reasoning item (Responses).
+    pub(crate) fn thought(&self) -> Option<&PassedThought> {
+        self.thought.as_ref()
     }
 
     /// Finished items (Responses).

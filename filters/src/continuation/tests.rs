@@ -1,5 +1,7 @@
 //! Answers that are cut anywhere and gone on with, over all pairs of dialects.
 
+mod thoughts;
+
 use proptest::prelude::*;
 use serde_json::Value;
 
@@ -259,6 +261,7 @@ proptest! {
         }
         let (said, ends, errors, usage) = read(client, &out);
         prop_assert!(ends <= 1 && (errors == 1 || ends == 1), "{ends} {errors}\n{}", String::from_utf8_lossy(&out));
+        prop_assert!(errors == 0 || fails, "{}", String::from_utf8_lossy(&out));
         if errors == 0 {
             prop_assert_eq!(&said, &text);
             // The chunk with the usage may be what was cut.

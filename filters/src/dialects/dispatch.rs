@@ -189,11 +189,21 @@ impl StreamEncoder {
             let text = Str::from(transcript.said_in_open());
             encoder.event(Event::Delta { index, delta: Delta::Text(text) }, unseen);
         }
+        if let Some(thought) = transcript.thought() {
+            let block = BlockStart::Reasoning { redacted: false, id: None };
+            encoder.event(Event::BlockStart { index: thought.index, choice: 0, block }, unseen);
+        }
         if let Some(passed) = &transcript.passed {
+            let thought = transcript.thought();
             match &mut encoder {
                 StreamEncoder::Chat(encoder) => encoder.adopt(passed, transcript.said()),
-                StreamEncoder::Responses(encoder) => encoder.adopt(passed, transcript.said_in_open()),
-                StreamEncoder::Anthropic(encoder) => encoder.adopt(passed),
+                StreamEncoder::Responses(encoder) => {
+                    let parts = thought.map_or(&[][..], |thought| thought.parts.as_slice());
+                    encoder.adopt(passed, transcript.said_in_open(), parts);
+                }
+                StreamEncoder::Anthropic(encoder) => {
+                    encoder.adopt(passed, thought.is_some_and(|thought| thought.sealed));
+                }
                 // Chunks have neither numbers nor beginnings.
                 StreamEncoder::Gemini(_) => {}
             }

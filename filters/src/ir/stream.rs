@@ -148,6 +148,8 @@ impl Event<'_> {
             Event::BlockStart { block, .. } => {
                 matches!(block, BlockStart::ToolUse { .. } | BlockStart::Image(_) | BlockStart::Opaque { .. })
             }
+            // An empty seal says that there is none.
+            Event::Delta { delta: Delta::Signature(seal), .. } => !seal.value.is_empty(),
             Event::Delta { .. } | Event::Finish { .. } => true,
             Event::Start { .. } | Event::BlockStop { .. } | Event::Usage(_) | Event::Ping => false,
             Event::End | Event::Error(_) => false,

@@ -95,6 +95,8 @@ pub struct Reply {
     seen: Observed,
     /// Set where this attempt goes on with another's answer.
     continued: Option<Box<Continued>>,
+    /// Tokens that the model counts for one that is estimated.
+    ratio: f64,
     /// Whether the provider's bytes have ended.
     finished: bool,
 }
@@ -132,6 +134,7 @@ impl Reply {
             pass: Pass::default(),
             seen,
             continued: None,
+            ratio: 1.0,
             finished: false,
         }
     }

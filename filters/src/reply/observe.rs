@@ -1,6 +1,6 @@
 //! What the proxy must know of an answer while it passes.
 
-use crate::continuation::Transcript;
+use crate::continuation::{Heard, Transcript};
 use crate::custody::Recorder;
 use crate::ir::stream::{BlockStart, Delta};
 use crate::ir::{ApiError, Event, Losses, Response, StopReason, Usage};
@@ -23,6 +23,8 @@ pub(super) struct Observed {
     pub(super) heartbeats: u32,
     pub(super) upstream_bytes: u64,
     pub(super) text_bytes: u64,
+    /// What the provider was heard to say, where nothing stands between.
+    pub(super) heard: Heard,
     pub(super) calls: u32,
     /// The provider's id of the answer.
     pub(super) answer_id: Option<String>,
@@ -45,6 +47,7 @@ impl Observed {
     pub(super) fn see(&mut self, event: &Event<'_>) {
         self.has_content |= event.is_content();
         self.listen(event);
+        self.heard.hear(event);
         if let Some(recorder) = &mut self.recorder {
             recorder.see(event);
         }

@@ -3,7 +3,7 @@
 use super::pass::Pass;
 use super::translate::Writer;
 use super::{Observed, Reply};
-use crate::continuation::{Begun, Bill, Bills, Joint, Obstacle, Passed, Transcript, Way};
+use crate::continuation::{Begun, Bill, Bills, Heard, Joint, Obstacle, Passed, Transcript};
 use crate::dialects::StreamEncoder;
 use crate::ir::stream::Sink;
 use crate::ir::{Event, Usage};
@@ -18,15 +18,16 @@ pub(super) struct Continued {
     begun_tokens: u64,
     /// What it told itself.
     own: Option<Usage<'static>>,
+    /// What it was heard to say, also where the client is not told.
+    heard: Heard,
     /// Whether the client's bytes so far end inside an event.
     ragged: bool,
-    /// Text that the client had before it, in bytes.
-    said_before: usize,
 }
 
 impl Continued {
     /// Passes an event of the one who goes on as one of the client's answer.
     pub(super) fn push(&mut self, event: Event<'_>, sink: &mut Sink<'_>) {
+        self.heard.hear(&event);
         match event {
             Event::Usage(usage) => {
                 let all = self.bills.with(&usage, self.begun_tokens);
@@ -50,7 +51,15 @@ impl Reply {
     /// Keeps what is needed to go on with this answer, at most `bytes_max` bytes. Call it before the first byte, and only
     /// for a client that streams: any other has seen nothing of an answer that breaks off.
     pub fn keep(&mut self, bytes_max: usize) {
-        let mut transcript = Transcript::new(bytes_max);
+        self.keep_in(Transcript::new(bytes_max), bytes_max);
+    }
+
+    /// The same where nobody could go on from a text: nothing is kept any more when the first word of it comes.
+    pub fn keep_until_text(&mut self, bytes_max: usize) {
+        self.keep_in(Transcript::until_text(bytes_max), bytes_max);
+    }
+
+    fn keep_in(&mut self, mut transcript: Transcript, bytes_max: usize) {
         if self.plan.lane == Lane::Splice {
             transcript.passed = Some(Passed::new(self.plan.upstream, bytes_max));
         }
@@ -84,20 +93,23 @@ impl Reply {
         }
     }
 
+    /// What this attempt was heard to say.
+    pub fn heard(&self) -> &Heard {
+        self.continued.as_ref().map_or(&self.seen.heard, |continued| &continued.heard)
+    }
+
+    /// Tells how many tokens the provider's model counts for one that is estimated; 1 unless told.
+    pub fn weigh(&mut self, ratio: f64) {
+        self.ratio = ratio;
+    }
+
     /// The bill of this attempt, which broke off; `None` when it said and told nothing.
     pub fn bill(&self) -> Option<Bill> {
         let told = self.own_usage();
-        if told.is_none() && !self.seen.has_content {
+        if told.is_none() && !self.seen.has_content && self.heard().total() == 0 {
             return None;
         }
-        let (before, unplaced) = match &self.continued {
-            Some(continued) => (continued.said_before, continued.joint.unplaced_bytes()),
-            None => (0, 0),
-        };
-        let said = self.seen.transcript.as_ref().map_or("", |transcript| transcript.said());
-        let said = said.get(before..).unwrap_or_default();
-        let other = self.seen.text_bytes.saturating_sub(said.len() as u64).saturating_add(unplaced);
-        Some(Bill::of(self.plan.upstream, told, said, other))
+        Some(Bill::of(self.plan.upstream, told, self.heard(), self.ratio))
     }
 
     /// Whether the whole ledger holds an estimate.
@@ -127,14 +139,14 @@ impl Reply {
                 Writer::Stream(StreamEncoder::resumed(broken.plan.client, context, &transcript))
             }
         });
-        transcript.passed = None;
+        transcript.hand_over();
         self.continued = Some(Box::new(Continued {
-            joint: Joint::new(&transcript, begun.way == Way::Loose),
+            joint: Joint::new(&transcript, begun.way),
             bills,
             begun_tokens: begun.tokens,
             own: None,
+            heard: Heard::default(),
             ragged: broken.pass.is_ragged(),
-            said_before: transcript.said().len(),
         }));
         let before = std::mem::take(&mut broken.seen);
         // The words that end it, should nobody go on, are no longer the first provider's.

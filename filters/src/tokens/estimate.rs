@@ -104,6 +104,13 @@ pub fn text(text: &str) -> u64 {
     sum.total()
 }
 
+/// Tokens of a text without the margin: of what was said, not of what may be.
+pub fn plain(text: &str) -> u64 {
+    let mut sum = Sum::default();
+    sum.text(text);
+    sum.units.div_ceil(UNITS)
+}
+
 impl Sum {
     fn total(&self) -> u64 {
         let texts = self.units.saturating_mul(100 + MARGIN_PERCENT).div_ceil(UNITS * 100);

@@ -8,4 +8,4 @@ mod calibrate;
 mod estimate;
 
 pub use calibrate::{Calibrator, RATIO_MAX, RATIO_MIN};
-pub use estimate::{IMAGE_TOKENS, estimate, estimate_body, rough, text};
+pub use estimate::{IMAGE_TOKENS, estimate, estimate_body, plain, rough, text};

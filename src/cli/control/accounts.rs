@@ -37,11 +37,16 @@ fn show(view: &view::Accounts) -> String {
         tally.add(account.standing.state);
     }
     let out = tally.total - tally.open_to_requests();
-    let text = table(["ACCOUNT", "TIER", "STATE", "AT WORK", "NEXT TRY", "NEAREST LIMIT", "CACHED", "WHY"], &rows);
-    format!("{text}{} accounts, {} can take requests, {out} cannot\n", tally.total, tally.open_to_requests())
+    let text = table(
+        ["ACCOUNT", "TIER", "STATE", "AT WORK", "NEXT TRY", "NEAREST LIMIT", "QUOTA LEFT", "CACHED", "WHY"],
+        &rows,
+    );
+    let trouble = view.state_error.as_ref();
+    let trouble = trouble.map_or(String::new(), |why| format!("what is learned is lost at a restart now: {why}\n"));
+    format!("{text}{} accounts, {} can take requests, {out} cannot\n{trouble}", tally.total, tally.open_to_requests())
 }
 
-fn row(account: &view::Account) -> [String; 8] {
+fn row(account: &view::Account) -> [String; 9] {
     let standing = &account.standing;
     let limit = account.limit.map_or("∞".to_owned(), |limit| limit.to_string());
     let next = standing.next_probe.as_ref().or(standing.until.as_ref());
@@ -56,6 +61,7 @@ fn row(account: &view::Account) -> [String; 8] {
         format!("{}/{limit}", account.in_flight),
         until(next),
         nearest(&account.paces),
+        scarcest(&account.quotas),
         account.cached_token_ratio.map_or(NOTHING.to_owned(), percent),
         why,
     ]
@@ -69,5 +75,14 @@ fn nearest(paces: &[view::Pace]) -> String {
     nearest.map_or(NOTHING.to_owned(), |(limit, meter, what)| {
         let source = meter.source.as_deref().unwrap_or("unknown");
         format!("{} of {limit} {what} ({source})", percent(meter.used_ratio))
+    })
+}
+
+/// The quota of which the least is left: `12% for opus, whole in 3h`.
+fn scarcest(quotas: &[view::Quota]) -> String {
+    let scarcest = quotas.iter().min_by(|a, b| a.left_ratio.total_cmp(&b.left_ratio));
+    scarcest.map_or(NOTHING.to_owned(), |quota| {
+        let reset = quota.reset.as_ref().map_or(String::new(), |reset| format!(", whole in {}", until(Some(reset))));
+        format!("{} for {}{reset}", percent(quota.left_ratio), quota.family)
     })
 }

@@ -5,6 +5,7 @@ mod breaker;
 mod client;
 mod cooldowns;
 mod models;
+mod operate;
 mod safe_mode;
 mod table;
 
@@ -17,6 +18,7 @@ pub(super) use accounts::Accounts;
 pub(super) use breaker::Breaker;
 pub(super) use cooldowns::Cooldowns;
 pub(super) use models::{Mapping, Models};
+pub(super) use operate::{Pause, Quota, Reload, Resume, Warmup};
 pub(super) use safe_mode::SafeMode;
 
 use super::{Failure, print};
@@ -57,4 +59,11 @@ impl Reach {
 /// A name as one segment of a path.
 fn segment(name: &str) -> String {
     percent_encoding::utf8_percent_encode(name, percent_encoding::NON_ALPHANUMERIC).to_string()
+}
+
+/// A moment in the words of people: to the second, in UTC.
+fn moment(ms: u64) -> String {
+    let moment =
+        jiff::Timestamp::from_millisecond(i64::try_from(ms).unwrap_or(i64::MAX)).unwrap_or(jiff::Timestamp::MAX);
+    moment.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }

@@ -132,7 +132,7 @@ impl Default for SafeMode {
     }
 }
 
-/// Quotas of accounts whose provider tells them (Code Assist).
+/// Quotas of accounts whose provider tells them: Code Assist is asked, of others headers are read.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Quota {

@@ -50,7 +50,7 @@ impl Speaker {
             // A call comes whole. It is told when its last character is, so that the bill follows the chunks.
             Event::Open { .. } => Vec::new(),
             Event::Delta { piece, text, .. } => {
-                let tokens = crate::mock::chunks::piece_tokens(text);
+                let tokens = crate::mock::chunks::piece_tokens(&plan.model, text);
                 let (part, bucket) = match piece.kind {
                     Kind::Text => (Some(json!({ "text": text })), 0),
                     Kind::Refusal | Kind::Redacted => (None, 0),

@@ -35,7 +35,7 @@ fn plan(dialect: Dialect, scenario: Scenario) -> Plan {
     };
     let composer = Composer { seal: Seal::new(1), dialect, view: &view, number: 1, calls: &[], repeats: 0 };
     let (pieces, finish) = composer.compose(scenario);
-    let (output, reasoning) = output_tokens(&pieces);
+    let (output, reasoning) = output_tokens("m", &pieces);
     let usage = Usage { uncached: 10, cached: 5, written: [0, 0], output, reasoning };
     Plan {
         model: "gemini-3-x".into(),

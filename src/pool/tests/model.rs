@@ -50,6 +50,7 @@ enum Op {
     Succeed(usize),
     Clear(usize, Option<usize>),
     Suspend(usize, bool),
+    Left(usize, Option<usize>, u8),
     Reconcile(Vec<Option<(usize, u8, u32, bool)>>),
     Step(u64),
 }
@@ -95,6 +96,8 @@ fn op() -> impl Strategy<Value = Op> {
         3 => (0..20_usize).prop_map(Op::Succeed),
         1 => (0..ACCOUNTS, proptest::option::of(0..3_usize)).prop_map(|(id, family)| Op::Clear(id, family)),
         1 => (0..ACCOUNTS, any::<bool>()).prop_map(|(id, on)| Op::Suspend(id, on)),
+        3 => (0..ACCOUNTS, proptest::option::of(0..3_usize), 0..=10_u8)
+            .prop_map(|(id, family, tenths)| Op::Left(id, family, tenths)),
         1 => proptest::collection::vec(spec, ACCOUNTS).prop_map(Op::Reconcile),
         5 => prop_oneof![0..3_000_u64, 20_000..400_000_u64].prop_map(Op::Step),
     ]
@@ -157,6 +160,19 @@ fn run(ops: Vec<Op>) -> Result<(), TestCaseError> {
                 let known = if on { registry.suspend(&id(n), "test") } else { registry.resume(&id(n)) };
                 prop_assert_eq!(known, model.accounts[n].present.is_some());
                 model.accounts[n].suspended = if known { on } else { model.accounts[n].suspended };
+            }
+            Op::Left(n, family, spent) => {
+                let (family, left) = (family.map(|family| FAMILIES[family]), 1.0 - (f64::from(spent) + 0.5) / 10.0);
+                // It is told again when it ends.
+                let until = now.plus(1_000_000_000);
+                registry.note_left(&id(n), family, left, until, now);
+                if model.accounts[n].present.is_some() {
+                    let account = &mut model.accounts[n];
+                    match family {
+                        Some(family) => _ = account.own.insert(family, spent),
+                        None => account.spent = spent,
+                    }
+                }
             }
             Op::Clear(n, family) => {
                 let family = family.map(|family| FAMILIES[family]);

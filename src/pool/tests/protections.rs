@@ -282,6 +282,77 @@ fn what_is_learned_is_kept_across_a_restart() {
 }
 
 #[test]
+fn a_suspension_and_a_ceiling_are_kept_across_a_restart() {
+    let specs = [account("a", 1, 9), account("b", 1, 9)];
+    let registry = pool(&specs);
+    registry.suspend_for("a", "the refresh token was revoked", 7);
+    let held: Vec<Lease> = (0..8).map(|_| take(&registry).unwrap()).collect();
+    let overloaded = Failure { reason: Reason::Overloaded, cooldown_ms: None, ..limit(Scope::Provider, 1) };
+    held[0].failed(&overloaded, NOW, 0);
+    let ceiling = |registry: &Registry, now| registry.ceilings(now)[0].ceiling;
+    assert_eq!(ceiling(&registry, NOW), Some(4));
+    let text = serde_json::to_string(&registry.export(NOW)).unwrap();
+    let stored: StoredPool = serde_json::from_str(&text).unwrap();
+    let again = pool(&specs);
+    again.import(&stored, NOW.plus(1));
+    assert_eq!(again.export(NOW.plus(1)), stored);
+    assert_eq!(again.get("a").unwrap().suspended().as_deref(), Some("the refresh token was revoked"));
+    assert_eq!((ceiling(&again, NOW.plus(1)), ceiling(&again, NOW.plus(60_000))), (Some(4), None));
+    let leases: Vec<Lease> = (0..4).map(|_| take(&again).unwrap()).collect();
+    assert!(leases.iter().all(|lease| lease.account_id() == "b"));
+    assert_eq!(take(&again).unwrap_err().reason, UnavailableReason::AllBusy);
+    assert!(again.resume("a") && again.export(NOW.plus(1)).accounts.iter().all(|one| one.suspended.is_none()));
+}
+
+#[test]
+fn what_is_known_of_an_account_is_given_to_it_when_it_appears() {
+    let registry = pool(&[account("a", 1, 9)]);
+    registry.cool("a", Some("opus"), 50_000, Reason::QuotaExhausted, NOW);
+    registry.suspend("a", "by test");
+    let stored = registry.export(NOW);
+    let again = pool(&[account("b", 1, 9)]);
+    again.import(&stored, NOW);
+    assert_eq!(again.export(NOW.plus(1)), stored, "nothing is lost while it is away");
+    again.reconcile(&[account("b", 2, 9), account("a", 1, 9)], settings());
+    assert_eq!(again.get("a").unwrap().suspended().as_deref(), Some("by test"));
+    again.resume("a");
+    let attempted = Attempted::default();
+    assert_eq!(select(&again, &ask(&attempted), NOW.plus(2)).unwrap().account_id(), "b", "its lock is there at once");
+    again.reconcile(&[account("b", 2, 9)], settings());
+    assert_eq!(again.export(NOW.plus(3)).accounts[0].cooldowns, stored.accounts[0].cooldowns, "gone once more");
+    again.reconcile(&[account("b", 2, 9), account("a", 1, 9)], settings());
+    assert_eq!(select(&again, &ask(&attempted), NOW.plus(4)).unwrap().account_id(), "b");
+    again.reconcile(&[account("b", 2, 9)], settings());
+    again.export(NOW.plus(5));
+    assert_eq!(again.export(NOW.plus(30 * 86_400_000 + 5)).accounts, [], "it ages");
+}
+
+#[test]
+fn among_equals_the_account_with_the_most_quota_is_taken() {
+    let registry = pool(&[account("a", 1, 9), account("b", 1, 9), account("c", 2, 9)]);
+    let first = |family: &str| {
+        let attempted = Attempted::default();
+        let lease = select(&registry, &Ask { family, ..ask(&attempted) }, NOW).unwrap();
+        lease.account_id().to_owned()
+    };
+    let until = NOW.plus(3_600_000);
+    assert!(registry.note_left("a", None, 0.45, until, NOW) && !registry.note_left("a", None, 0.43, until, NOW));
+    registry.note_left("b", None, 0.85, until, NOW);
+    assert_eq!([first("opus"), first("opus"), first("haiku")], ["b", "b", "b"]);
+    registry.note_left("b", Some("opus"), 0.05, until, NOW);
+    assert_eq!([first("opus"), first("haiku")], ["a", "b"], "one family's own quota is not that of others");
+    registry.note_left("c", None, 1.0, until, NOW);
+    assert_eq!(first("opus"), "a", "the tier counts more");
+    let held = take(&registry).unwrap();
+    assert_eq!((held.account_id(), first("opus").as_str()), ("a", "b"), "and so does the load");
+    drop(held);
+    registry.note_left("a", None, 1.0, until, NOW);
+    registry.note_left("b", None, 1.0, until, NOW);
+    registry.note_left("b", Some("opus"), 1.0, until, NOW);
+    assert_ne!(first("opus"), first("opus"), "with the same left, the one that is idle longer");
+}
+
+#[test]
 fn transport_failures_open_a_breaker_and_the_request_s_own_faults_do_not() {
     let registry = pool(&[account("a", 1, 9)]);
     let reset = classify(Dialect::Gemini, None, None, None, Some(Transport::Reset), &Defaults::default());

@@ -79,7 +79,9 @@ async fn the_status_says_all_of_it_and_nothing_secret() {
     let rig = Rig::start().await;
     rig.tell(0.05).await;
     assert!(rig.gateway.refresh_quota("a").await);
-    rig.gateway.quota_told("a", "other", 0.25, None, now());
+    let told = [("x-ratelimit-limit-requests-day", "200"), ("x-ratelimit-remaining-requests-day", "50")];
+    let told = told.map(|(name, value)| (http::HeaderName::from_static(name), http::HeaderValue::from_static(value)));
+    rig.gateway.quota_told("a", "other", &told.into_iter().collect(), now());
     let status = serde_json::to_value(rig.gateway.quota_status()).unwrap();
     let account = &status["accounts"][0];
     assert_eq!((&account["account"], &account["asked"]), (&json!("a"), &json!(true)));

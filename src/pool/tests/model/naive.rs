@@ -1,5 +1,7 @@
 //! A pool that walks everything.
 
+use std::collections::BTreeMap;
+
 use super::{ACCOUNTS, Held};
 use crate::breaker::{Circuit, circuit};
 use crate::limits::Meter;
@@ -19,6 +21,9 @@ pub(super) struct Account {
     pub(super) locks: Cooldowns,
     pub(super) circuit: Circuit,
     pub(super) paces: Paces,
+    /// Used of the quota that all families share, in tenths, and of those of single families.
+    pub(super) spent: u8,
+    pub(super) own: BTreeMap<&'static str, u8>,
 }
 
 pub(super) struct Model {
@@ -181,7 +186,8 @@ impl Model {
             let weight = if limit == 0 { 3 } else { limit };
             let load = (u64::from(account.in_flight) << 32) / u64::from(weight);
             let order = question.upstreams.iter().position(|at| *at == upstream);
-            (tier, probe(n), load, account.used, order, n)
+            let spent = account.spent.max(account.own.get(question.family).copied().unwrap_or(0));
+            (tier, probe(n), load, spent, account.used, order, n)
         };
         let free = (0..ACCOUNTS).filter(|n| self.standing(*n, question, now) == BoundAccount::Served);
         if let Some(best) = free.min_by_key(|n| rank(*n)) {
@@ -232,10 +238,8 @@ impl Model {
 
     pub(super) fn reconcile(&mut self, specs: &[Option<(usize, u8, u32, bool)>]) {
         for (account, spec) in self.accounts.iter_mut().zip(specs) {
+            // A gone one is the same when it comes back.
             account.present = *spec;
-            if spec.is_none() && account.in_flight == 0 {
-                *account = Account::default();
-            }
         }
         for (upstream, ceiling) in self.ceilings.iter_mut().enumerate() {
             if !self.accounts.iter().any(|account| account.present.is_some_and(|(at, ..)| at == upstream)) {

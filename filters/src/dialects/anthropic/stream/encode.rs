@@ -68,15 +68,16 @@ impl StreamEncoder {
         self.order.push(event, &mut |event| state.event(event, out));
     }
 
-    /// Takes over the numbers of the blocks that the client has.
-    pub(crate) fn adopt(&mut self, passed: &Passed) {
+    /// Takes over the numbers of the blocks that the client has; `sealed` tells whether the thought that is open has its
+    /// seal.
+    pub(crate) fn adopt(&mut self, passed: &Passed, sealed: bool) {
         let state = &mut self.state;
         state.begun = true;
         state.next = passed.next();
-        if let Some(open) = state.open.as_mut().filter(|_| passed.is_text_open()) {
+        if let Some(open) = state.open.as_mut().filter(|_| passed.is_text_open() || passed.is_thought_open()) {
             // A block that was begun keeps its number until it ends.
             state.next = passed.next().saturating_sub(1);
-            open.has_begun();
+            open.has_begun(sealed && passed.is_thought_open());
         }
     }
 

@@ -134,9 +134,12 @@ impl Open {
         }
     }
 
-    /// The client has its beginning.
-    pub(super) fn has_begun(&mut self) {
+    /// The client has its beginning, or with `sealed` all but its stop.
+    pub(super) fn has_begun(&mut self, sealed: bool) {
         self.begun = true;
+        if sealed {
+            self.kind = Kind::Silent;
+        }
     }
 
     /// Completes the block, with its seal.

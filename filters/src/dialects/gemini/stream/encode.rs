@@ -320,7 +320,8 @@ fn keep(thought: &mut ReasoningBlock<'static>, slot: &mut Option<Signature<'stat
             None => thought.text.push(Str::from(more.to_string())),
         },
         Delta::NextPart if kept <= CARRIED_BYTES_MAX => thought.text.push(Str::default()),
-        Delta::Signature(seal) => *slot = Some(seal.clone().into_owned()),
+        // An empty seal says that there is none: such a thought is not carried.
+        Delta::Signature(seal) if !seal.value.is_empty() => *slot = Some(seal.clone().into_owned()),
         _ => {}
     }
 }

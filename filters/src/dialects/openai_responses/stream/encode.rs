@@ -69,9 +69,10 @@ impl StreamEncoder {
         self.order.push(event, &mut |event| state.event(event, out));
     }
 
-    /// Takes over the items and numbers that the client has; `text` is the text of the open part.
-    pub(crate) fn adopt(&mut self, passed: &Passed, text: &str) {
-        self.state.adopt(passed, text);
+    /// Takes over the items and numbers that the client has; `text` is the text of the open part, `thought` the parts of
+    /// the reasoning item that is open.
+    pub(crate) fn adopt(&mut self, passed: &Passed, text: &str, thought: &[String]) {
+        self.state.adopt(passed, text, thought);
     }
 
     /// What the dialect could not say so far.
@@ -145,7 +146,7 @@ impl State {
         }
     }
 
-    fn adopt(&mut self, passed: &Passed, text: &str) {
+    fn adopt(&mut self, passed: &Passed, text: &str, thought: &[String]) {
         self.begun = true;
         self.sequence = passed.sequence();
         self.frame.adopt_created(passed.first());
@@ -154,6 +155,11 @@ impl State {
         if let Some((id, parts)) = passed.message() {
             let message = Message::adopted(id, parts, passed.is_text_open().then_some(text), passed.annotations());
             self.open = Open::Message(message);
+        } else if let Some(known) = passed.thought() {
+            self.open = Open::Reasoning(Thoughts::adopted(known, thought));
+        } else if matches!(self.open, Open::Reasoning(_)) {
+            // The client was told of no such item.
+            self.open = Open::Nothing;
         }
     }
 
@@ -224,7 +230,7 @@ impl State {
             BlockStart::Reasoning { redacted, id } => {
                 self.close_message(out);
                 let block = ReasoningBlock { text: Vec::new(), redacted, id: id.map(Str::into_owned) };
-                self.open = Open::Reasoning(Thoughts { id: String::new(), block, part: false });
+                self.open = Open::Reasoning(Thoughts { id: String::new(), block, part: false, is_content: false });
             }
             BlockStart::ToolUse { id, name, kind } => {
                 self.close_message(out);

@@ -1,6 +1,7 @@
 //! Reasoning items, and the items that carry the seal of another.
 
 use super::{Open, State};
+use crate::continuation::PassedThought;
 use crate::dialects::openai_responses::echo::written;
 use crate::dialects::openai_responses::response::{carrier_item, reasoning_item};
 use crate::dialects::openai_responses::seal;
@@ -14,6 +15,19 @@ pub(super) struct Thoughts {
     pub(super) block: ReasoningBlock<'static>,
     /// Whether the last part of the summary was told and may grow.
     pub(super) part: bool,
+    /// Whether the client has its words as the item's content, and not as its summary. Only one that passed has.
+    pub(super) is_content: bool,
+}
+
+impl Thoughts {
+    /// One that the client has the beginning of; `parts` are its words. Nobody sealed it, so the item is not the
+    /// provider's own.
+    pub(super) fn adopted(known: &PassedThought, parts: &[String]) -> Self {
+        let mut text: Vec<Str<'static>> = parts.iter().map(|part| Str::from(part.clone())).collect();
+        text.resize_with(known.parts, || Str::from(String::new()));
+        let block = ReasoningBlock { text, redacted: false, id: None };
+        Thoughts { id: known.id.clone(), block, part: known.is_part_open, is_content: known.is_content }
+    }
 }
 
 impl State {
@@ -78,6 +92,17 @@ impl State {
         }
         let at = thoughts.block.text.len().saturating_sub(1) as u64;
         let text = thoughts.block.text.last().map_or("", Str::as_str);
+        if thoughts.is_content {
+            self.emit_item(out, "response.reasoning_text.done", &thoughts.id, |w| {
+                w.key("content_index").u64(at);
+                w.key("text").str(text);
+            });
+            self.emit_item(out, "response.content_part.done", &thoughts.id, |w| {
+                w.key("content_index").u64(at);
+                w.key("part").object(|w| content_part(w, text));
+            });
+            return;
+        }
         self.emit_item(out, "response.reasoning_summary_text.done", &thoughts.id, |w| {
             w.key("summary_index").u64(at);
             w.key("text").str(text);
@@ -97,7 +122,12 @@ impl State {
         self.open_reasoning(&mut thoughts, out);
         self.close_thought(&mut thoughts, out);
         let slot = seal::to_slot(signature.as_ref(), thoughts.block.redacted, native);
-        self.done(out, written(|w| reasoning_item(w, &thoughts.id, &thoughts.block, slot.as_deref())));
+        let item = if thoughts.is_content {
+            written(|w| content_item(w, &thoughts, slot.as_deref()))
+        } else {
+            written(|w| reasoning_item(w, &thoughts.id, &thoughts.block, slot.as_deref()))
+        };
+        self.done(out, item);
     }
 
     /// Sends the seal of the item before in an item of its own.
@@ -109,6 +139,21 @@ impl State {
         self.add(out, &item);
         self.done(out, item);
     }
+}
+
+fn content_item(w: &mut Writer<'_>, thoughts: &Thoughts, slot: Option<&str>) {
+    w.object(|w| {
+        w.key("id").str(&thoughts.id);
+        w.key("type").str("reasoning");
+        w.key("summary").array(|_| {});
+        w.key("content").array(|w| thoughts.block.text.iter().for_each(|text| w.object(|w| content_part(w, text))));
+        w.opt_str("encrypted_content", slot);
+    });
+}
+
+fn content_part(w: &mut Writer<'_>, text: &str) {
+    w.key("type").str("reasoning_text");
+    w.key("text").str(text);
 }
 
 fn summary_part(w: &mut Writer<'_>, text: &str) {
