@@ -1,7 +1,8 @@
 //! The targets, and the table that the long form prints.
 //!
-//! The quick form runs some seeds of each world. `INTERLINGUA_SIMULATION_SEEDS` is for more of them, and then the worlds
-//! last longer too: `make simulation`.
+//! The quick form runs some seeds of each world. `INTERLINGUA_SIMULATION_SEEDS` is for more of them, and then the worlds last
+//! longer too: `make simulation`; but for `INTERLINGUA_SIMULATION_MINUTES` if that is set. With `INTERLINGUA_SIMULATION_LOOK`
+//! nothing is judged, and more is told.
 
 use interlingua_filters::Dialect;
 
@@ -16,13 +17,14 @@ const SEEDS: u64 = 2;
 /// Minutes of virtual time of the quick form, and of the long one.
 const MINUTES: (u64, u64) = (8, 360);
 
-fn long_seeds() -> Option<u64> {
-    std::env::var("INTERLINGUA_SIMULATION_SEEDS").ok()?.parse().ok()
+fn long(what: &str) -> Option<u64> {
+    std::env::var(format!("INTERLINGUA_SIMULATION_{what}")).ok()?.parse().ok()
 }
 
 /// Runs a world for each seed, prints its line, and looks at its figures.
 fn each(name: &str, world: impl Fn(u64, u64) -> Setup, target: impl Fn(&Figures)) {
-    let (seeds, minutes) = long_seeds().map_or((SEEDS, MINUTES.0), |seeds| (seeds, MINUTES.1));
+    let (seeds, minutes) = long("SEEDS").map_or((SEEDS, MINUTES.0), |seeds| (seeds, MINUTES.1));
+    let minutes = long("MINUTES").unwrap_or(minutes);
     println!("{:<34} seed {HEAD}", "world");
     for seed in 1..=seeds {
         let figures = World::new(world(seed, minutes)).run();

@@ -167,7 +167,7 @@ impl World {
             }
         }
         assert!(
-            self.walks.is_empty() && self.gateway.lines.waiting() == 0,
+            self.walks.is_empty() && self.gateway.queue.waiting() == 0,
             "{} requests have no answer",
             self.walks.len()
         );
@@ -221,8 +221,8 @@ impl World {
             Event::Back(id) => self.back(id),
             Event::End(id) => self.end(id),
         }
-        if self.released.swap(false, Ordering::Relaxed) && self.gateway.lines.waiting() > 0 {
-            let mut firsts = self.gateway.lines.firsts();
+        if self.released.swap(false, Ordering::Relaxed) && self.gateway.queue.waiting() > 0 {
+            let mut firsts = self.gateway.queue.firsts();
             firsts.sort_unstable();
             self.wake(firsts);
         }
