@@ -67,6 +67,8 @@ enum For {
 pub(super) struct Patience {
     /// Until when, at most.
     pub(super) until: Millis,
+    /// How long it may wait in all when it comes again, in milliseconds.
+    pub(super) whole_ms: u64,
     /// Whether also for accounts that rest or are at a limit; else for slots alone.
     pub(super) timed: bool,
     /// The request's place in the order of arrival ([`Queue::arrive`]).
@@ -255,7 +257,7 @@ impl<W: Clone> Queue<W> {
             }
         }
         let (turn, lacks_slots) = (played.rooms.turn(ask.cost), played.rooms.lacks_slots());
-        let told = turn.map(|turn| played.rooms.told(turn));
+        let told = played.rooms.told(ask.cost, patience.whole_ms);
         let of = |limits: Option<Millis>| ahead.turn(limits.map(|at| at.0), lacks_slots, now.0).map(Millis);
         let end = End { turn: of(turn), told: of(told), lacks_slots };
         if whose == For::Newcomer && !end.is_beyond(patience, now) && played.early.len() < EARLY_MAX {

@@ -20,6 +20,8 @@ pub(super) type Queue = queue::Queue<Arc<Notify>>;
 pub(super) struct Patience {
     /// Until when, at most: by a clock that nobody sets.
     pub(super) until: Instant,
+    /// How long it may wait in all when it comes again.
+    pub(super) whole: Duration,
     /// Whether also for accounts that rest or are at a limit; else for slots alone.
     pub(super) timed: bool,
     /// The request's place in the order of arrival ([`queue::Queue::arrive`]).
@@ -86,7 +88,8 @@ impl Patience {
     fn at(&self, now: Millis) -> queue::Patience {
         let left = self.until.saturating_duration_since(Instant::now());
         let until = now.plus(u64::try_from(left.as_millis()).unwrap_or(u64::MAX));
-        queue::Patience { until, timed: self.timed, arrival: self.arrival, model: self.model }
+        let whole_ms = u64::try_from(self.whole.as_millis()).unwrap_or(u64::MAX);
+        queue::Patience { until, whole_ms, timed: self.timed, arrival: self.arrival, model: self.model }
     }
 }
 

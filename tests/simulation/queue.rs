@@ -3,7 +3,7 @@
 use interlingua::pool::{Lease, Millis, Unavailable};
 
 use super::line_steps::{Entered, Patience, Turned};
-use super::walk::{Gateway, Walk};
+use super::walk::{Gateway, PATIENCE_MS, Walk};
 
 /// A place in a line.
 pub(crate) struct Stand {
@@ -66,5 +66,5 @@ impl Gateway {
 }
 
 fn patience(walk: &Walk, until: u64) -> Patience {
-    Patience { until: Millis(until), timed: true, arrival: walk.arrival, model: 1 }
+    Patience { until: Millis(until), whole_ms: PATIENCE_MS, timed: true, arrival: walk.arrival, model: 1 }
 }

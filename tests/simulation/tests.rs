@@ -30,8 +30,13 @@ fn each(name: &str, world: impl Fn(u64, u64) -> Setup, target: impl Fn(&Figures)
         let figures = World::new(world(seed, minutes)).run();
         println!("{name:<34} {seed:>4} {figures}");
         if std::env::var_os("INTERLINGUA_SIMULATION_LOOK").is_some() {
-            let some: Vec<_> = figures.again.iter().step_by((figures.again.len() / 12).max(1)).collect();
-            println!("    (said, truth from, to): worst {:?}, some {some:?}", figures.again_worst());
+            let missed = figures.again_missed();
+            let some: Vec<_> = missed.iter().take(12).collect();
+            println!(
+                "    (said, truth from, to): worst {:?}, {} missed, as {some:?}",
+                figures.again_worst(),
+                missed.len()
+            );
         }
         if std::env::var_os("INTERLINGUA_SIMULATION_LOOK").is_none() {
             target(&figures);
