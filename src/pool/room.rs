@@ -14,7 +14,7 @@ use super::ask::Ask;
 use super::registry::Registry;
 use super::time::Millis;
 use crate::limits::cooldown::Standing;
-use crate::limits::pace::{self, Cost, Known, Paces, StoredPace, Terms};
+use crate::limits::pace::{self, Cost, Known, Paces, Terms};
 
 /// Accounts that are played with at most.
 const ROOMS_MAX: usize = 256;
@@ -166,15 +166,9 @@ impl Room {
             let breaker = last_resort.map_or(breaker, |at| at.min(breaker));
             let room =
                 all.paces.opens(family, Cost::default(), Terms { settings: &exact, ..terms }, now).unwrap_or(now);
-            let mut paces = Paces::default();
-            // What is stored is rounded down to whole requests: at the moment at which one has room there is nothing to
-            // be rounded.
-            let stored = all.paces.stored(room).into_iter().find(|pace| pace.family == family);
-            let told = stored.as_ref().and_then(|pace| pace.requests.as_ref()).filter(|told| told.bucket);
-            let refill = told.map_or(0, |told| told.limit.saturating_mul(REFILL_UNIT) / told.period_ms.max(1));
-            paces.restore(stored.as_slice(), room);
-            let limits_tokens = |pace: &StoredPace| pace.tokens.is_some() || pace.learned_tokens.is_some();
-            let estimated = terms.known.tokens.is_some() || stored.as_ref().is_some_and(limits_tokens);
+            let paces = all.paces.only(family);
+            let refill = paces.told_each(family, REFILL_UNIT).unwrap_or(0);
+            let estimated = terms.known.tokens.is_some() || paces.limits_tokens(family, now);
             Room { paces, known: *terms.known, settings: exact, from: lock.max(breaker).max(room), estimated, refill }
         })
     }
