@@ -14,6 +14,8 @@ const PASS_MS: (u64, u64) = (5_000, 300_000);
 const FITS_BETTER: i64 = 100;
 /// What one refusal says at most of that.
 const FITS_MAX: i64 = 300;
+/// So near, in thousandths, what comes back is as it is to be.
+const NEAR: i64 = 10;
 /// Refused requests are larger than others by more than this if tokens are what is limited.
 const LARGER_PERCENT: i64 = 20;
 
@@ -68,7 +70,7 @@ impl Paces {
             let (taken, binds) = (charge.taken, pace.kind() == kind);
             (kind, Refusal { need, mark, taken, event, hint_ms, binds })
         });
-        pace.compare(&all);
+        pace.compare(&all, now);
         for (kind, refusal) in &all {
             let known = terms.known.of(*kind).is_some();
             let limit = pace.limit_mut(*kind);
@@ -114,13 +116,17 @@ impl Pace {
     }
 
     /// Which kind of limit a refusal fits. One of tokens refuses large requests before small ones; one of requests takes no
-    /// notice. And it is not one that had room.
-    fn compare(&mut self, [requests, tokens]: &[(Kind, Refusal); 2]) {
+    /// notice. It is not one that had room. And between two refusals as much comes back as always, of what is limited.
+    fn compare(&mut self, [requests, tokens]: &[(Kind, Refusal); 2], now: Millis) {
         let over = |limit: &Limit, refusal: &Refusal| limit.learned.room(refusal).unwrap_or(0).clamp(0, FITS_MAX);
         let room = over(&self.tokens, &tokens.1) - over(&self.requests, &requests.1);
         let mean = (self.cost_mean / COST_PARTS).max(1);
         let large = i64::try_from(tokens.1.need.saturating_mul(100) / mean).unwrap_or(FITS_MAX).min(FITS_MAX) - 100;
-        self.fits = self.fits * 7 / 8 + room + LARGER_PERCENT - large;
+        let strays = |limit: &Limit, refusal: &Refusal| limit.learned.strays(refusal, now);
+        let both = strays(&self.tokens, &tokens.1).zip(strays(&self.requests, &requests.1));
+        // Which of the two is farther away counts, not how far both are: between distant refusals that is little.
+        let stray = both.map_or(0, |(tokens, requests)| 100 * (tokens - requests) / (tokens + requests + NEAR));
+        self.fits = self.fits * 7 / 8 + room + stray + LARGER_PERCENT - large;
         if self.fits.abs() >= FITS_BETTER {
             self.by_tokens = self.fits < 0;
         }
