@@ -81,9 +81,6 @@ impl Meter {
         self.wait(self.per_minute, now)
     }
 
-    pub(crate) fn lev(&self) -> f64 {
-        self.level
-    }
     pub(crate) fn taken(&self) -> f64 {
         self.taken
     }
