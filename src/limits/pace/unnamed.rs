@@ -132,3 +132,62 @@ impl Pace {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Known, Settings};
+    use super::{Cost, Kind, Millis, Paces, Terms};
+
+    const NOTHING: Known = Known { requests: None, tokens: None };
+    /// What the bucket holds, and what comes back in a minute.
+    const LIMIT: u64 = 60;
+    /// Tokens of the requests, in turn: a hundred in the mean, and the server counts units of so many.
+    const SIZES: [u64; 7] = [40, 180, 70, 130, 20, 160, 100];
+
+    /// Asks as much as is let through for some minutes; the server counts tokens or requests, and names exact waits. Gives the
+    /// kind that was learned, how much a minute, and what was refused in the second half.
+    fn driven(tokens: bool) -> (Kind, Option<u64>, u32) {
+        let settings = Settings { pause_ms_max: 0, ..Settings::default() };
+        let terms = Terms { known: &NOTHING, settings: &settings };
+        let (mut paces, mut number, mut refused, mut lock) = (Paces::default(), 0u64, 0, Millis(0));
+        // In parts of which `LIMIT` come back each millisecond.
+        let (whole, begun) = (LIMIT * 60_000, 1_760_000_000_000);
+        let mut level = whole;
+        for at in 0..1_200_000 {
+            let (now, size) = (Millis(begun + at), SIZES[(number % 7) as usize]);
+            level = (level + LIMIT).min(whole);
+            let cost = Cost { tokens: size };
+            if now < lock || paces.opens("m", cost, terms, now).is_some() {
+                continue;
+            }
+            number += 1;
+            let (_, mut charge) = paces.take("m", cost, number * 2, terms, now);
+            let need = if tokens { size * 600 } else { 60_000 };
+            if need <= level {
+                level -= need;
+                paces.settle("m", &mut charge, size, now);
+                paces.served("m", &mut charge, terms, now);
+            } else {
+                let hint = (need - level).div_ceil(LIMIT);
+                (lock, refused) = (now.plus(hint), refused + u32::from(at >= 600_000));
+                paces.refused("m", &mut charge, number * 2 + 1, Some(hint), terms, now);
+            }
+            paces.close("m", &mut charge);
+        }
+        let pace = &paces.families["m"];
+        (pace.kind(), pace.learned(pace.kind(), Millis(begun + 1_200_000)).map(|(_, limit)| limit), refused)
+    }
+
+    #[test]
+    fn a_limit_of_tokens_is_told_from_one_of_requests() {
+        let (kind, limit, refused) = driven(true);
+        assert_eq!(kind, Kind::Tokens);
+        assert!(
+            limit.is_some_and(|limit| limit.abs_diff(LIMIT * 100) <= LIMIT * 5) && refused <= 20,
+            "{limit:?} {refused}"
+        );
+        let (kind, limit, refused) = driven(false);
+        assert_eq!(kind, Kind::Requests);
+        assert!(limit.is_some_and(|limit| limit.abs_diff(LIMIT) <= 3) && refused <= 20, "{limit:?} {refused}");
+    }
+}
