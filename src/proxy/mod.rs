@@ -27,6 +27,7 @@ mod operate;
 mod outbox;
 mod passthrough;
 mod platform;
+mod queue;
 mod redact;
 mod replay;
 mod request_filter;
