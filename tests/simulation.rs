@@ -1,10 +1,18 @@
 //! The pool in a world of its own: providers with limits and troubles, clients, a virtual clock. The same seed gives the
-//! same world, step by step. The line and the rule of waiting are the proxy's own files: they are pure.
+//! same world, step by step. The lines and the steps of waiting in them, and the rule of staying, are the proxy's own files: they are pure.
 #![cfg(test)]
 
-/// What the pure parts of the proxy take from the configuration.
+/// What the pure parts of the proxy take from the rest of the product.
 mod config {
     pub(crate) use interlingua::config::{Move, MoveRule};
+}
+
+mod limits {
+    pub(crate) use interlingua::limits::Cost;
+}
+
+mod pool {
+    pub(crate) use interlingua::pool::{Ask, Lease, Millis, Registry, Rooms, Unavailable, UnavailableReason, select};
 }
 
 #[path = "simulation/clients.rs"]
@@ -15,6 +23,8 @@ mod figures;
 mod invariants;
 #[path = "../src/proxy/line.rs"]
 mod line;
+#[path = "../src/proxy/queue.rs"]
+mod line_steps;
 #[path = "simulation/meter.rs"]
 mod meter;
 #[path = "simulation/provider.rs"]

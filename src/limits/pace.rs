@@ -352,6 +352,23 @@ impl Paces {
         all
     }
 
+    /// A copy of one family's, with which the future can be tried.
+    pub fn only(&self, family: &str) -> Paces {
+        let pace = self.families.get(family).map(|pace| (family.to_owned(), pace.clone()));
+        Paces { families: pace.into_iter().collect() }
+    }
+
+    /// Requests that come back in so many milliseconds by the headers of a server that refills all the time.
+    pub fn told_each(&self, family: &str, span_ms: u64) -> Option<u64> {
+        self.families.get(family)?.requests.told?.comes_back(span_ms)
+    }
+
+    /// Whether tokens are limited by headers, or by what was learned.
+    pub fn limits_tokens(&self, family: &str, now: Millis) -> bool {
+        let limits = |pace: &Pace| pace.tokens.told.is_some() || pace.learned(Kind::Tokens, now).is_some();
+        self.families.get(family).is_some_and(limits)
+    }
+
     /// The pace of a family; a new one takes the place of the one that was used longest ago.
     fn family(&mut self, family: &str, now: Millis) -> &mut Pace {
         if !self.families.contains_key(family) && self.families.len() >= FAMILIES_MAX {

@@ -14,15 +14,16 @@ use super::ask::Ask;
 use super::registry::Registry;
 use super::time::Millis;
 use crate::limits::cooldown::Standing;
-use crate::limits::pace::{self, Cost, Known, Paces, StoredPace, Terms};
+use crate::limits::pace::{self, Cost, Known, Paces, Terms};
 
 /// Accounts that are played with at most.
 const ROOMS_MAX: usize = 256;
 /// Looks at an account for all that wait, at most, as far as they are known at the beginning.
 const LOOKS_MAX: usize = 65_536;
 
-/// The part of a turn by which it is told too early where tokens are limited, as a divisor: they are estimates.
-const EARLY: u64 = 16;
+/// The part of a turn by which it is told too early where tokens are limited, as a divisor. What is played are whole
+/// requests, but of the answers, which are about a fifth of the tokens, nobody knows how much is written by then: half of that.
+const EARLY: u64 = 10;
 /// What refills are counted for, in milliseconds.
 const REFILL_UNIT: u64 = 1_000_000;
 
@@ -115,12 +116,17 @@ impl Rooms {
         self.first(cost).map(|(_, opens)| opens)
     }
 
-    /// The moment to tell who is to come again at `turn`: a little earlier, as far as it rests on estimates, and on what
-    /// providers round down. Who comes too early waits a little, but who comes too late has lost its place.
-    pub fn told(&self, turn: Millis) -> Millis {
-        let wait = turn.since(self.begun);
+    /// The moment to tell who is to come again, `None` if no account would do. It is that at which all ahead have had their
+    /// room: from then on it stands first, and gets the next room that is large enough, which no play tells exactly. Only what
+    /// it could not wait for then, in `whole_ms`, is told as it is.
+    ///
+    /// It is told a little early, as far as it rests on estimates, and on what providers round down. Who comes too early
+    /// waits a little, but who comes too late has lost its place.
+    pub fn told(&self, cost: Cost, whole_ms: u64) -> Option<Millis> {
+        let (own, first) = (self.turn(cost)?, self.turn(Cost::default())?);
+        let wait = if own.since(first) < whole_ms { first } else { own }.since(self.begun);
         let early = self.rounded_ms + if self.estimated { wait / EARLY } else { 0 };
-        self.begun.plus(wait.saturating_sub(early))
+        Some(self.begun.plus(wait.saturating_sub(early)))
     }
 
     /// Whether accounts have room at the beginning, but none of these a slot: how long that lasts, no limit tells.
@@ -160,15 +166,9 @@ impl Room {
             let breaker = last_resort.map_or(breaker, |at| at.min(breaker));
             let room =
                 all.paces.opens(family, Cost::default(), Terms { settings: &exact, ..terms }, now).unwrap_or(now);
-            let mut paces = Paces::default();
-            // What is stored is rounded down to whole requests: at the moment at which one has room there is nothing to
-            // be rounded.
-            let stored = all.paces.stored(room).into_iter().find(|pace| pace.family == family);
-            let told = stored.as_ref().and_then(|pace| pace.requests.as_ref()).filter(|told| told.bucket);
-            let refill = told.map_or(0, |told| told.limit.saturating_mul(REFILL_UNIT) / told.period_ms.max(1));
-            paces.restore(stored.as_slice(), room);
-            let limits_tokens = |pace: &StoredPace| pace.tokens.is_some() || pace.learned_tokens.is_some();
-            let estimated = terms.known.tokens.is_some() || stored.as_ref().is_some_and(limits_tokens);
+            let paces = all.paces.only(family);
+            let refill = paces.told_each(family, REFILL_UNIT).unwrap_or(0);
+            let estimated = terms.known.tokens.is_some() || paces.limits_tokens(family, now);
             Room { paces, known: *terms.known, settings: exact, from: lock.max(breaker).max(room), estimated, refill }
         })
     }

@@ -98,6 +98,7 @@ async fn at_step(
     let is_last = inbound.route.next(ctx.walk.step, Causes::NONE.with(Cause::Limits), ctx.walk.seen).is_none();
     let patience = Patience {
         until: until(ctx, inbound),
+        whole: inbound.errand.wait(config.resilience.wait_for_slot),
         timed: is_last,
         arrival: ctx.walk.arrival,
         model: wait::number(&step.model),

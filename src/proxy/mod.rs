@@ -28,6 +28,7 @@ mod outbox;
 mod passthrough;
 mod pause;
 mod platform;
+mod queue;
 mod redact;
 mod replay;
 mod request_filter;

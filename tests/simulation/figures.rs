@@ -60,8 +60,12 @@ impl Figures {
 
     /// The part of those refused who were told the right moment.
     pub(crate) fn again_right(&self) -> f64 {
-        let right = self.again.iter().filter(|(said, low, high)| is_right(*said, *low, *high)).count();
-        if self.again.is_empty() { 1.0 } else { right as f64 / self.again.len() as f64 }
+        1.0 - self.again_missed().len() as f64 / self.again.len().max(1) as f64
+    }
+
+    /// Those who were told a wrong one.
+    pub(crate) fn again_missed(&self) -> Vec<(u64, u64, u64)> {
+        self.again.iter().copied().filter(|(said, low, high)| !is_right(*said, *low, *high)).collect()
     }
 
     /// The worst of them.

@@ -1,7 +1,8 @@
 //! The targets, and the table that the long form prints.
 //!
-//! The quick form runs some seeds of each world. `INTERLINGUA_SIMULATION_SEEDS` is for more of them, and then the worlds
-//! last longer too: `make simulation`.
+//! The quick form runs some seeds of each world. `INTERLINGUA_SIMULATION_SEEDS` is for more of them, and then the worlds last
+//! longer too: `make simulation`; but for `INTERLINGUA_SIMULATION_MINUTES` if that is set. With `INTERLINGUA_SIMULATION_LOOK`
+//! nothing is judged, and more is told.
 
 use interlingua_filters::Dialect;
 
@@ -16,20 +17,26 @@ const SEEDS: u64 = 2;
 /// Minutes of virtual time of the quick form, and of the long one.
 const MINUTES: (u64, u64) = (8, 360);
 
-fn long_seeds() -> Option<u64> {
-    std::env::var("INTERLINGUA_SIMULATION_SEEDS").ok()?.parse().ok()
+fn long(what: &str) -> Option<u64> {
+    std::env::var(format!("INTERLINGUA_SIMULATION_{what}")).ok()?.parse().ok()
 }
 
 /// Runs a world for each seed, prints its line, and looks at its figures.
 fn each(name: &str, world: impl Fn(u64, u64) -> Setup, target: impl Fn(&Figures)) {
-    let (seeds, minutes) = long_seeds().map_or((SEEDS, MINUTES.0), |seeds| (seeds, MINUTES.1));
-    println!("{:<34} seed {HEAD}", "world");
+    let (seeds, minutes) = long("SEEDS").map_or((SEEDS, MINUTES.0), |seeds| (seeds, MINUTES.1));
+    let minutes = long("MINUTES").unwrap_or(minutes);
+    println!("{:<40} seed {HEAD}", "world");
     for seed in 1..=seeds {
         let figures = World::new(world(seed, minutes)).run();
-        println!("{name:<34} {seed:>4} {figures}");
+        println!("{name:<40} {seed:>4} {figures}");
         if std::env::var_os("INTERLINGUA_SIMULATION_LOOK").is_some() {
-            let some: Vec<_> = figures.again.iter().step_by((figures.again.len() / 12).max(1)).collect();
-            println!("    (said, truth from, to): worst {:?}, some {some:?}", figures.again_worst());
+            let missed = figures.again_missed();
+            let some: Vec<_> = missed.iter().take(12).collect();
+            println!(
+                "    (said, truth from, to): worst {:?}, {} missed, as {some:?}",
+                figures.again_worst(),
+                missed.len()
+            );
         }
         if std::env::var_os("INTERLINGUA_SIMULATION_LOOK").is_none() {
             target(&figures);
@@ -37,46 +44,21 @@ fn each(name: &str, world: impl Fn(u64, u64) -> Setup, target: impl Fn(&Figures)
     }
 }
 
-/// 95 % of the limits: all is served, and no limit is hit.
-fn below(figures: &Figures) {
-    assert!(figures.goodput() >= 0.98, "goodput {}", figures.goodput());
-    assert!(figures.refused_part() <= 0.01, "refused {}", figures.refused_part());
+/// 95 % of the limits: all is served, and limits are hit no more often than that.
+fn below(figures: &Figures, refused_max: f64) {
+    assert!(figures.goodput() >= 0.999, "goodput {}", figures.goodput());
+    assert!(figures.refused_part() <= refused_max, "refused {}", figures.refused_part());
     assert_eq!(figures.failures.get(&429), None, "clients saw 429");
 }
 
-/// 95 % of limits that nobody tells before they are hit: all is served too, and they are hit about as seldom.
-fn below_untold(figures: &Figures) {
-    assert!(figures.goodput() >= 0.99, "goodput {}", figures.goodput());
-    assert!(figures.refused_part() <= 0.01, "refused {}", figures.refused_part());
-    assert_eq!(figures.failures.get(&429), None, "clients saw 429");
-}
-
-/// The same where it is harder to find out: large and small requests, or windows.
-fn below_unclear(figures: &Figures) {
-    assert!(figures.goodput() >= 0.99, "goodput {}", figures.goodput());
-    assert!(figures.refused_part() <= 0.04, "refused {}", figures.refused_part());
-    assert_eq!(figures.failures.get(&429), None, "clients saw 429");
-}
-
-/// 150 % of the limits: what the limits allow is served, and who is refused is told when to come again.
-fn above(figures: &Figures, right_min: f64) {
-    above_untold(figures);
-    assert!(figures.refused_part() <= 0.01, "refused {}", figures.refused_part());
-    let worst = figures.again_worst();
-    assert!(figures.again_right() >= right_min, "retry-after: (said, truth from, to) {worst:?}");
-}
-
-/// The same where nobody tells the limits before they are hit: what is refused is refused to find that out.
-fn above_unnamed(figures: &Figures) {
-    above_untold(figures);
-    assert!(figures.of_limit >= 0.98, "{} of the limit", figures.of_limit);
-    assert!(figures.refused_part() <= 0.03, "refused {}", figures.refused_part());
-}
-
-/// What holds in any case.
-fn above_untold(figures: &Figures) {
-    assert!(figures.of_limit >= 0.95, "{} of the limit", figures.of_limit);
+/// 150 % of the limits: all that the limits allow is served, they are hit no more often than that, and this part of those who
+/// are refused is told when to come again.
+fn above(figures: &Figures, refused_max: f64, right_min: f64) {
+    assert!(figures.of_limit >= 0.99, "{} of the limit", figures.of_limit);
     assert!(figures.failures.keys().all(|status| *status == 429), "{:?}", figures.failures);
+    assert!(figures.refused_part() <= refused_max, "refused {}", figures.refused_part());
+    let (right, worst) = (figures.again_right(), figures.again_worst());
+    assert!(right >= right_min, "retry-after: {right} right, (said, truth from, to) {worst:?}");
 }
 
 fn limits(percent: u64, target: fn(&Figures), tokens: bool, renewal: Renewal, told: Told) {
@@ -90,75 +72,75 @@ fn limits(percent: u64, target: fn(&Figures), tokens: bool, renewal: Renewal, to
 
 #[test]
 fn at_95_percent_of_told_requests_a_minute_no_limit_is_hit() {
-    limits(95, below, false, Renewal::Bucket, Told::Headers);
+    limits(95, |figures| below(figures, 0.001), false, Renewal::Bucket, Told::Headers);
 }
 
 #[test]
 fn at_95_percent_of_told_tokens_a_minute_no_limit_is_hit() {
-    limits(95, below, true, Renewal::Bucket, Told::Headers);
+    limits(95, |figures| below(figures, 0.001), true, Renewal::Bucket, Told::Headers);
 }
 
 #[test]
 fn at_95_percent_of_told_windows_no_limit_is_hit() {
-    limits(95, below, false, Renewal::Window, Told::Headers);
+    limits(95, |figures| below(figures, 0.001), false, Renewal::Window, Told::Headers);
 }
 
 #[test]
 fn at_95_percent_of_limits_that_only_refusals_tell() {
-    limits(95, below_untold, false, Renewal::Bucket, Told::Hints);
+    limits(95, |figures| below(figures, 0.009), false, Renewal::Bucket, Told::Hints);
 }
 
 #[test]
 fn at_95_percent_of_limits_that_nobody_tells() {
-    limits(95, below_untold, false, Renewal::Bucket, Told::Nothing);
+    limits(95, |figures| below(figures, 0.006), false, Renewal::Bucket, Told::Nothing);
 }
 
 #[test]
 fn at_95_percent_of_tokens_that_only_refusals_tell() {
-    limits(95, below_unclear, true, Renewal::Bucket, Told::Hints);
-    limits(95, below_unclear, true, Renewal::Bucket, Told::Nothing);
+    limits(95, |figures| below(figures, 0.025), true, Renewal::Bucket, Told::Hints);
+    limits(95, |figures| below(figures, 0.02), true, Renewal::Bucket, Told::Nothing);
 }
 
 #[test]
 fn at_95_percent_of_windows_that_only_refusals_tell() {
-    limits(95, below_unclear, false, Renewal::Window, Told::Hints);
+    limits(95, |figures| below(figures, 0.017), false, Renewal::Window, Told::Hints);
 }
 
 #[test]
 fn at_150_percent_of_tokens_that_only_refusals_tell() {
-    limits(150, above_untold, true, Renewal::Bucket, Told::Hints);
-    limits(150, above_untold, true, Renewal::Bucket, Told::Nothing);
+    limits(150, |figures| above(figures, 0.1, 0.9), true, Renewal::Bucket, Told::Hints);
+    limits(150, |figures| above(figures, 0.08, 0.0), true, Renewal::Bucket, Told::Nothing);
 }
 
 #[test]
 fn at_150_percent_of_told_requests_a_minute_all_of_the_limit_is_used() {
-    limits(150, |figures| above(figures, 0.99), false, Renewal::Bucket, Told::Headers);
+    limits(150, |figures| above(figures, 0.001, 1.0), false, Renewal::Bucket, Told::Headers);
 }
 
 #[test]
 fn at_150_percent_of_told_tokens_a_minute_all_of_the_limit_is_used() {
-    limits(150, |figures| above(figures, 0.97), true, Renewal::Bucket, Told::Headers);
+    limits(150, |figures| above(figures, 0.01, 0.999), true, Renewal::Bucket, Told::Headers);
 }
 
 #[test]
 fn at_150_percent_of_told_windows_all_of_the_limit_is_used() {
-    limits(150, |figures| above(figures, 0.99), false, Renewal::Window, Told::Headers);
+    limits(150, |figures| above(figures, 0.001, 1.0), false, Renewal::Window, Told::Headers);
 }
 
 #[test]
 fn at_150_percent_of_limits_that_only_refusals_tell() {
-    limits(150, above_unnamed, false, Renewal::Bucket, Told::Hints);
+    limits(150, |figures| above(figures, 0.025, 0.8), false, Renewal::Bucket, Told::Hints);
 }
 
 #[test]
 fn at_150_percent_of_limits_that_nobody_tells() {
-    limits(150, above_unnamed, false, Renewal::Bucket, Told::Nothing);
+    limits(150, |figures| above(figures, 0.025, 0.5), false, Renewal::Bucket, Told::Nothing);
 }
 
 #[test]
 fn sessions_find_their_prompt_caches() {
     let target = |figures: &Figures| {
-        assert!(figures.cache_part() >= 0.95, "cache {}", figures.cache_part());
+        assert!(figures.cache_part() >= 0.99, "cache {}", figures.cache_part());
         assert_eq!(figures.failed(), 0);
     };
     each("sessions", |seed, minutes| setups::agents(seed, minutes * 2, false), target);
@@ -167,7 +149,7 @@ fn sessions_find_their_prompt_caches() {
 #[test]
 fn sessions_find_their_prompt_caches_while_accounts_are_limited_in_turn() {
     let target = |figures: &Figures| {
-        assert!(figures.cache_part() >= 0.95, "cache {}", figures.cache_part());
+        assert!(figures.cache_part() >= 0.965, "cache {}", figures.cache_part());
         assert_eq!(figures.failed(), 0);
     };
     each("sessions, limited in turn", |seed, minutes| setups::agents(seed, minutes * 2, true), target);
@@ -190,7 +172,10 @@ fn lesson_1_a_poisoned_request_locks_nobody() {
 #[test]
 fn a_wrong_key_a_used_up_quota_and_a_cut_network_are_not_seen() {
     for dialect in [Dialect::Anthropic, Dialect::OpenAiChat, Dialect::Gemini] {
-        let target = |figures: &Figures| assert_eq!(figures.failed(), 0, "{:?}", figures.failures);
+        let target = |figures: &Figures| {
+            assert_eq!(figures.failed(), 0, "{:?}", figures.failures);
+            assert!(figures.refused_part() <= 0.006, "refused {}", figures.refused_part());
+        };
         each(&format!("troubled {dialect:?}"), |seed, minutes| setups::troubled(seed, minutes, dialect), target);
     }
 }
@@ -216,11 +201,12 @@ fn load_is_spread_evenly() {
 
 #[test]
 fn an_overloaded_provider_gets_less_and_a_second_one_serves() {
-    for overload in [40, 100] {
+    // Breakers stop what an outage refuses within three seconds. An overload stops nothing: one or two requests at a time go on
+    // finding out whether it lasts, and each refusal is quick.
+    for (overload, refused_max) in [(40, 0.025), (100, 0.09)] {
         let target = |figures: &Figures| {
             assert!(figures.goodput() >= 0.99, "goodput {}", figures.goodput());
-            // To be 5 %: breakers do not open while refusals that are alike are forgiven.
-            assert!(figures.refused_part() <= 0.35, "refused {}", figures.refused_part());
+            assert!(figures.refused_part() <= refused_max, "refused {}", figures.refused_part());
         };
         each(&format!("stormy {overload} %"), |seed, minutes| setups::stormy(seed, minutes, overload), target);
     }
@@ -228,7 +214,11 @@ fn an_overloaded_provider_gets_less_and_a_second_one_serves() {
 
 #[test]
 fn everything_at_once_breaks_no_invariant() {
-    each("wild", setups::wild, |figures| assert!(figures.goodput() >= 0.95, "goodput {}", figures.goodput()));
+    let target = |figures: &Figures| {
+        assert!(figures.goodput() >= 0.99, "goodput {}", figures.goodput());
+        assert!(figures.refused_part() <= 0.03, "refused {}", figures.refused_part());
+    };
+    each("wild", setups::wild, target);
 }
 
 #[test]

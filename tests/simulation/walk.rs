@@ -18,7 +18,7 @@ use interlingua_filters::dialects::decode_error;
 use interlingua_filters::ir::ErrorKind;
 use interlingua_filters::profiles::Profile;
 
-use super::line::Lines;
+use super::line_steps::Queue;
 use super::provider::{Headers, Question};
 use super::queue::{Found, Stand};
 use super::stay;
@@ -86,9 +86,8 @@ pub(crate) enum Next {
 pub(crate) struct Gateway {
     pub(crate) registry: Registry,
     pub(crate) affinity: Affinity,
-    pub(crate) lines: Lines<u64>,
+    pub(crate) queue: Queue<u64>,
     pub(crate) upstreams: Vec<(&'static str, Dialect)>,
-    arrivals: u64,
 }
 
 impl Walk {
@@ -127,15 +126,14 @@ impl Gateway {
         settings: affinity::Settings,
         upstreams: Vec<(&'static str, Dialect)>,
     ) -> Self {
-        Gateway { registry, affinity: Affinity::new(settings), lines: Lines::default(), upstreams, arrivals: 0 }
+        Gateway { registry, affinity: Affinity::new(settings), queue: Queue::default(), upstreams }
     }
 
     /// `choose` and `at_step`: its own account first, as long as that is worth it, then any. `woken` gets who is to look
     /// next.
     pub(crate) fn choose(&mut self, walk: &mut Walk, now: u64, woken: &mut Vec<u64>) -> Look {
         if walk.arrival == 0 {
-            self.arrivals += 1;
-            walk.arrival = self.arrivals;
+            walk.arrival = self.queue.arrive();
         }
         walk.looked_at = now;
         let session = walk.question.session.map(u128::from);

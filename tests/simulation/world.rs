@@ -31,6 +31,8 @@ pub(crate) struct Upstream {
     pub(crate) accounts: Vec<Plan>,
 }
 
+/// Answers are cut into so many parts to find the truth about a retry-after.
+const PARTS: u64 = 4;
 /// The truth about a retry-after where no account can serve at all, in milliseconds.
 const TRUTH_MS_MAX: u64 = 86_400_000;
 
@@ -167,7 +169,7 @@ impl World {
             }
         }
         assert!(
-            self.walks.is_empty() && self.gateway.lines.waiting() == 0,
+            self.walks.is_empty() && self.gateway.queue.waiting() == 0,
             "{} requests have no answer",
             self.walks.len()
         );
@@ -221,8 +223,8 @@ impl World {
             Event::Back(id) => self.back(id),
             Event::End(id) => self.end(id),
         }
-        if self.released.swap(false, Ordering::Relaxed) && self.gateway.lines.waiting() > 0 {
-            let mut firsts = self.gateway.lines.firsts();
+        if self.released.swap(false, Ordering::Relaxed) && self.gateway.queue.waiting() > 0 {
+            let mut firsts = self.gateway.queue.firsts();
             firsts.sort_unstable();
             self.wake(firsts);
         }
@@ -408,14 +410,17 @@ impl World {
     }
 
     /// Milliseconds until it would be this question's turn, if those who wait before it are served one after the other as
-    /// soon as some account has room. Once as if what is at work wrote nothing more; once as if it wrote all at once, and
-    /// all answers had to fit too.
+    /// soon as some account has room: at least, and at most. How much of the answers will be written by then nobody can
+    /// know, so each part of them is tried. Not nothing and all alone: with larger requests others fit where there is room,
+    /// and the turn may come earlier than with smaller ones.
     fn truth(&self, question: &Question) -> (u64, u64) {
-        let low = self.turn_in(question, false);
-        (low, self.turn_in(question, true).max(low))
+        let parts = if self.accounts.values().all(|account| account.plan.tokens.is_none()) { 0 } else { PARTS };
+        let turns = (0..=parts).map(|part| self.turn_in(question, part));
+        turns.fold((u64::MAX, 0), |(low, high), turn| (low.min(turn), high.max(turn)))
     }
 
-    fn turn_in(&self, question: &Question, careful: bool) -> u64 {
+    /// The same if so many of the [`PARTS`] of all answers are written.
+    fn turn_in(&self, question: &Question, part: u64) -> u64 {
         let mut rooms: BTreeMap<&str, Room> = self
             .accounts
             .iter()
@@ -424,10 +429,10 @@ impl World {
         for (name, tokens) in self.under_way.values() {
             rooms.entry(name.as_str()).and_modify(|room| room.take(1, *tokens, self.now));
         }
-        for (name, tokens) in self.at_work.values().filter(|_| careful) {
-            rooms.entry(name.as_str()).and_modify(|room| room.take(0, *tokens, self.now));
+        for (name, tokens) in self.at_work.values() {
+            rooms.entry(name.as_str()).and_modify(|room| room.take(0, *tokens * part / PARTS, self.now));
         }
-        let tokens = |question: &Question| question.prompt + if careful { question.output } else { 0 };
+        let tokens = |question: &Question| question.prompt + question.output * part / PARTS;
         let before = self.waiting.keys().filter_map(|id| self.walks.get(id)).map(|walk| &walk.question);
         let mut at = self.now;
         for asked in before.chain([question]) {

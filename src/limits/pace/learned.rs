@@ -34,6 +34,8 @@ const SLACK_MS: u64 = 1_100;
 /// Time between two requests while a refusal has yet to be measured: else all that waited for the end of the lock would find
 /// out at once.
 const APART_MS: u64 = 50;
+/// Farther away is as bad as this, in thousandths.
+const STRAYS_MAX: u64 = 10_000;
 /// Units of the largest rate and level, so that parts stay within 63 bits.
 const UNITS_MAX: u64 = 10_000_000_000;
 
@@ -248,6 +250,18 @@ impl Learned {
         known.then(|| refusal.mark.saturating_sub(parts(refusal.need)) / (parts(refusal.need.max(1)) / 100))
     }
 
+    /// How far what came back since the last refusal is from what was to be expected, in thousandths of that. `None` if it
+    /// cannot be told.
+    pub(super) fn strays(&self, refusal: &Refusal, now: Millis) -> Option<i64> {
+        let last = self.last.filter(|_| self.rate > 0 && !self.filled && refusal.taken > self.event)?;
+        let (hint_ms, need) = (refusal.hint_ms.unwrap_or(0), parts(refusal.need.max(1)));
+        let span = now.plus(hint_ms).since(last.at);
+        let came = last.used.saturating_add(if hint_ms > 0 { need } else { 0 }).saturating_sub(last.level);
+        let expected = i64::try_from(self.rate.saturating_mul(span)).unwrap_or(i64::MAX).max(1);
+        let far = came.abs_diff(expected) / (expected.unsigned_abs() / MILLI).max(1);
+        Some(i64::try_from(far.min(STRAYS_MAX)).unwrap_or(0)).filter(|_| span >= SPAN_MS_MIN)
+    }
+
     /// The provider refused, and has taken nothing; that was given back before.
     pub(super) fn refused(&mut self, refusal: &Refusal, growth: Growth, now: Millis) {
         *self = self.advanced(now);
@@ -285,7 +299,8 @@ impl Learned {
             refusal.binds && hint_ms > most.saturating_add(SLACK_MS)
         };
         let measured = measured.map(|(rate, span)| (rate, span, odd(rate)));
-        let risen = |rate: u64| !roomy && self.rate > rate.saturating_mul(RISEN_PERCENT) / 100;
+        // Only what binds is raised.
+        let risen = |rate: u64| refusal.binds && !roomy && self.rate > rate.saturating_mul(RISEN_PERCENT) / 100;
         let rises = measured.is_some_and(|(rate, _, odd)| !odd && risen(rate));
         match measured.filter(|(_, _, odd)| !odd && !rises) {
             Some((rate, span, _)) => {

@@ -95,6 +95,11 @@ impl Told {
         self.score >= BUCKET_SCORE
     }
 
+    /// What comes back in so many milliseconds, if it does so all the time.
+    pub(super) fn comes_back(&self, span_ms: u64) -> Option<u64> {
+        self.is_bucket().then(|| self.limit.saturating_mul(span_ms) / self.period_ms.max(1))
+    }
+
     fn units(&self, amount: u64) -> i64 {
         i64::try_from(amount.min(LIMIT_MAX) * self.period_ms).unwrap_or(i64::MAX)
     }

@@ -14,6 +14,8 @@ const PASS_MS: (u64, u64) = (5_000, 300_000);
 const FITS_BETTER: i64 = 100;
 /// What one refusal says at most of that.
 const FITS_MAX: i64 = 300;
+/// So near, in thousandths, what comes back is as it is to be.
+const NEAR: i64 = 10;
 /// Refused requests are larger than others by more than this if tokens are what is limited.
 const LARGER_PERCENT: i64 = 20;
 
@@ -68,7 +70,7 @@ impl Paces {
             let (taken, binds) = (charge.taken, pace.kind() == kind);
             (kind, Refusal { need, mark, taken, event, hint_ms, binds })
         });
-        pace.compare(&all);
+        pace.compare(&all, now);
         for (kind, refusal) in &all {
             let known = terms.known.of(*kind).is_some();
             let limit = pace.limit_mut(*kind);
@@ -114,15 +116,78 @@ impl Pace {
     }
 
     /// Which kind of limit a refusal fits. One of tokens refuses large requests before small ones; one of requests takes no
-    /// notice. And it is not one that had room.
-    fn compare(&mut self, [requests, tokens]: &[(Kind, Refusal); 2]) {
+    /// notice. It is not one that had room. And between two refusals as much comes back as always, of what is limited.
+    fn compare(&mut self, [requests, tokens]: &[(Kind, Refusal); 2], now: Millis) {
         let over = |limit: &Limit, refusal: &Refusal| limit.learned.room(refusal).unwrap_or(0).clamp(0, FITS_MAX);
         let room = over(&self.tokens, &tokens.1) - over(&self.requests, &requests.1);
         let mean = (self.cost_mean / COST_PARTS).max(1);
         let large = i64::try_from(tokens.1.need.saturating_mul(100) / mean).unwrap_or(FITS_MAX).min(FITS_MAX) - 100;
-        self.fits = self.fits * 7 / 8 + room + LARGER_PERCENT - large;
+        let strays = |limit: &Limit, refusal: &Refusal| limit.learned.strays(refusal, now);
+        let both = strays(&self.tokens, &tokens.1).zip(strays(&self.requests, &requests.1));
+        // Which of the two is farther away counts, not how far both are: between distant refusals that is little.
+        let stray = both.map_or(0, |(tokens, requests)| 100 * (tokens - requests) / (tokens + requests + NEAR));
+        self.fits = self.fits * 7 / 8 + room + stray + LARGER_PERCENT - large;
         if self.fits.abs() >= FITS_BETTER {
             self.by_tokens = self.fits < 0;
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{Known, Settings};
+    use super::{Cost, Kind, Millis, Paces, Terms};
+
+    const NOTHING: Known = Known { requests: None, tokens: None };
+    /// What the bucket holds, and what comes back in a minute.
+    const LIMIT: u64 = 60;
+    /// Tokens of the requests, in turn: a hundred in the mean, and the server counts units of so many.
+    const SIZES: [u64; 7] = [40, 180, 70, 130, 20, 160, 100];
+
+    /// Asks as much as is let through for some minutes; the server counts tokens or requests, and names exact waits. Gives the
+    /// kind that was learned, how much a minute, and what was refused in the second half.
+    fn driven(tokens: bool) -> (Kind, Option<u64>, u32) {
+        let settings = Settings { pause_ms_max: 0, ..Settings::default() };
+        let terms = Terms { known: &NOTHING, settings: &settings };
+        let (mut paces, mut number, mut refused, mut lock) = (Paces::default(), 0u64, 0, Millis(0));
+        // In parts of which `LIMIT` come back each millisecond.
+        let (whole, begun) = (LIMIT * 60_000, 1_760_000_000_000);
+        let mut level = whole;
+        for at in 0..1_200_000 {
+            let (now, size) = (Millis(begun + at), SIZES[(number % 7) as usize]);
+            level = (level + LIMIT).min(whole);
+            let cost = Cost { tokens: size };
+            if now < lock || paces.opens("m", cost, terms, now).is_some() {
+                continue;
+            }
+            number += 1;
+            let (_, mut charge) = paces.take("m", cost, number * 2, terms, now);
+            let need = if tokens { size * 600 } else { 60_000 };
+            if need <= level {
+                level -= need;
+                paces.settle("m", &mut charge, size, now);
+                paces.served("m", &mut charge, terms, now);
+            } else {
+                let hint = (need - level).div_ceil(LIMIT);
+                (lock, refused) = (now.plus(hint), refused + u32::from(at >= 600_000));
+                paces.refused("m", &mut charge, number * 2 + 1, Some(hint), terms, now);
+            }
+            paces.close("m", &mut charge);
+        }
+        let pace = &paces.families["m"];
+        (pace.kind(), pace.learned(pace.kind(), Millis(begun + 1_200_000)).map(|(_, limit)| limit), refused)
+    }
+
+    #[test]
+    fn a_limit_of_tokens_is_told_from_one_of_requests() {
+        let (kind, limit, refused) = driven(true);
+        assert_eq!(kind, Kind::Tokens);
+        assert!(
+            limit.is_some_and(|limit| limit.abs_diff(LIMIT * 100) <= LIMIT * 5) && refused <= 20,
+            "{limit:?} {refused}"
+        );
+        let (kind, limit, refused) = driven(false);
+        assert_eq!(kind, Kind::Requests);
+        assert!(limit.is_some_and(|limit| limit.abs_diff(LIMIT) <= 3) && refused <= 20, "{limit:?} {refused}");
     }
 }

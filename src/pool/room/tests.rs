@@ -166,3 +166,20 @@ fn who_has_room_but_no_slot_is_told() {
     assert!(!registry.rooms(&any, 1, later).lacks_slots());
     assert_eq!(registry.rooms(&ask(&attempted, 1, Some("b")), 1, later).turn(any.cost), None, "nobody would do");
 }
+
+#[test]
+fn who_comes_again_is_told_when_it_stands_first_if_it_can_wait_for_the_rest_then() {
+    let (registry, now) = spent(&[600], true, Kind::Bucket);
+    let attempted = Attempted::default();
+    let mut rooms = registry.rooms(&ask(&attempted, 0, None), 10, now);
+    for _ in 0..10 {
+        rooms.play(Cost { tokens: 30 });
+    }
+    let large = Cost { tokens: 300 };
+    let (first, own) = (rooms.turn(Cost::default()), rooms.turn(large));
+    let (first, own) = (first.expect("an account").since(now), own.expect("an account").since(now));
+    assert!((25_000..=35_000).contains(&first) && (25_000..=35_000).contains(&(own - first)), "{first} {own}");
+    let told = |whole_ms| rooms.told(large, whole_ms).map(|at| at.since(now));
+    assert_eq!(told(60_000), Some(first - first / super::EARLY));
+    assert_eq!(told(10_000), Some(own - own / super::EARLY), "it would be refused again");
+}
