@@ -58,6 +58,8 @@ mod limits;
 mod local;
 #[path = "gateway/oauth.rs"]
 mod oauth;
+#[path = "gateway/operate.rs"]
+mod operate;
 #[path = "gateway/operations.rs"]
 mod operations;
 #[path = "gateway/passing.rs"]

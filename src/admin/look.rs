@@ -239,7 +239,7 @@ impl<'g> Look<'g> {
         found
     }
 
-    fn when(&self, moment: Millis) -> When {
+    pub(super) fn when(&self, moment: Millis) -> When {
         When::new(moment, self.now)
     }
 }

@@ -5,6 +5,7 @@
 #![expect(unused_qualifications, reason = "the macros that describe the API write every path in full")]
 
 mod entries;
+mod explain;
 mod look;
 mod mapping;
 mod operate;
@@ -88,10 +89,12 @@ pub(crate) fn router(gateway: Arc<Gateway>, reloader: Arc<Reloader>, desk: Desk,
 fn described() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(metrics))
+        .routes(routes!(api_metrics))
         .routes(routes!(reload))
         .merge(resilience::routes())
         .merge(mapping::routes())
         .merge(operate::routes())
+        .merge(explain::routes())
 }
 
 /// Lets nobody in who lacks one of the configured keys, if there are any. Every key is compared, in constant time.
@@ -136,6 +139,15 @@ fn by_a_page(headers: &HeaderMap) -> bool {
 async fn metrics(State(shared): State<Shared>) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, shared.gateway.render_metrics()).into_response()
+}
+
+/// As `/metrics`, below the API's own paths.
+#[utoipa::path(get, path = "/api/metrics", tag = "gateway", responses(
+    (status = 200, description = "In the text format of Prometheus", body = String, content_type = "text/plain"),
+    Problem
+))]
+async fn api_metrics(shared: State<Shared>) -> Response {
+    metrics(shared).await
 }
 
 /// Reads the configuration again and puts it in force.

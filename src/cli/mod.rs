@@ -4,7 +4,7 @@ mod agents;
 pub mod check;
 mod control;
 mod demo;
-mod explain;
+pub(crate) mod explain;
 mod mock;
 pub mod schema;
 mod serve;
@@ -108,7 +108,7 @@ pub fn main() -> ExitCode {
         Command::Check { file } => {
             check::run(&file, &serve::environment).map_err(Failure::from).and_then(|text| print(&text))
         }
-        Command::Explain(arguments) => explain::run(&arguments).and_then(|text| print(&text)),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Accounts(command) => command.run(),
         Command::Models(command) => command.run(),
         Command::Mapping(command) => command.run(),

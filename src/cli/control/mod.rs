@@ -4,6 +4,7 @@ mod accounts;
 mod breaker;
 mod client;
 mod cooldowns;
+mod explained;
 mod models;
 mod operate;
 mod safe_mode;
@@ -17,10 +18,12 @@ use serde::Serialize;
 pub(super) use accounts::Accounts;
 pub(super) use breaker::Breaker;
 pub(super) use cooldowns::Cooldowns;
+pub(super) use explained::explained;
 pub(super) use models::{Mapping, Models};
 pub(super) use operate::{Pause, Quota, Reload, Resume, Warmup};
 pub(super) use safe_mode::SafeMode;
 
+use super::serve::DEFAULT_FILE;
 use super::{Failure, print};
 use client::Client;
 
@@ -39,6 +42,16 @@ pub(super) struct Reach {
 }
 
 impl Reach {
+    /// The file that was named, or the one that is there.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        self.config.clone().or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()))
+    }
+
+    /// Whether a gateway was named by its address.
+    pub(super) fn is_remote(&self) -> bool {
+        self.url.is_some()
+    }
+
     /// Asks, and prints the answer as JSON or as `show` says it.
     fn run<A, T>(
         &self,
