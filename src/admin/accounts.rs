@@ -167,8 +167,7 @@ async fn pin(State(shared): State<Shared>, body: Bytes) -> Result<Json<Pinned>, 
     if !known {
         return Err(unknown(&id));
     }
-    let alone = shared.alone().await;
-    shared.enter_alone(&alone, vec![Change::Put(Addition::pin(&id))]).await?;
+    shared.enter(vec![Change::Put(Addition::pin(&id))]).await?;
     tracing::info!(account = id, "an account was pinned by the operator");
     Ok(Json(shared.pinned()))
 }
@@ -176,8 +175,7 @@ async fn pin(State(shared): State<Shared>, body: Bytes) -> Result<Json<Pinned>, 
 /// Takes back that an account was pinned by a command. What the configuration pins is pinned again.
 #[utoipa::path(delete, path = "/api/pinned-account", tag = "accounts", responses((status = 200, description = "It is in force", body = Pinned), Problem))]
 async fn unpin(State(shared): State<Shared>) -> Result<Json<Pinned>, Problem> {
-    let alone = shared.alone().await;
-    shared.enter_alone(&alone, vec![Change::Remove(EntryKind::Override, PINNED.to_owned())]).await?;
+    shared.enter(vec![Change::Remove(EntryKind::Override, PINNED.to_owned())]).await?;
     Ok(Json(shared.pinned()))
 }
 

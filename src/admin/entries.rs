@@ -93,7 +93,6 @@ impl Shared {
     ///
     /// # Errors
     /// As [`Self::enter_alone`].
-    #[expect(dead_code, reason = "for commands that decide nothing by what is there")]
     pub(super) async fn enter(&self, changes: Vec<Change>) -> Result<u64, Problem> {
         let alone = self.alone().await;
         self.enter_alone(&alone, changes).await

@@ -78,8 +78,7 @@ async fn set(State(shared): State<Shared>, body: Bytes) -> Result<Json<ChangedSe
         let detail = "secrets of accounts are set with `interlingua accounts key ID`, or PATCH /api/accounts/{id}";
         return Err(Problem::conflict(detail));
     }
-    let alone = shared.alone().await;
-    shared.enter_alone(&alone, vec![Change::Seal(name.clone(), Arc::new(value))]).await?;
+    shared.enter(vec![Change::Seal(name.clone(), Arc::new(value))]).await?;
     tracing::info!(name, "a secret was set by the operator");
     Ok(Json(ChangedSecret { name }))
 }
