@@ -57,9 +57,11 @@ impl From<crate::vault::VaultError> for Problem {
             VaultError::Desk(error) => return error.into(),
             VaultError::Missing => StatusCode::NOT_FOUND,
             VaultError::Name | VaultError::Length => StatusCode::BAD_REQUEST,
-            VaultError::NoKey(_) | VaultError::WrongKey { .. } | VaultError::Damaged | VaultError::NeedsNewKey(_) => {
-                StatusCode::CONFLICT
-            }
+            VaultError::NoKey(_)
+            | VaultError::WrongKey { .. }
+            | VaultError::Damaged
+            | VaultError::Full
+            | VaultError::NeedsNewKey(_) => StatusCode::CONFLICT,
             _ => StatusCode::SERVICE_UNAVAILABLE,
         };
         Problem::new(status, error.to_string())

@@ -83,7 +83,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<String, Failure> {
     for why in unread.lock().drain(..) {
         writeln!(text, "warning: {why}")?;
     }
-    write!(text, "{} asked by {} takes the rule '{}'\n", arguments.model, client.name(), route.rule)?;
+    writeln!(text, "{} asked by {} takes the rule '{}'", arguments.model, client.name(), route.rule)?;
     let found = body.as_deref().map(|body| shape(&mut route, config, client, body)).transpose()?;
     places(&mut text, &route, found.flatten(), config)?;
     let mut fallbacks = 0;

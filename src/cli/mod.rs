@@ -68,7 +68,7 @@ enum Command {
     },
     /// Tell where a model goes: rule, candidates in order with reasons, lane and losses
     Explain(explain::Arguments),
-    Accounts(control::Accounts),
+    Accounts(Box<control::Accounts>),
     Breaker(control::Breaker),
     Cooldowns(control::Cooldowns),
     SafeMode(control::SafeMode),

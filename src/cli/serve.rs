@@ -5,6 +5,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
 
 use super::Failure;
@@ -109,8 +111,7 @@ pub(super) fn lenient(vault: Vault) -> impl Fn(&str, &mut dyn FnMut(String)) -> 
         opened.unwrap_or_else(|why| {
             tell(format!("the secret `{name}` cannot be looked up here, so it was not checked: {why}"));
             // Like no other, as keys must be.
-            let digest = config::key_digest(name.as_bytes());
-            format!("unread-{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+            format!("unread-{}", URL_SAFE_NO_PAD.encode(config::key_digest(name.as_bytes())))
         })
     }
 }

@@ -42,8 +42,8 @@ use crate::store::{Desk, DeskError};
 pub const SECRET_BYTES_MAX: usize = 64 * 1024;
 /// Longest name, in bytes: ids of accounts have at most 64 characters.
 const NAME_BYTES_MAX: usize = 200;
-/// Most secrets that are listed or re-sealed: as many as there may be entries.
-const SECRETS_MAX: u32 = 100_000;
+/// Most secrets that are kept: an account has one or two, and there are at most 100,000 entries.
+const SECRETS_MAX: u32 = 200_000;
 
 /// Why a secret cannot be had or kept. Says nothing of secrets and keys but names and key ids.
 #[derive(Debug, thiserror::Error)]
@@ -81,6 +81,9 @@ pub enum VaultError {
     /// Too much or nothing.
     #[error("a secret has 1 to {SECRET_BYTES_MAX} bytes")]
     Length,
+    /// There are too many secrets.
+    #[error("there are {SECRETS_MAX} secrets already; remove some first")]
+    Full,
     /// A rotation needs to be told the new key.
     #[error(
         "the key comes from {0}, which this program cannot write. Give the new key (`--new-key-file FILE` or `--new-key-stdin`) and put it there in the place of the old one before the next start; or put `NEW OLD` there, restart, and rotate without an argument"
@@ -205,7 +208,7 @@ impl Vault {
         }
         well_named(name)?;
         let key = self.sealing_key(connection)?;
-        self.put_sealed(connection, name, &key, secret)
+        put_sealed(connection, name, &key, secret)
     }
 
     /// Seals a secret; it is on disk when this returns.
@@ -278,12 +281,6 @@ impl Vault {
         Ok(key)
     }
 
-    fn put_sealed(&self, connection: &Connection, name: &str, key: &Key, secret: &str) -> Result<(), VaultError> {
-        let sealed = seal::seal(key, name, secret.as_bytes()).ok_or(VaultError::NoRandom)?;
-        let changed = i64::try_from(now().0).unwrap_or(i64::MAX);
-        insert(connection, &Row { name: name.to_owned(), key_id: key.id(), sealed, changed })
-    }
-
     fn unseal(&self, row: &Row) -> Result<Zeroizing<String>, VaultError> {
         let key = self.key_of(&row.key_id)?;
         let opened = seal::open(&key, &row.name, &row.sealed).ok_or(VaultError::Damaged)?;
@@ -306,6 +303,16 @@ impl Vault {
         let wrong = || VaultError::WrongKey { sealed: id.to_owned(), place: source.place(), known: known.ids() };
         known.find(id).cloned().ok_or_else(wrong)
     }
+}
+
+fn put_sealed(connection: &Connection, name: &str, key: &Key, secret: &str) -> Result<(), VaultError> {
+    let others: i64 = connection.query_row("SELECT count(*) FROM secret WHERE name <> ?1", [name], |row| row.get(0))?;
+    if others >= i64::from(SECRETS_MAX) {
+        return Err(VaultError::Full);
+    }
+    let sealed = seal::seal(key, name, secret.as_bytes()).ok_or(VaultError::NoRandom)?;
+    let changed = i64::try_from(now().0).unwrap_or(i64::MAX);
+    insert(connection, &Row { name: name.to_owned(), key_id: key.id(), sealed, changed })
 }
 
 fn row(connection: &Connection, name: &str) -> Result<Option<Row>, VaultError> {

@@ -248,7 +248,7 @@ fn killed_in_a_rotation() {
 
 #[test]
 fn a_rotation_that_is_killed_at_any_step_loses_nothing() {
-    for step in 0..STEPS.len() {
+    for (step, name) in STEPS.iter().enumerate() {
         let folder = tempfile::tempdir().unwrap();
         let first = vault(folder.path());
         put(&first, "a", CANARY).unwrap();
@@ -261,14 +261,14 @@ fn a_rotation_that_is_killed_at_any_step_loses_nothing() {
             .unwrap();
         assert!(ended.status.code().is_none(), "it was killed: {ended:?}");
         for vault in [&first, &vault(folder.path())] {
-            assert_eq!(vault.get("a").unwrap(), CANARY, "{:?}", STEPS[step]);
+            assert_eq!(vault.get("a").unwrap(), CANARY, "{name:?}");
         }
         put(&vault(folder.path()), "c", "between").unwrap();
         let last = vault(folder.path());
         assert_eq!(last.rotate(None).unwrap().secrets, 3);
         assert_eq!(std::fs::read_to_string(folder.path().join("vault.key")).unwrap().lines().count(), 2);
         let secrets = ["a", "b", "c"].map(|name| last.get(name).unwrap());
-        assert_eq!(secrets, [CANARY, "x", "between"], "{:?}", STEPS[step]);
+        assert_eq!(secrets, [CANARY, "x", "between"], "{name:?}");
     }
 }
 

@@ -169,6 +169,7 @@ async fn from_an_empty_folder_accounts_come_and_go_while_requests_are_served() {
     assert_eq!((home.ask().await, mock.count("canary-two").await), (200, 1));
     home.restart().await;
     assert_eq!((home.ask().await, mock.count("canary-two").await), (200, 2), "also after a restart");
+    assert!(!holds(&home.kept(), "canary"), "nothing of a key is in any file");
     home.said(&["accounts", "enable", "one"], "");
     assert_eq!((home.ask().await, mock.count("canary-one").await), (200, 2));
     let (code, _, error) = home.run(&["accounts", "remove", "one"], "");

@@ -167,7 +167,7 @@ impl VaultCommand {
         self.show(&view, |view: &Rotation| {
             let mut text = format!("{} secrets are sealed under the new key {}\n", view.secrets, view.key_id);
             if view.to_be_placed {
-                text.push_str(&format!("Put the new key into {} now: the next start needs it.\n", view.key));
+                text.extend(["Put the new key into ", &view.key, " now: the next start needs it.\n"]);
             }
             text
         })
@@ -192,6 +192,9 @@ impl VaultCommand {
         let file = self.reach.config.clone().or_else(|| Some(default).filter(|file| file.exists()));
         let base = file.map_or(Base::Environment, Base::File);
         let state = base.state(&environment).map_err(|report| report.to_string())?;
+        if let Some(file) = &state.file {
+            tracing::info!(file = %file.display(), "no gateway answers: this works on the state file itself");
+        }
         Ok(Vault::open(&Desk::new(state.file.as_deref()), &environment))
     }
 
