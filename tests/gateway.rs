@@ -18,6 +18,8 @@ mod stage;
 #[path = "gateway/wire.rs"]
 mod wire;
 
+#[path = "gateway/accounts.rs"]
+mod accounts;
 #[path = "gateway/affinity.rs"]
 mod affinity;
 #[path = "gateway/bodies.rs"]

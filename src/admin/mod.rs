@@ -4,6 +4,11 @@
 
 #![expect(unused_qualifications, reason = "the macros that describe the API write every path in full")]
 
+mod account_changes;
+mod account_files;
+mod account_looks;
+mod accounts;
+pub(crate) mod accounts_view;
 mod entries;
 mod explain;
 mod look;
@@ -11,6 +16,8 @@ mod mapping;
 mod operate;
 mod problem;
 mod resilience;
+mod vault;
+pub(crate) mod vault_view;
 pub(crate) mod view;
 
 use std::net::IpAddr;
@@ -34,6 +41,7 @@ use crate::config::Reloader;
 use crate::mapping::keeper::Keeper;
 use crate::proxy::Gateway;
 use crate::store::Desk;
+use crate::vault::Vault;
 
 /// What all handlers share.
 #[derive(Clone)]
@@ -44,6 +52,8 @@ struct Shared {
     desk: Desk,
     /// Names of models that stand for others.
     keeper: Keeper,
+    /// The secrets among it.
+    vault: Vault,
     /// Held while entries are changed.
     entering: Arc<tokio::sync::Mutex<()>>,
 }
@@ -70,8 +80,9 @@ impl Modify for Keys {
 }
 
 /// The routes.
-pub(crate) fn router(gateway: Arc<Gateway>, reloader: Arc<Reloader>, desk: Desk, keeper: Keeper) -> Router {
-    let shared = Shared { gateway, reloader, desk, keeper, entering: Arc::default() };
+pub(crate) fn router(gateway: Arc<Gateway>, reloader: Arc<Reloader>, vault: Vault, keeper: Keeper) -> Router {
+    let desk = vault.desk().clone();
+    let shared = Shared { gateway, reloader, desk, keeper, vault, entering: Arc::default() };
     let (router, description) = described().split_for_parts();
     let described = Arc::new(description);
     router
@@ -95,6 +106,8 @@ fn described() -> OpenApiRouter<Shared> {
         .merge(mapping::routes())
         .merge(operate::routes())
         .merge(explain::routes())
+        .merge(accounts::routes())
+        .merge(vault::routes())
 }
 
 /// Lets nobody in who lacks one of the configured keys, if there are any. Every key is compared, in constant time.

@@ -105,6 +105,8 @@ Models: {{gpt,claude,gemini}}-{{text,tool,think,parallel,json,…}}, {{gpt,gemin
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use interlingua_filters::Dialect;
 
     use std::path::Path;

@@ -29,6 +29,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
                   Start:  interlingua serve              with OPENAI_API_KEY, ANTHROPIC_API_KEY, …\n\
                   Grow:   interlingua serve --config interlingua.yaml\n\
                   Ask:    interlingua explain MODEL --config interlingua.yaml\n\
+                  Add:    interlingua accounts add ID --provider NAME    asks for the key; no file is needed\n\
                   Look:   interlingua accounts status    the running gateway's accounts, and why some rest"
 )]
 struct Cli {
@@ -68,7 +69,7 @@ enum Command {
     },
     /// Tell where a model goes: rule, candidates in order with reasons, lane and losses
     Explain(explain::Arguments),
-    Accounts(control::Accounts),
+    Accounts(Box<control::Accounts>),
     Models(control::Models),
     Mapping(control::Mapping),
     Breaker(control::Breaker),
@@ -80,6 +81,7 @@ enum Command {
     Resume(control::Resume),
     Reload(control::Reload),
     Agents(agents::Agents),
+    Vault(control::Vault),
     /// Serve as a provider simulator: all four dialects, scripted faults
     Mock(mock::Arguments),
     /// Serve with a provider simulator behind: nothing leaves this machine, no key is needed
@@ -121,6 +123,7 @@ pub fn main() -> ExitCode {
         Command::Resume(command) => command.run(),
         Command::Reload(command) => command.run(),
         Command::Agents(command) => command.run(),
+        Command::Vault(command) => command.run(),
         Command::Mock(arguments) => mock::run(arguments),
         Command::Demo { listen } => demo::run(listen),
         Command::Completions { shell } => {

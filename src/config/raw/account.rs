@@ -19,8 +19,8 @@ pub struct Account {
     /// has one concurrency limit for all of them.
     #[serde(default)]
     pub upstream: OneOrMany<String>,
-    /// The credential: `${env:NAME}`, `${file:/path}` or literally. Left out with `oauth`, and if the upstream has
-    /// `auth: none`.
+    /// The credential: `${env:NAME}`, `${file:/path}`, `${vault:NAME}` or literally. Left out with `oauth`, and if the
+    /// upstream has `auth: none`.
     pub credential: Option<SecretText>,
     /// Access tokens are fetched with a refresh token, in the place of `credential`. Default: none.
     pub oauth: Option<OAuth>,

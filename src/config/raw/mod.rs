@@ -36,9 +36,10 @@ use crate::routing::{Cause, DialectChoice, Sign};
 
 /// The configuration of Interlingua.
 ///
-/// Time spans are written with a unit (250ms, 30s, 5m, 1h30m), sizes too (64KiB, 100MiB). `${env:NAME}` and
-/// `${file:/path}` stand for the value of an environment variable or the content of a file, in credentials, keys,
-/// header values and URLs; a relative path starts at the folder of this file. `$${` is a literal `${`.
+/// Time spans are written with a unit (250ms, 30s, 5m, 1h30m), sizes too (64KiB, 100MiB). `${env:NAME}`, `${file:/path}`
+/// and `${vault:NAME}` stand for the value of an environment variable, the content of a file or a secret that
+/// `interlingua vault set` has kept, in credentials, keys, header values and URLs; a relative path starts at the folder of
+/// this file. `$${` is a literal `${`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
