@@ -9,7 +9,7 @@ use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
 use crate::code_assist::{self, Bucket, CallError, Endpoint, ProjectError};
 use crate::config::{Account, Platform, Snapshot, Upstream};
-use crate::credentials::{FAILED_FOR_MS, OAuth, Secret, TokenError};
+use crate::credentials::{FAILED_FOR_MS, Keeping, OAuth, Secret, TokenError};
 use crate::limits::{Failure, Fault, Reason, Retry, Scope};
 use crate::pool::Lease;
 use crate::routing::Step;
@@ -52,6 +52,26 @@ pub(super) async fn enter(gateway: &Gateway, account: &Account, upstream: &Upstr
 }
 
 impl Gateway {
+    /// Whether an account opens at an upstream: its access token can be had, and its project where one is wanted. Of an
+    /// account with a key it says nothing. What is revoked is taken out, as if a request had found it so.
+    ///
+    /// # Errors
+    /// Why it does not, in words without a secret.
+    pub(crate) async fn opens(&self, account: &Account, upstream: &Upstream) -> Result<(), String> {
+        match enter(self, account, upstream).await {
+            Ok(_) => Ok(()),
+            Err(why) => {
+                suspend_revoked(self, account, &why);
+                Err(why.to_string())
+            }
+        }
+    }
+
+    /// Keeps changed refresh tokens from now on. It can be said once.
+    pub(crate) fn keep_tokens(&self, keeping: Keeping) -> bool {
+        self.tokens.keep(keeping)
+    }
+
     /// Asks Code Assist what is left of an account's quota; also tells the account's project.
     ///
     /// # Errors
@@ -79,6 +99,7 @@ pub(super) fn closed(gateway: &Gateway, ctx: &mut Ctx, lease: &Lease, step: &Ste
     let Some((account, upstream)) = target(ctx, lease, step) else { return };
     let (fault, reason) = match why {
         Closed::Token(TokenError::Unreachable(_)) => (Fault::Network, Reason::Connect),
+        Closed::Token(TokenError::Kept(_) | TokenError::Unsigned(_)) => (Fault::Account, Reason::OperatorNeeded),
         Closed::Token(_) => (Fault::Account, Reason::Unauthorized),
         Closed::Project(error) if error.needs_operator() => (Fault::Account, Reason::OperatorNeeded),
         Closed::Project(_) => (Fault::Provider, Reason::Unavailable),
@@ -91,17 +112,22 @@ pub(super) fn closed(gateway: &Gateway, ctx: &mut Ctx, lease: &Lease, step: &Ste
         reason,
         hinted: true,
     };
-    if let (Closed::Token(TokenError::Revoked), Some(oauth)) = (why, &account.oauth)
-        && uses(&gateway.store.load(), &account.id, oauth)
-    {
-        gateway.registry.suspend(&account.id, why.to_string());
-    }
+    suspend_revoked(gateway, &account, why);
     gateway.metrics.attempts.with_label_values(&[upstream.id.as_str(), account.id.as_str(), reason.name()]).inc();
     lease.failed(&failure, now(), ctx.id);
     tracing::warn!(request = ctx.request_id(), account = account.id, upstream = upstream.id, %why, "account not open");
     ctx.walk.attempted.record(lease);
     let message = "the gateway's account could not be opened at the provider; the operator must look at it";
     ctx.walk.error = Some(ApiError::new(ErrorKind::Unavailable, message));
+}
+
+/// Takes an account out whose refresh token was revoked, until it has another one.
+fn suspend_revoked(gateway: &Gateway, account: &Account, why: &Closed) {
+    if let (Closed::Token(TokenError::Revoked), Some(oauth)) = (why, &account.oauth)
+        && uses(&gateway.store.load(), &account.id, oauth)
+    {
+        gateway.registry.suspend(&account.id, why.to_string());
+    }
 }
 
 /// Whether the provider refused the access token of an attempt, and another one may do. Once for each request.

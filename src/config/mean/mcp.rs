@@ -88,6 +88,7 @@ impl Mean<'_> {
             tier: 0,
             credential,
             oauth: None,
+            headers: Vec::new(),
             project: None,
             limits: AccountLimits::default(),
             concurrency: CONCURRENCY,
