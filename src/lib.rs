@@ -18,4 +18,5 @@ pub mod quota;
 pub mod routing;
 pub mod store;
 pub mod telemetry;
+pub mod vault;
 pub mod warm_up;
