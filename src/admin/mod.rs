@@ -4,10 +4,17 @@
 
 #![expect(unused_qualifications, reason = "the macros that describe the API write every path in full")]
 
+mod account_changes;
+mod account_files;
+mod account_looks;
+mod accounts;
+pub(crate) mod accounts_view;
 mod entries;
 mod look;
 mod problem;
 mod resilience;
+mod vault;
+pub(crate) mod vault_view;
 pub(crate) mod view;
 
 use std::net::IpAddr;
@@ -30,6 +37,7 @@ use self::problem::Problem;
 use crate::config::Reloader;
 use crate::proxy::Gateway;
 use crate::store::Desk;
+use crate::vault::Vault;
 
 /// What all handlers share.
 #[derive(Clone)]
@@ -38,6 +46,8 @@ struct Shared {
     reloader: Arc<Reloader>,
     /// What commands have entered.
     desk: Desk,
+    /// The secrets among it.
+    vault: Vault,
     /// Held while entries are changed.
     entering: Arc<tokio::sync::Mutex<()>>,
 }
@@ -64,8 +74,9 @@ impl Modify for Keys {
 }
 
 /// The routes.
-pub(crate) fn router(gateway: Arc<Gateway>, reloader: Arc<Reloader>, desk: Desk) -> Router {
-    let shared = Shared { gateway, reloader, desk, entering: Arc::default() };
+pub(crate) fn router(gateway: Arc<Gateway>, reloader: Arc<Reloader>, vault: Vault) -> Router {
+    let desk = vault.desk().clone();
+    let shared = Shared { gateway, reloader, desk, vault, entering: Arc::default() };
     let (router, description) = described().split_for_parts();
     let described = Arc::new(description);
     router
@@ -85,6 +96,8 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(metrics))
         .routes(routes!(reload))
         .merge(resilience::routes())
+        .merge(accounts::routes())
+        .merge(vault::routes())
 }
 
 /// Lets nobody in who lacks one of the configured keys, if there are any. Every key is compared, in constant time.

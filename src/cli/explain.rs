@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use interlingua_filters::Dialect;
@@ -13,6 +14,7 @@ use interlingua_filters::operations::{self, Asked, Operation, Way};
 use interlingua_filters::profiles::{Profile, ThinkingControl};
 use interlingua_filters::repair::Repairs;
 use interlingua_filters::request;
+use parking_lot::Mutex;
 
 use super::{Failure, serve};
 use crate::config::{Base, Config, Platform, Snapshot, StreamMode, Upstream};
@@ -20,6 +22,7 @@ use crate::limits::Cost;
 use crate::pool::{self, Ask, Attempted, CandidateView, Millis, Registry, explain};
 use crate::routing::{Look, Route, Sign, Step, StepKind};
 use crate::store::Desk;
+use crate::vault::Vault;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
@@ -60,7 +63,12 @@ pub(super) fn run(arguments: &Arguments) -> Result<String, Failure> {
     let file = arguments.config.clone().or_else(|| Some(default).filter(|file| file.exists()));
     let base = file.map_or(Base::Environment, Base::File);
     let state = base.state(&serve::environment).map_err(|report| report.to_string())?;
-    let config = serve::surroundings(&Desk::new(state.file.as_deref())).load(&base);
+    let vault = Vault::open(&Desk::new(state.file.as_deref()), &serve::environment);
+    let mut surroundings = serve::surroundings(&vault);
+    let unread = Arc::new(Mutex::new(Vec::new()));
+    let (look, noted) = (serve::lenient(vault), Arc::clone(&unread));
+    surroundings.vault = Box::new(move |name| Ok(look(name, &mut |why| noted.lock().push(why))));
+    let config = surroundings.load(&base);
     let snapshot = Snapshot::new(1, config.map_err(|report| report.to_string())?);
     let client = arguments.protocol.dialect();
     let body = arguments.request.as_ref().map(std::fs::read).transpose()?;
@@ -71,7 +79,11 @@ pub(super) fn run(arguments: &Arguments) -> Result<String, Failure> {
     };
     let registry = Registry::new(pool::Settings::default());
     registry.reconcile(&crate::config::specs(config), pool::Settings::default());
-    let mut text = format!("{} asked by {} takes the rule '{}'\n", arguments.model, client.name(), route.rule);
+    let mut text = String::new();
+    for why in unread.lock().drain(..) {
+        writeln!(text, "warning: {why}")?;
+    }
+    write!(text, "{} asked by {} takes the rule '{}'\n", arguments.model, client.name(), route.rule)?;
     let found = body.as_deref().map(|body| shape(&mut route, config, client, body)).transpose()?;
     places(&mut text, &route, found.flatten(), config)?;
     let mut fallbacks = 0;

@@ -28,6 +28,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
                   Start:  interlingua serve              with OPENAI_API_KEY, ANTHROPIC_API_KEY, …\n\
                   Grow:   interlingua serve --config interlingua.yaml\n\
                   Ask:    interlingua explain MODEL --config interlingua.yaml\n\
+                  Add:    interlingua accounts add ID --provider NAME    asks for the key; no file is needed\n\
                   Look:   interlingua accounts status    the running gateway's accounts, and why some rest"
 )]
 struct Cli {
@@ -71,6 +72,7 @@ enum Command {
     Breaker(control::Breaker),
     Cooldowns(control::Cooldowns),
     SafeMode(control::SafeMode),
+    Vault(control::Vault),
     /// Serve as a provider simulator: all four dialects, scripted faults
     Mock(mock::Arguments),
     /// Serve with a provider simulator behind: nothing leaves this machine, no key is needed
@@ -99,6 +101,7 @@ pub fn main() -> ExitCode {
         Command::Breaker(command) => command.run(),
         Command::Cooldowns(command) => command.run(),
         Command::SafeMode(command) => command.run(),
+        Command::Vault(command) => command.run(),
         Command::Mock(arguments) => mock::run(arguments),
         Command::Demo { listen } => demo::run(listen),
         Command::Schema => schema::run().map_err(Failure::from).and_then(|text| print(&text)),

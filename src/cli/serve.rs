@@ -14,6 +14,7 @@ use crate::pool::{Affinity, Registry};
 use crate::proxy::{Gateway, affinity_settings, now};
 use crate::store::{Accounts, Bindings, Desk, DeskError, Durable, Kind, Listed, Source, Writer, desk};
 use crate::telemetry::metrics::Metrics;
+use crate::vault::Vault;
 use crate::{admin, pool};
 
 /// The file that is read when none is named and it is there.
@@ -53,7 +54,8 @@ pub(super) fn environment(name: &str) -> Option<String> {
 pub(super) fn start(base: Base) -> Result<(), Failure> {
     let state = base.state(&environment).map_err(|report| report.to_string())?;
     let desk = Desk::new(state.file.as_deref());
-    let beside = surroundings(&desk);
+    let vault = Vault::open(&desk, &environment);
+    let beside = surroundings(&vault);
     let mut config = beside.load(&base).map_err(|report| report.to_string())?;
     match &base {
         Base::File(file) => tracing::info!(file = %file.display(), "configuration loaded"),
@@ -73,7 +75,7 @@ pub(super) fn start(base: Base) -> Result<(), Failure> {
     if let Err(error) = &watch {
         tracing::warn!(%error, "the configuration file is not watched; SIGHUP reloads it");
     }
-    let admin = admin::router(Arc::clone(&gateway), Arc::clone(&reloader), desk);
+    let admin = admin::router(Arc::clone(&gateway), Arc::clone(&reloader), vault);
     let writer = Arc::new(remember(&gateway)?);
     let last = Arc::clone(&writer);
     edge::serve(Arc::clone(&gateway), admin, Housekeeping { reloader, gateway }, Box::new(move || last.finish()))?;
@@ -83,14 +85,34 @@ pub(super) fn start(base: Base) -> Result<(), Failure> {
 }
 
 /// What stands beside the configuration: the process's environment, and what commands have put into the state file.
-pub(super) fn surroundings(desk: &Desk) -> Surroundings {
-    let book = desk.clone();
+pub(super) fn surroundings(vault: &Vault) -> Surroundings {
+    let (book, vault) = (vault.desk().clone(), vault.clone());
+    let vault = move |name: &str| vault.get(name).map_err(|error| error.to_string());
     let book = move || match book.run_now(|connection| desk::entries(connection)) {
         Ok(entries) => Ok(entries.into_iter().map(|entry| entry.addition).collect()),
         Err(DeskError::Off) => Ok(Vec::new()),
         Err(error) => Err(error.to_string()),
     };
-    Surroundings { book: Box::new(book), ..Surroundings::only(Box::new(environment)) }
+    Surroundings { env: Box::new(environment), vault: Box::new(vault), book: Box::new(book) }
+}
+
+/// Opens secrets for a command that only looks at a configuration: what cannot be opened is told, and something else stands
+/// in its place. Nothing is made.
+pub(super) fn lenient(vault: Vault) -> impl Fn(&str, &mut dyn FnMut(String)) -> String {
+    move |name, tell| {
+        let kept = vault.desk().path().is_some_and(Path::exists);
+        let opened = if kept {
+            vault.get(name).map_err(|error| error.to_string())
+        } else {
+            Err("nothing is kept yet".to_owned())
+        };
+        opened.unwrap_or_else(|why| {
+            tell(format!("the secret `{name}` cannot be looked up here, so it was not checked: {why}"));
+            // Like no other, as keys must be.
+            let digest = config::key_digest(name.as_bytes());
+            format!("unread-{}", digest.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+        })
+    }
 }
 
 /// Says who is served, where no file does.

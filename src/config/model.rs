@@ -110,6 +110,8 @@ pub fn key_digest(key: &[u8]) -> [u8; 32] {
 pub struct Upstream {
     /// Its name in the file, in logs and metrics.
     pub id: String,
+    /// The name under which its provider is known to the program, if the entry says one.
+    pub provider: Option<String>,
     /// What it speaks.
     pub dialect: Dialect,
     /// Its address, as the vendor's own SDK takes it: the OpenAI dialects with `/v1`, Anthropic and Gemini without

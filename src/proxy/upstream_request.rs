@@ -12,7 +12,7 @@ use crate::config::{AuthStyle, BaseUrl, Upstream};
 use crate::credentials::http::USER_AGENT;
 
 /// Version of the Messages API spoken when the client does not name one.
-const ANTHROPIC_VERSION: &str = "2023-06-01";
+pub(super) const ANTHROPIC_VERSION: &str = "2023-06-01";
 
 /// Replaces `request`, which Pingora cloned from the client's, by the provider's own.
 pub(super) fn upstream_request_filter(request: &mut RequestHeader, attempt: &Attempt, inbound: &Inbound) -> Result<()> {

@@ -131,6 +131,13 @@ pub struct Row {
     changed: i64,
 }
 
+impl Row {
+    /// The name of the secret.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+}
+
 /// Secrets in the state file. Clones are handles of the same.
 #[derive(Clone)]
 pub struct Vault {

@@ -1,11 +1,15 @@
 //! The commands that ask and steer a running gateway, over its operator's API.
 
+mod account_files;
+mod account_tables;
 mod accounts;
 mod breaker;
 mod client;
 mod cooldowns;
 mod safe_mode;
+mod secrets;
 mod table;
+mod vault;
 
 use std::path::PathBuf;
 
@@ -16,6 +20,7 @@ pub(super) use accounts::Accounts;
 pub(super) use breaker::Breaker;
 pub(super) use cooldowns::Cooldowns;
 pub(super) use safe_mode::SafeMode;
+pub(super) use vault::VaultCommand as Vault;
 
 use super::{Failure, print};
 use client::Client;
@@ -45,9 +50,23 @@ impl Reach {
         A: Serialize,
         T: AsRef<str>,
     {
+        let answer = self.asked(ask)?;
+        if self.json { print(&serde_json::to_string_pretty(&answer)?) } else { print(show(&answer).as_ref()) }
+    }
+
+    /// As [`Self::run`], where the answer is no table: it is shown in one way only.
+    fn answer<A>(
+        &self,
+        ask: impl AsyncFnOnce(&Client) -> Result<A, Failure>,
+        show: impl FnOnce(&A) -> String,
+    ) -> Result<(), Failure> {
+        let text = show(&self.asked(ask)?);
+        if text.is_empty() { Ok(()) } else { print(&text) }
+    }
+
+    fn asked<A>(&self, ask: impl AsyncFnOnce(&Client) -> Result<A, Failure>) -> Result<A, Failure> {
         let client = Client::new(self.config.as_deref(), self.url.as_deref())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let answer = runtime.block_on(ask(&client))?;
-        if self.json { print(&serde_json::to_string_pretty(&answer)?) } else { print(show(&answer).as_ref()) }
+        runtime.block_on(ask(&client))
     }
 }
