@@ -10,6 +10,8 @@ mod account_looks;
 mod accounts;
 pub(crate) mod accounts_view;
 mod entries;
+mod login;
+pub(crate) mod login_view;
 mod look;
 mod problem;
 mod resilience;
@@ -98,6 +100,7 @@ fn described() -> OpenApiRouter<Shared> {
         .merge(resilience::routes())
         .merge(accounts::routes())
         .merge(vault::routes())
+        .merge(login::routes())
 }
 
 /// Lets nobody in who lacks one of the configured keys, if there are any. Every key is compared, in constant time.

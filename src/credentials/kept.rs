@@ -4,7 +4,7 @@
 //! access token that came with it, is first seen. So the new one is on disk before either is used (write-ahead): whenever
 //! the process is killed, the disk holds a token that is still good.
 //!
-//! What is kept stands in the vault as `rotated/ACCOUNT`, with a digest of the configured token that it descends from:
+//! What is kept stands in the vault as `account/ID/rotated`, with a digest of the configured token that it descends from:
 //! when the operator configures another one, that one counts. The access token is kept beside it, so that a restart, or
 //! the other process of an upgrade, needs none of its own. Only one process at a time asks for an account: it holds a
 //! lock on a file beside the state file.
@@ -21,6 +21,8 @@ use serde::{Deserialize, Serialize};
 use super::Secret;
 use super::grant::{LIFE_MS_MAX, Token};
 use crate::pool::Millis;
+use crate::store::DeskError;
+use crate::vault::{Vault, VaultError};
 
 /// Longest wait for another process that asks for the same account. It is longer than a request to a token endpoint may
 /// take; who waits beyond it goes on without.
@@ -93,6 +95,25 @@ impl Rotated {
     }
 }
 
+#[async_trait]
+impl Keep for Vault {
+    fn get(&self, name: &str) -> Result<Option<String>, KeepError> {
+        match Vault::get(self, name) {
+            Ok(secret) => Ok(Some(secret)),
+            // Who cannot even open the file knows of nothing that was kept there.
+            Err(VaultError::Missing | VaultError::Desk(DeskError::Off | DeskError::Unusable(..))) => Ok(None),
+            Err(error) => Err(KeepError::Failed(error.to_string())),
+        }
+    }
+
+    async fn put(&self, name: &str, secret: &str) -> Result<(), KeepError> {
+        Vault::put(self, name, secret).await.map_err(|error| match error {
+            VaultError::Desk(DeskError::Off) => KeepError::Off,
+            error => KeepError::Failed(error.to_string()),
+        })
+    }
+}
+
 /// The place where they are kept.
 pub(crate) struct Keeping {
     keep: Arc<dyn Keep>,
@@ -143,7 +164,7 @@ impl Keeping {
 
 /// The name of what is kept for an account.
 pub(crate) fn name(account: &str) -> String {
-    format!("rotated/{account}")
+    format!("account/{account}/rotated")
 }
 
 fn wait_for(folder: &Path, path: &Path) -> Result<File, String> {

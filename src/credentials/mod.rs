@@ -10,8 +10,8 @@ mod service_account;
 
 pub use grant::{OAuth, TokenError, Way};
 pub use http::HttpError;
-pub(crate) use kept::Keeping;
 pub use kept::{Keep, KeepError};
+pub(crate) use kept::{Keeping, name as rotated_name};
 pub(crate) use oauth::FAILED_FOR_MS;
 pub use oauth::Tokens;
 pub use secret::{Secret, SecretError};

@@ -26,7 +26,7 @@ pub(crate) const FAILED_FOR_MS: u64 = 30_000;
 /// The first wait before a token that the disk did not take is written again; it doubles from there.
 const SAVE_AGAIN: Duration = Duration::from_secs(1);
 /// And the longest.
-const SAVE_AGAIN_MAX: Duration = Duration::from_secs(60);
+const SAVE_AGAIN_MAX: Duration = Duration::from_mins(1);
 
 /// An account, and how its access tokens are got.
 type Key = (String, Arc<OAuth>);

@@ -5,7 +5,7 @@
 //! | has `revoked` in it | `invalid_grant` |
 //! | has `down` in it | status 503 |
 //! | has `rotating` in it | another refresh token comes with each access token; old ones that come back end them all |
-//! | has `brief` in it | access tokens for two seconds |
+//! | has `brief` in it | access tokens for one second |
 //! | has `new` in it | access tokens, but no tier at Code Assist before it was put on one |
 //! | has `unverified` in it | access tokens, but Code Assist wants the owner to confirm the account |
 //! | any other | access tokens, and the project `project-of-<refresh token>` |
@@ -64,7 +64,8 @@ impl OAuth {
 
     /// How often it was asked, as `GET /_mock/oauth` gives it.
     pub(crate) fn json(&self) -> Value {
-        json!({"refreshes": self.grants.refreshes, "logins": self.grants.logins, "reused": self.grants.reused, "loads": self.loads, "onboards": self.onboards, "looks": self.looks,
+        json!({"refreshes": self.grants.refreshes, "logins": self.grants.logins, "reused": self.grants.reused,
+            "superseded": self.grants.superseded, "loads": self.loads, "onboards": self.onboards, "looks": self.looks,
             "quotas": self.quotas})
     }
 

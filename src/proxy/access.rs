@@ -38,10 +38,16 @@ pub(super) async fn open(gateway: &Gateway, ctx: &Ctx, lease: &Lease, step: &Ste
     enter(gateway, &account, &upstream).await
 }
 
-/// What opens an account at an upstream.
+/// What opens an account at an upstream. An account whose refresh token was revoked is taken out until it has another one.
 pub(super) async fn enter(gateway: &Gateway, account: &Account, upstream: &Upstream) -> Result<Access, Closed> {
     let Some(oauth) = &account.oauth else { return Ok(Access::default()) };
-    let token = gateway.tokens.access_token(&account.id, oauth, now()).await?;
+    let token = gateway.tokens.access_token(&account.id, oauth, now()).await;
+    if let Err(why @ TokenError::Revoked) = &token
+        && uses(&gateway.store.load(), &account.id, oauth)
+    {
+        gateway.registry.suspend(&account.id, why.to_string());
+    }
+    let token = token?;
     let mut access = Access { token: Some(token.clone()), project: account.project.clone() };
     if upstream.platform == Platform::CodeAssist {
         let endpoint = Endpoint { base: upstream.base_url.clone(), token };
@@ -52,21 +58,6 @@ pub(super) async fn enter(gateway: &Gateway, account: &Account, upstream: &Upstr
 }
 
 impl Gateway {
-    /// Whether an account opens at an upstream: its access token can be had, and its project where one is wanted. Of an
-    /// account with a key it says nothing. What is revoked is taken out, as if a request had found it so.
-    ///
-    /// # Errors
-    /// Why it does not, in words without a secret.
-    pub(crate) async fn opens(&self, account: &Account, upstream: &Upstream) -> Result<(), String> {
-        match enter(self, account, upstream).await {
-            Ok(_) => Ok(()),
-            Err(why) => {
-                suspend_revoked(self, account, &why);
-                Err(why.to_string())
-            }
-        }
-    }
-
     /// Keeps changed refresh tokens from now on. It can be said once.
     pub(crate) fn keep_tokens(&self, keeping: Keeping) -> bool {
         self.tokens.keep(keeping)
@@ -112,22 +103,12 @@ pub(super) fn closed(gateway: &Gateway, ctx: &mut Ctx, lease: &Lease, step: &Ste
         reason,
         hinted: true,
     };
-    suspend_revoked(gateway, &account, why);
     gateway.metrics.attempts.with_label_values(&[upstream.id.as_str(), account.id.as_str(), reason.name()]).inc();
     lease.failed(&failure, now(), ctx.id);
     tracing::warn!(request = ctx.request_id(), account = account.id, upstream = upstream.id, %why, "account not open");
     ctx.walk.attempted.record(lease);
     let message = "the gateway's account could not be opened at the provider; the operator must look at it";
     ctx.walk.error = Some(ApiError::new(ErrorKind::Unavailable, message));
-}
-
-/// Takes an account out whose refresh token was revoked, until it has another one.
-fn suspend_revoked(gateway: &Gateway, account: &Account, why: &Closed) {
-    if let (Closed::Token(TokenError::Revoked), Some(oauth)) = (why, &account.oauth)
-        && uses(&gateway.store.load(), &account.id, oauth)
-    {
-        gateway.registry.suspend(&account.id, why.to_string());
-    }
 }
 
 /// Whether the provider refused the access token of an attempt, and another one may do. Once for each request.

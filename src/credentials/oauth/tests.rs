@@ -33,14 +33,6 @@ impl Rig {
         Arc::new(OAuth { way, token_url })
     }
 
-    /// Another process: it shares nothing but the disk.
-    fn process(&self, drawer: &Arc<Drawer>) -> Arc<Tokens> {
-        let tokens = Tokens::new(Arc::new(Http::new()));
-        let keep: Arc<dyn Keep> = drawer.clone();
-        assert!(tokens.keep(Keeping::new(keep, &drawer.folder.path().join("state.db"))));
-        Arc::new(tokens)
-    }
-
     async fn refreshes(&self) -> u64 {
         let question = Question {
             method: "GET",
@@ -72,7 +64,7 @@ impl Drawer {
     /// The refresh token that a start would begin with.
     fn held(&self) -> Option<String> {
         let held = self.held.lock();
-        let value: serde_json::Value = serde_json::from_str(held.get("rotated/a")?).unwrap();
+        let value: serde_json::Value = serde_json::from_str(held.get("account/a/rotated")?).unwrap();
         Some(value["refresh_token"].as_str().unwrap().to_owned())
     }
 
@@ -95,6 +87,14 @@ impl Keep for Drawer {
         self.held.lock().insert(name.to_owned(), secret.to_owned());
         Ok(())
     }
+}
+
+/// Another process: it shares nothing but the disk.
+fn process(drawer: &Arc<Drawer>) -> Arc<Tokens> {
+    let tokens = Tokens::new(Arc::new(Http::new()));
+    let keep: Arc<dyn Keep> = drawer.clone();
+    assert!(tokens.keep(Keeping::new(keep, &drawer.folder.path().join("state.db"))));
+    Arc::new(tokens)
 }
 
 /// The tokens of many that ask at the same time, in these processes.
@@ -126,7 +126,7 @@ async fn one_of_many_fetches_and_all_have_it() {
 #[tokio::test]
 async fn of_two_processes_one_fetches_what_changes_and_both_have_it() {
     let (rig, drawer) = (Rig::start().await, Drawer::new());
-    let (old, new) = (rig.process(&drawer), rig.process(&drawer));
+    let (old, new) = (process(&drawer), process(&drawer));
     let oauth = rig.oauth("key-rotating");
     for (round, at) in [(1, START), (2, START.plus(2 * HOUR_MS)), (3, START.plus(4 * HOUR_MS))] {
         let found = crowd(&[&old, &new], &oauth, at).await;
@@ -146,29 +146,29 @@ async fn a_changed_token_is_kept_before_it_is_used_and_outranks_the_configured_o
     let (rig, drawer) = (Rig::start().await, Drawer::new());
     let oauth = rig.oauth("key-rotating");
     for round in 1..6 {
-        let process = rig.process(&drawer);
+        let process = process(&drawer);
         process.access_token("a", &oauth, START.plus(round * 2 * HOUR_MS)).await.unwrap();
         assert_eq!(drawer.held(), Some(format!("key-rotating~{round}")));
     }
     let other = rig.oauth("key-rotating-other");
-    rig.process(&drawer).access_token("a", &other, START.plus(20 * HOUR_MS)).await.unwrap();
+    process(&drawer).access_token("a", &other, START.plus(20 * HOUR_MS)).await.unwrap();
     assert_eq!(drawer.held().as_deref(), Some("key-rotating-other~1"), "the operator has configured another one");
     let plain = rig.oauth("key-plain");
-    rig.process(&drawer).access_token("a", &plain, START.plus(30 * HOUR_MS)).await.unwrap();
+    process(&drawer).access_token("a", &plain, START.plus(30 * HOUR_MS)).await.unwrap();
     assert_eq!(drawer.held().as_deref(), Some("key-rotating-other~1"), "what does not change is not kept");
 }
 
 #[tokio::test]
 async fn a_disk_that_fails_costs_no_request_and_is_tried_again() {
     let (rig, drawer) = (Rig::start().await, Drawer::new());
-    let (process, oauth) = (rig.process(&drawer), rig.oauth("key-rotating"));
+    let (process, oauth) = (process(&drawer), rig.oauth("key-rotating"));
     process.access_token("a", &oauth, START).await.unwrap();
     drawer.fails.store(true, Ordering::Relaxed);
     for round in 1..3 {
         process.access_token("a", &oauth, START.plus(round * 2 * HOUR_MS)).await.unwrap();
     }
     assert_eq!(drawer.held().as_deref(), Some("key-rotating~1"));
-    let error = rig.process(&drawer).access_token("a", &oauth, START).await.unwrap_err();
+    let error = process(&drawer).access_token("a", &oauth, START).await.unwrap_err();
     assert!(matches!(&error, TokenError::Kept(why) if why == "the disk is full"), "an old token is not tried: {error}");
     drawer.fails.store(false, Ordering::Relaxed);
     for _ in 0..500 {
@@ -178,7 +178,7 @@ async fn a_disk_that_fails_costs_no_request_and_is_tried_again() {
         tokio::time::sleep(Duration::from_millis(10)).await;
     }
     assert_eq!(drawer.held().as_deref(), Some("key-rotating~3"));
-    rig.process(&drawer).access_token("a", &oauth, START.plus(10 * HOUR_MS)).await.unwrap();
+    process(&drawer).access_token("a", &oauth, START.plus(10 * HOUR_MS)).await.unwrap();
     assert_eq!(drawer.held().as_deref(), Some("key-rotating~4"));
 }
 

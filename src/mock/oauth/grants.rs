@@ -33,6 +33,8 @@ pub(super) struct Grants {
     pub(super) logins: u64,
     /// Families that ended because an old token came back.
     pub(super) reused: u64,
+    /// Refresh tokens of which nothing was seen before another one took their place.
+    pub(super) superseded: u64,
 }
 
 /// A token.
@@ -178,6 +180,7 @@ impl Grants {
         }
         family.seen(given.number);
         family.last += 1;
+        self.superseded += u64::from(family.unseen.is_some());
         family.unseen = Some(family.last);
         let next = Given { number: family.last, ..given };
         make_room(&mut self.rotated);
@@ -243,7 +246,7 @@ impl Grants {
     fn give(&mut self, given: Given, refresh_token: Option<&str>) -> (u16, Value) {
         make_room(&mut self.access);
         let token = format!("ya29.mock-{}-{}-{}", self.logins, self.refreshes, self.access.len());
-        let seconds = if given.owner.contains("brief") { 2 } else { 3599 };
+        let seconds = if given.owner.contains("brief") { 1 } else { 3599 };
         self.access.insert(token.clone(), given);
         let mut answer = json!({
             "access_token": token, "expires_in": seconds, "token_type": "Bearer", "scope": "cloud-platform",
