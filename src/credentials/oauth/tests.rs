@@ -146,8 +146,7 @@ async fn a_changed_token_is_kept_before_it_is_used_and_outranks_the_configured_o
     let (rig, drawer) = (Rig::start().await, Drawer::new());
     let oauth = rig.oauth("key-rotating");
     for round in 1..6 {
-        let process = process(&drawer);
-        process.access_token("a", &oauth, START.plus(round * 2 * HOUR_MS)).await.unwrap();
+        process(&drawer).access_token("a", &oauth, START.plus(round * 2 * HOUR_MS)).await.unwrap();
         assert_eq!(drawer.held(), Some(format!("key-rotating~{round}")));
     }
     let other = rig.oauth("key-rotating-other");
@@ -161,11 +160,11 @@ async fn a_changed_token_is_kept_before_it_is_used_and_outranks_the_configured_o
 #[tokio::test]
 async fn a_disk_that_fails_costs_no_request_and_is_tried_again() {
     let (rig, drawer) = (Rig::start().await, Drawer::new());
-    let (process, oauth) = (process(&drawer), rig.oauth("key-rotating"));
-    process.access_token("a", &oauth, START).await.unwrap();
+    let (first, oauth) = (process(&drawer), rig.oauth("key-rotating"));
+    first.access_token("a", &oauth, START).await.unwrap();
     drawer.fails.store(true, Ordering::Relaxed);
     for round in 1..3 {
-        process.access_token("a", &oauth, START.plus(round * 2 * HOUR_MS)).await.unwrap();
+        first.access_token("a", &oauth, START.plus(round * 2 * HOUR_MS)).await.unwrap();
     }
     assert_eq!(drawer.held().as_deref(), Some("key-rotating~1"));
     let error = process(&drawer).access_token("a", &oauth, START).await.unwrap_err();
