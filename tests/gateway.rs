@@ -58,10 +58,14 @@ mod leaving;
 mod limits;
 #[path = "gateway/local.rs"]
 mod local;
+#[path = "gateway/login.rs"]
+mod login;
 #[path = "gateway/oauth.rs"]
 mod oauth;
 #[path = "gateway/operate.rs"]
 mod operate;
+#[path = "gateway/oauth_kill.rs"]
+mod oauth_kill;
 #[path = "gateway/operations.rs"]
 mod operations;
 #[path = "gateway/passing.rs"]

@@ -13,6 +13,7 @@ use super::accounts_view::{Export, Imported, Sensitive, WantImport};
 use super::entries::Change;
 use super::problem::Problem;
 use crate::config::{Addition, EntryKind};
+use crate::credentials::rotated_name;
 use crate::store::desk::Entry;
 use crate::vault::passphrase::{self, PassphraseError, Sealed};
 use crate::vault::{Vault, VaultError};
@@ -92,7 +93,9 @@ pub(super) async fn import(
         if let Some(upstream) = body.get_mut("upstream") {
             rename(upstream, &names, &mut used);
         }
-        let own = referred(&body);
+        let mut own = referred(&body);
+        // What the provider has given in the place of its refresh token goes with it.
+        own.extend(Some(rotated_name(&id)).filter(|name| secrets.contains_key(name)));
         let prefix = format!("account/{id}/");
         let mut there = true;
         for name in &own {

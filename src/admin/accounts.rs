@@ -187,7 +187,7 @@ impl Shared {
     }
 }
 
-async fn one(shared: &Shared, id: &str) -> Result<Json<AccountEntry>, Problem> {
+pub(super) async fn one(shared: &Shared, id: &str) -> Result<Json<AccountEntry>, Problem> {
     let entries = shared.entries().await?;
     let found = book(shared, &entries).into_iter().find(|entry| entry.id == id);
     found.map(Json).ok_or_else(|| unknown(id))

@@ -11,6 +11,8 @@ mod accounts;
 pub(crate) mod accounts_view;
 mod entries;
 mod explain;
+mod login;
+pub(crate) mod login_view;
 mod look;
 mod mapping;
 mod operate;
@@ -108,6 +110,7 @@ fn described() -> OpenApiRouter<Shared> {
         .merge(explain::routes())
         .merge(accounts::routes())
         .merge(vault::routes())
+        .merge(login::routes())
 }
 
 /// Lets nobody in who lacks one of the configured keys, if there are any. Every key is compared, in constant time.

@@ -109,8 +109,6 @@ mod tests {
 
     use interlingua_filters::Dialect;
 
-    use std::path::Path;
-
     use super::*;
     use crate::config::inspect_text;
 

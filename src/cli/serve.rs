@@ -11,6 +11,7 @@ use clap::Args;
 
 use super::Failure;
 use crate::config::{self, Added, Base, Config, Reloader, Snapshot, Store, Surroundings, Watch};
+use crate::credentials::Keeping;
 use crate::edge::{self, Housekeeping};
 use crate::mapping::keeper::Keeper;
 use crate::pool::{Affinity, Registry};
@@ -67,6 +68,9 @@ pub(super) fn start(base: Base) -> Result<(), Failure> {
     greet(&base, &config);
     let store = Arc::new(Store::new(config));
     let gateway = gateway(&store)?;
+    if let Some(file) = desk.path() {
+        gateway.keep_tokens(Keeping::new(Arc::new(vault.clone()), file));
+    }
     let file = base.file().map(Path::to_owned);
     let reloader = Arc::new(Reloader::new(base, beside, Arc::clone(&store)));
     let metrics = gateway.metrics.clone();

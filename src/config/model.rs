@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
 use interlingua_filters::Dialect;
 use interlingua_filters::dialects::{Quirks, Target};
 use interlingua_filters::profiles::Profiles;
@@ -304,6 +305,8 @@ pub struct Account {
     pub credential: Secret,
     /// How access tokens are got, in the place of a credential.
     pub oauth: Option<Arc<OAuth>>,
+    /// Headers for every request, which outrank those of the upstream. Marked sensitive: `Debug` does not show values.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Its Google Cloud project, where that is not the upstream's.
     pub project: Option<String>,
     /// Most requests at a time. At least 1.

@@ -11,8 +11,8 @@
 //! - **Losing nothing.** A new key is on disk before anything is sealed under it, an old one goes when no row needs it.
 //!   No key is made while there are secrets that it would not open.
 //!
-//! The names of an account's secrets are `account/ID/credential`, `account/ID/refresh_token`, `account/ID/client_secret`
-//! and `account/ID/service_account`.
+//! The names of an account's secrets are `account/ID/credential`, `account/ID/refresh_token`, `account/ID/client_secret`,
+//! `account/ID/service_account` and `account/ID/rotated`: the refresh token that a provider gave in the place of that one.
 
 mod key;
 mod key_file;

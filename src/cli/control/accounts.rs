@@ -7,6 +7,7 @@ use serde::Serialize;
 use super::Reach;
 use super::account_files::{Export, Import};
 use super::account_tables::{list, one, pinned, removed, status, tested};
+use super::login::Login;
 use super::secrets::{KeySource, confirmed};
 use crate::admin::accounts_view::{AccountEntry, ChangeAccount, Limits, NewAccount, Pinned, Tested};
 use crate::cli::Failure;
@@ -33,6 +34,8 @@ enum Action {
     },
     /// Add an account; it serves at once. Its key is kept sealed
     Add(Add),
+    /// Log in at a provider with an OAuth client of your own: the account has a refresh token then, and serves at once
+    Login(Box<Login>),
     /// Look whether an account works: its upstreams are asked for something that costs nothing
     Test {
         /// The account
@@ -150,6 +153,7 @@ impl Accounts {
             Action::List => reach.run(async |client| client.get("/api/accounts").await, list),
             Action::Show { id } => reach.run(async |client| client.get(&path(id)).await, one),
             Action::Add(add) => self.send("POST", "/api/accounts", &add.wanted()?),
+            Action::Login(login) => login.run(reach),
             Action::Test { id } => self.test(id),
             Action::Enable { id } => self.switch(id, true),
             Action::Disable { id } => self.switch(id, false),
@@ -230,6 +234,6 @@ impl Add {
     }
 }
 
-fn path(id: &str) -> String {
+pub(super) fn path(id: &str) -> String {
     format!("/api/accounts/{}", utf8_percent_encode(id, NON_ALPHANUMERIC))
 }

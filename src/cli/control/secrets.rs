@@ -91,7 +91,7 @@ pub(super) fn confirmed(question: &str, yes: bool) -> Result<bool, Failure> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn given(file: Option<&Path>, variable: Option<&str>) -> Result<Option<Sensitive>, Failure> {
+pub(super) fn given(file: Option<&Path>, variable: Option<&str>) -> Result<Option<Sensitive>, Failure> {
     match (file, variable) {
         (Some(file), _) => from_file(file).map(Some),
         (None, Some(name)) => {

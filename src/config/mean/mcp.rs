@@ -89,6 +89,7 @@ impl Mean<'_> {
             tier: 0,
             credential,
             oauth: None,
+            headers: Vec::new(),
             project: None,
             limits: AccountLimits::default(),
             concurrency: CONCURRENCY,
