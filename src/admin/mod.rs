@@ -4,6 +4,8 @@
 
 #![expect(unused_qualifications, reason = "the macros that describe the API write every path in full")]
 
+mod clients;
+pub(crate) mod clients_view;
 mod entries;
 mod look;
 mod problem;
@@ -40,6 +42,8 @@ struct Shared {
     desk: Desk,
     /// Held while entries are changed.
     entering: Arc<tokio::sync::Mutex<()>>,
+    /// Held while the entry of a client is read and changed.
+    clients: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The description of the API, but for its paths.
@@ -65,7 +69,7 @@ impl Modify for Keys {
 
 /// The routes.
 pub(crate) fn router(gateway: Arc<Gateway>, reloader: Arc<Reloader>, desk: Desk) -> Router {
-    let shared = Shared { gateway, reloader, desk, entering: Arc::default() };
+    let shared = Shared { gateway, reloader, desk, entering: Arc::default(), clients: Arc::default() };
     let (router, description) = described().split_for_parts();
     let described = Arc::new(description);
     router
@@ -85,6 +89,7 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(metrics))
         .routes(routes!(reload))
         .merge(resilience::routes())
+        .merge(clients::routes())
 }
 
 /// Lets nobody in who lacks one of the configured keys, if there are any. Every key is compared, in constant time.

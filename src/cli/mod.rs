@@ -69,6 +69,7 @@ enum Command {
     Explain(explain::Arguments),
     Accounts(control::Accounts),
     Breaker(control::Breaker),
+    Clients(control::Clients),
     Cooldowns(control::Cooldowns),
     SafeMode(control::SafeMode),
     /// Serve as a provider simulator: all four dialects, scripted faults
@@ -97,6 +98,7 @@ pub fn main() -> ExitCode {
         Command::Explain(arguments) => explain::run(&arguments).and_then(|text| print(&text)),
         Command::Accounts(command) => command.run(),
         Command::Breaker(command) => command.run(),
+        Command::Clients(command) => command.run(),
         Command::Cooldowns(command) => command.run(),
         Command::SafeMode(command) => command.run(),
         Command::Mock(arguments) => mock::run(arguments),

@@ -17,7 +17,7 @@ use super::endpoint::{self, Accent, Action, Generate};
 use super::errand::Errand;
 use super::gateway::Gateway;
 use super::operate::{self, Planned};
-use super::{auth, background, body, local, mcp, passthrough, replay, respond, safe_mode};
+use super::{auth, background, body, local, mcp, passthrough, replay, respond, safe_mode, terms};
 use crate::limits::Refusals;
 use crate::pool::session_key::{Parts, response_key, session_key};
 use crate::routing::Route;
@@ -69,10 +69,19 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
     };
     listen_to(ctx, &action);
     if !matches!(action, Action::Health | Action::Ready | Action::Hello) {
-        let clients = &ctx.snapshot.config.clients;
-        match auth::authenticate(clients, &head.headers, head.uri.query()) {
-            Ok(client) => ctx.client = client.map(|client| client.id.clone()),
-            Err(error) => return refuse(session, ctx, &error).await,
+        let address = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+        let caller = auth::Caller { headers: &head.headers, query: head.uri.query(), address };
+        match auth::authenticate(&ctx.snapshot.config, &caller, now()) {
+            Ok(place) => {
+                ctx.client_place = place;
+                ctx.client = ctx.caller().map(|client| client.id.clone());
+            }
+            Err(denied) => {
+                if let Some((client, why)) = &denied.of {
+                    gateway.metrics.client_refusals.with_label_values(&[client.as_str(), why]).inc();
+                }
+                return refuse(session, ctx, &denied.error).await;
+            }
         }
     }
     if !matches!(action, Action::Generate(_) | Action::Operate(_) | Action::Pass(_) | Action::Mcp { .. }) {
@@ -99,6 +108,9 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
     match planned {
         Ok(Planned::Proxy(inbound)) => {
             ctx.inbound = Some(*inbound);
+            if let Err(error) = terms::admit(gateway, ctx, &body) {
+                return refuse(session, ctx, &error).await;
+            }
             background::steer(gateway, ctx);
             safe_mode::steer(gateway, ctx);
         }

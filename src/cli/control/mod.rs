@@ -3,6 +3,7 @@
 mod accounts;
 mod breaker;
 mod client;
+mod clients;
 mod cooldowns;
 mod safe_mode;
 mod table;
@@ -14,6 +15,7 @@ use serde::Serialize;
 
 pub(super) use accounts::Accounts;
 pub(super) use breaker::Breaker;
+pub(super) use clients::Clients;
 pub(super) use cooldowns::Cooldowns;
 pub(super) use safe_mode::SafeMode;
 
