@@ -38,10 +38,7 @@ const KEYS: [&str; 2] = ["keys", "old_keys"];
 
 /// The routes.
 pub(super) fn routes() -> OpenApiRouter<Shared> {
-    OpenApiRouter::new()
-        .routes(routes!(list, add))
-        .routes(routes!(show, change, revoke))
-        .routes(routes!(rotate))
+    OpenApiRouter::new().routes(routes!(list, add)).routes(routes!(show, change, revoke)).routes(routes!(rotate))
 }
 
 /// How a key is replaced.
@@ -63,7 +60,12 @@ async fn list(State(shared): State<Shared>) -> Json<view::Clients> {
     clients.extend(faulty.map(|faulty| {
         let client = Client { enabled: false, ..Client::unlimited(faulty.id.clone(), Vec::new()) };
         let shown = shared.shown(&snapshot, &client);
-        view::Client { state: "faulty".to_owned(), origin: "command".to_owned(), fault: Some(faulty.why.clone()), ..shown }
+        view::Client {
+            state: "faulty".to_owned(),
+            origin: "command".to_owned(),
+            fault: Some(faulty.why.clone()),
+            ..shown
+        }
     }));
     Json(view::Clients { clients, open: is_open(&snapshot.config) })
 }
@@ -241,10 +243,13 @@ fn issued(shared: &Shared, id: &str, key: String, notes: Vec<String>) -> Result<
 
 /// A body as the members that it has. What they mean is checked with the whole entry, by the rules of the file.
 fn terms(body: &[u8]) -> Result<Map<String, Value>, Problem> {
-    let wrong = |error: serde_json::Error| Problem::bad_request(format!("the body does not say what a client may: {error}"));
+    let wrong =
+        |error: serde_json::Error| Problem::bad_request(format!("the body does not say what a client may: {error}"));
     let members: Map<String, Value> = serde_json::from_slice(body).map_err(wrong)?;
     if let Some(key) = KEYS.iter().find(|key| members.contains_key(**key)) {
-        return Err(Problem::bad_request(format!("`{key}` cannot be set: keys are made by the gateway, and told once")));
+        return Err(Problem::bad_request(format!(
+            "`{key}` cannot be set: keys are made by the gateway, and told once"
+        )));
     }
     serde_json::from_slice::<view::Terms>(body).map_err(wrong)?;
     Ok(members)
@@ -280,7 +285,9 @@ async fn changeable(shared: &Shared, id: &str) -> Result<Map<String, Value>, Pro
     }
     let snapshot = shared.gateway.store.load();
     if snapshot.config.clients.iter().any(|client| client.id == id) {
-        let detail = format!("client '{id}' is in the configuration file; change it there, it takes effect when the file is saved");
+        let detail = format!(
+            "client '{id}' is in the configuration file; change it there, it takes effect when the file is saved"
+        );
         return Err(Problem::conflict(detail));
     }
     Err(unknown(id))
@@ -357,12 +364,17 @@ mod tests {
         let (one, other) = (new_key().unwrap(), new_key().unwrap());
         assert!(one.starts_with("ilk_") && one.len() == 4 + 43 && one != other);
         assert!(one.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-".contains(&byte)));
-        assert_eq!(digest("0123456789abcdef"), "sha256:9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f");
+        assert_eq!(
+            digest("0123456789abcdef"),
+            "sha256:9f9f5111f7b27a781f1f1ddde5ebc2dd2b796bfc7365c9c28b548e564176929f"
+        );
     }
 
     #[test]
     fn a_body_sets_no_keys_and_nothing_unheard_of() {
-        for body in [r#"{"keys": ["x"]}"#, r#"{"old_keys": []}"#, r#"{"colour": 1}"#, r#"{"budgets": {"daily": 5}}"#, "[]", ""] {
+        for body in
+            [r#"{"keys": ["x"]}"#, r#"{"old_keys": []}"#, r#"{"colour": 1}"#, r#"{"budgets": {"daily": 5}}"#, "[]", ""]
+        {
             assert!(terms(body.as_bytes()).is_err(), "{body}");
         }
         assert!(terms(br#"{"id": "a", "budgets": {"daily": {"usd": 0.5}, "monthly": null}}"#).is_ok());

@@ -123,10 +123,7 @@ mod tests {
             [day, next, first, following].map(|ms| Timestamp::from_millisecond(ms as i64).unwrap().to_string())
         };
         let dates = |days: [&str; 4]| days.map(|day| format!("{day}T00:00:00Z"));
-        assert_eq!(
-            bounds("2028-02-29T23:59:59.999Z"),
-            dates(["2028-02-29", "2028-03-01", "2028-02-01", "2028-03-01"])
-        );
+        assert_eq!(bounds("2028-02-29T23:59:59.999Z"), dates(["2028-02-29", "2028-03-01", "2028-02-01", "2028-03-01"]));
         assert_eq!(
             bounds("2026-12-31T23:30:00-02:00"),
             dates(["2027-01-01", "2027-01-02", "2027-01-01", "2027-02-01"])

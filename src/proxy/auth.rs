@@ -78,9 +78,8 @@ pub(super) fn authenticate(config: &Config, caller: &Caller<'_>, now: Millis) ->
 /// Whether a client may come in now, from there.
 fn good(client: &Client, address: Option<IpAddr>, now: Millis) -> Result<(), Denied> {
     let id = &client.id;
-    let denied = |kind, why, message: String| {
-        Err(Denied { error: ApiError::new(kind, message), of: Some((id.clone(), why)) })
-    };
+    let denied =
+        |kind, why, message: String| Err(Denied { error: ApiError::new(kind, message), of: Some((id.clone(), why)) });
     if !client.enabled {
         return denied(ErrorKind::Authentication, "disabled", format!("the key of client '{id}' is switched off"));
     }
@@ -126,10 +125,14 @@ mod tests {
     const NOW: Millis = Millis(1_800_000_000_000);
 
     fn config() -> Config {
-        let beside =
-            Beside { env: &|name| (name == "HOME").then(|| "/home/nobody".to_owned()), vault: &|_| Err(String::new()), additions: &[] };
+        let beside = Beside {
+            env: &|name| (name == "HOME").then(|| "/home/nobody".to_owned()),
+            vault: &|_| Err(String::new()),
+            additions: &[],
+        };
         let mut config = zero_with(beside).unwrap();
-        config.clients = ["alpha", "beta"].map(|id| Client::unlimited(id.to_owned(), vec![of(&format!("key-{id}"))])).into();
+        config.clients =
+            ["alpha", "beta"].map(|id| Client::unlimited(id.to_owned(), vec![of(&format!("key-{id}"))])).into();
         config
     }
 
@@ -137,7 +140,12 @@ mod tests {
         Sha256::digest(key).into()
     }
 
-    fn try_at(config: &Config, headers: &[(&'static str, &str)], query: Option<&str>, from: &str) -> Result<Option<String>, Denied> {
+    fn try_at(
+        config: &Config,
+        headers: &[(&'static str, &str)],
+        query: Option<&str>,
+        from: &str,
+    ) -> Result<Option<String>, Denied> {
         let headers =
             headers.iter().map(|(name, value)| (http::HeaderName::from_static(name), value.parse().unwrap())).collect();
         let caller = Caller { headers: &headers, query, address: from.parse().ok() };
@@ -189,7 +197,10 @@ mod tests {
     #[test]
     fn a_key_is_good_while_its_client_is() {
         let expires = |at: u64| move |client: &mut Client| client.expires = Some(Millis(at));
-        assert_eq!(why(|client| client.enabled = false, "key-beta", "::1"), Some((ErrorKind::Authentication, "disabled")));
+        assert_eq!(
+            why(|client| client.enabled = false, "key-beta", "::1"),
+            Some((ErrorKind::Authentication, "disabled"))
+        );
         assert_eq!(why(expires(NOW.0), "key-beta", "::1"), Some((ErrorKind::Authentication, "expired")));
         assert_eq!(why(expires(NOW.0 + 1), "key-beta", "::1"), None);
     }

@@ -53,7 +53,8 @@ async fn get(session: &mut Session, ctx: &mut Ctx, dialect: Dialect, id: &str) -
         let error = unserved(&ctx.snapshot.config, id);
         return respond::error(session, ctx, &error).await;
     }
-    if let Some(client) = ctx.caller().filter(|client| !terms::allows(Some(client), &ctx.snapshot.config, id, dialect)) {
+    if let Some(client) = ctx.caller().filter(|client| !terms::allows(Some(client), &ctx.snapshot.config, id, dialect))
+    {
         let error = terms::not_allowed(client, id);
         return respond::error(session, ctx, &error).await;
     }

@@ -36,7 +36,10 @@ pub(super) fn allows(client: Option<&Client>, config: &Config, model: &str, dial
     let Some(patterns) = client.and_then(|client| client.models.as_ref()) else { return true };
     let takes = |name: &str| patterns.iter().any(|pattern| pattern.matches(name));
     takes(normalise(model))
-        || config.routes.resolve(model, dialect).is_some_and(|route| route.steps.first().is_some_and(|step| takes(&step.model)))
+        || config
+            .routes
+            .resolve(model, dialect)
+            .is_some_and(|route| route.steps.first().is_some_and(|step| takes(&step.model)))
 }
 
 /// What a client hears that may not ask for a model.
@@ -145,14 +148,18 @@ fn refused(client: &str, refusal: Refusal, now: Millis) -> ApiError {
             "client '{client}' may use {allowed} tokens a minute; there is room for this request of about {used} in {seconds} s"
         ),
         Limit::Concurrency => {
-            format!("client '{client}' may have {allowed} requests at work at a time; try again when one of them has ended")
+            format!(
+                "client '{client}' may have {allowed} requests at work at a time; try again when one of them has ended"
+            )
         }
         Limit::DailyTokens | Limit::DailyUsd | Limit::MonthlyTokens | Limit::MonthlyUsd => {
             let period = if matches!(limit, Limit::DailyTokens | Limit::DailyUsd) { "daily" } else { "monthly" };
             let (allowed, used) = (amount(allowed), amount(used));
             if used_up {
                 let renewed = moment(Millis(now.0.saturating_add(wait_ms)));
-                format!("client '{client}' has used up its {period} budget of {allowed} ({used}); it is renewed at {renewed}")
+                format!(
+                    "client '{client}' has used up its {period} budget of {allowed} ({used}); it is renewed at {renewed}"
+                )
             } else {
                 format!(
                     "of its {period} budget of {allowed} client '{client}' has used {used}, and its requests at work have reserved the rest; try again when one of them has ended"

@@ -269,7 +269,8 @@ fn show(client: &view::Client) -> String {
     rows.extend(client.fault.iter().map(|fault| ("left out", fault.clone())));
     rows.extend(client.old_keys.iter().map(|old| ("an old key ends in", until(Some(old)))));
     rows.extend(client.budgets.iter().map(|budget| {
-        let used = if budget.budget.ends_with("usd") { format!("{:.4}", budget.used) } else { format!("{:.0}", budget.used) };
+        let used =
+            if budget.budget.ends_with("usd") { format!("{:.4}", budget.used) } else { format!("{:.0}", budget.used) };
         let ratio = percent(budget.used_ratio);
         ("budget", format!("{used} of {} ({ratio}), renewed in {}", words(budget), until(Some(&budget.renewed))))
     }));

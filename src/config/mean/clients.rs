@@ -137,7 +137,8 @@ impl Mean<'_> {
             match text.parse::<IpNet>().ok().or(alone.ok()) {
                 Some(network) => networks.push(network),
                 None => {
-                    let help = "write an address or a network, as in 192.0.2.7, 10.1.0.0/16 or 2001:db8::/32".to_owned();
+                    let help =
+                        "write an address or a network, as in 192.0.2.7, 10.1.0.0/16 or 2001:db8::/32".to_owned();
                     self.problems.error(&at.index(index), format!("`{text}` is no address"), Some(help));
                 }
             }
