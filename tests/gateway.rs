@@ -22,6 +22,8 @@ mod wire;
 mod affinity;
 #[path = "gateway/bodies.rs"]
 mod bodies;
+#[path = "gateway/clients.rs"]
+mod clients;
 #[path = "gateway/commands.rs"]
 mod commands;
 #[path = "gateway/continuation.rs"]

@@ -68,7 +68,7 @@ pub(super) fn admit(gateway: &Gateway, ctx: &mut Ctx, body: &[u8]) -> Result<(),
         counted("model");
         return Err(error);
     }
-    let Some(weight) = weight(gateway, &ctx.snapshot.config, inbound) else { return Ok(()) };
+    let Some(weight) = weight(gateway, &ctx.snapshot.config, client, inbound) else { return Ok(()) };
     let now = now();
     let state = gateway.clients.state(&client.id);
     match state.admit(&client.limits, weight, now) {
@@ -122,10 +122,13 @@ fn may(client: &Client, config: &Config, inbound: &Inbound, body: &[u8], dialect
 
 /// What a request counts as. `None` for what is no request of a model: counted tokens cost nothing, and tool servers have no
 /// model.
-fn weight(gateway: &Gateway, config: &Config, inbound: &Inbound) -> Option<Weight> {
+fn weight(gateway: &Gateway, config: &Config, client: &Client, inbound: &Inbound) -> Option<Weight> {
     let passes_tool = inbound.errand.passage().is_some_and(super::errand::Passage::is_mcp);
     if inbound.errand.counts() || passes_tool {
         return None;
+    }
+    if !client.limits.counts_tokens() {
+        return Some(Weight { estimate: Estimate::default(), slot: true });
     }
     let model = inbound.route.steps.first().map_or(inbound.model.as_str(), |step| step.model.as_str());
     let prompt = gateway.costs.prompt(inbound, model);
