@@ -23,6 +23,8 @@ struct Live {
     tokens: Rate,
     in_flight: u32,
     in_flight_max: u32,
+    /// Of those at work, how many have their answers.
+    ending: u32,
     /// What requests at work are thought to take.
     reserved: Estimate,
     books: Books,
@@ -68,7 +70,8 @@ impl ClientState {
             estimate,
             taken,
             used: AtomicU64::new(0),
-            slot: AtomicBool::new(slot),
+            slot,
+            ends: AtomicBool::new(false),
             reserves: AtomicBool::new(true),
         })
     }
@@ -113,7 +116,8 @@ impl ClientState {
 
 impl Live {
     fn check(&self, limits: &Limits, weight: Weight, now: Millis) -> Result<(), Refusal> {
-        let refusal = |limit, allowed, used, wait_ms| Refusal { limit, allowed, used, used_up: false, wait_ms };
+        let refusal =
+            |limit, allowed, used, wait_ms| Refusal { limit, allowed, used, used_up: false, ending: false, wait_ms };
         let budgets = self.gauges(limits).flatten().filter_map(|Gauge { limit, allowed, used, renewed }| {
             let reserved = if limit.is_usd() { self.reserved.microusd } else { self.reserved.tokens };
             if used >= allowed {
@@ -132,7 +136,10 @@ impl Live {
             (wait_ms > 0).then(|| refusal(limit, allowed, cost, wait_ms))
         });
         let full = limits.concurrency.filter(|limit| weight.slot && self.in_flight >= *limit);
-        let full = full.map(|limit| refusal(Limit::Concurrency, limit.into(), self.in_flight.into(), SOON_MS));
+        let full = full.map(|limit| Refusal {
+            ending: self.ending > 0,
+            ..refusal(Limit::Concurrency, limit.into(), self.in_flight.into(), SOON_MS)
+        });
         let longest = budgets.chain(waits).chain(full).max_by_key(|refusal| refusal.wait_ms);
         longest.map_or(Ok(()), Err)
     }
@@ -167,7 +174,9 @@ pub struct Tab {
     /// Tokens of all attempts so far.
     used: AtomicU64,
     /// Whether it has a place that is to be given back.
-    slot: AtomicBool,
+    slot: bool,
+    /// Whether its answer has its end.
+    ends: AtomicBool,
     /// Whether its reservation is to be given back.
     reserves: AtomicBool,
 }
@@ -190,11 +199,10 @@ impl Tab {
         }
     }
 
-    /// The answer has its end: the place is free for the client's next request.
-    pub fn done(&self) {
-        if self.slot.swap(false, Ordering::Relaxed) {
-            let mut live = self.client.0.lock();
-            live.in_flight = live.in_flight.saturating_sub(1);
+    /// The answer has its end: the place is free in a moment, and the client's next request may come before that.
+    pub fn ends(&self) {
+        if self.slot && !self.ends.swap(true, Ordering::Relaxed) {
+            self.client.0.lock().ending += 1;
         }
     }
 
@@ -222,6 +230,11 @@ impl Tab {
 impl Drop for Tab {
     fn drop(&mut self) {
         self.unreserve();
-        self.done();
+        if self.slot {
+            let mut live = self.client.0.lock();
+            live.in_flight = live.in_flight.saturating_sub(1);
+            let ended = u32::from(self.ends.load(Ordering::Relaxed));
+            live.ending = live.ending.saturating_sub(ended);
+        }
     }
 }

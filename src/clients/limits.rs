@@ -92,6 +92,8 @@ pub struct Refusal {
     pub used: u64,
     /// Of a budget: whether it is used up. If not, requests at work have reserved the rest of it.
     pub used_up: bool,
+    /// Of requests at a time: whether one of them has its answer and is about to give its place back.
+    pub ending: bool,
     /// How long until it may be asked again, in milliseconds.
     pub wait_ms: u64,
 }

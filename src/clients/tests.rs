@@ -165,15 +165,20 @@ fn a_request_that_is_refused_takes_nothing() {
 }
 
 #[test]
-fn the_place_is_free_when_the_answer_has_its_end_and_only_once() {
+fn the_place_is_free_with_the_end_and_that_is_foretold() {
     let limits = Limits { concurrency: Some(2), ..Limits::default() };
     let state = state();
     let (one, other) = (state.admit(&limits, weight(1), NOON).unwrap(), state.admit(&limits, weight(1), NOON).unwrap());
-    one.done();
-    one.done();
+    let foretold = || state.admit(&limits, weight(1), NOON).unwrap_err().ending;
+    assert!(!foretold());
+    one.ends();
+    one.ends();
+    assert!(foretold());
     drop(one);
     assert_eq!(state.status(&limits, NOON).in_flight, 1);
-    drop(other);
+    let third = state.admit(&limits, weight(1), NOON).unwrap();
+    assert!(!foretold(), "the one that was about to end has ended");
+    drop((other, third));
     let status = state.status(&limits, NOON);
     assert_eq!((status.in_flight, status.in_flight_max), (0, 2));
 }

@@ -108,7 +108,7 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
     match planned {
         Ok(Planned::Proxy(inbound)) => {
             ctx.inbound = Some(*inbound);
-            if let Err(error) = terms::admit(gateway, ctx, &body) {
+            if let Err(error) = terms::admit(gateway, ctx, &body).await {
                 return refuse(session, ctx, &error).await;
             }
             background::steer(gateway, ctx);

@@ -102,7 +102,7 @@ pub(super) fn response_body_filter(
         let kept = gateway.keeper.keep(client, session, attempt.reply.take_keepsakes(), now());
         gateway.metrics.custody.with_label_values(&["kept"]).inc_by(kept as u64);
         if let Some(tab) = &ctx.tab {
-            tab.done();
+            tab.ends();
         }
     }
     match (&attempt.failure, ctx.outbox.committed()) {

@@ -1,6 +1,9 @@
 //! What the calling client may: which models, and how much. It is asked when the request was read and its route is known,
 //! before any account is.
 
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
 use http::{HeaderName, HeaderValue, Method};
 use interlingua_filters::Dialect;
 use interlingua_filters::ir::{ApiError, ErrorKind, Usage};
@@ -18,6 +21,10 @@ use crate::config::{Client, Config};
 use crate::pool::Millis;
 use crate::routing::normalise;
 
+/// How long a request waits for the place of another one of its client whose answer has its end, and how often it looks: a
+/// client may ask anew as soon as it has the last byte, and the books are closed a moment later.
+const ENDING_WAIT: Duration = Duration::from_millis(250);
+const ENDING_LOOK: Duration = Duration::from_millis(2);
 /// What passes and starts nothing: stored bytes.
 const STORES: [&str; 2] = ["/files", "/uploads"];
 
@@ -61,17 +68,24 @@ pub(super) fn not_allowed(client: &Client, model: &str) -> ApiError {
 ///
 /// # Errors
 /// 403 for a model that it may not use, 429 for a limit.
-pub(super) fn admit(gateway: &Gateway, ctx: &mut Ctx, body: &[u8]) -> Result<(), ApiError> {
-    let (Some(client), Some(inbound)) = (ctx.caller(), ctx.inbound.as_ref()) else { return Ok(()) };
+pub(super) async fn admit(gateway: &Gateway, ctx: &mut Ctx, body: &[u8]) -> Result<(), ApiError> {
+    let snapshot = Arc::clone(&ctx.snapshot);
+    let client = ctx.client_place.and_then(|place| snapshot.config.clients.get(place));
+    let (Some(client), Some(inbound)) = (client, ctx.inbound.as_ref()) else { return Ok(()) };
     let counted = |limit: &str| gateway.metrics.client_refusals.with_label_values(&[client.id.as_str(), limit]).inc();
-    if let Err(error) = may(client, &ctx.snapshot.config, inbound, body, ctx.dialect) {
+    if let Err(error) = may(client, &snapshot.config, inbound, body, ctx.dialect) {
         counted("model");
         return Err(error);
     }
-    let Some(weight) = weight(gateway, &ctx.snapshot.config, client, inbound) else { return Ok(()) };
-    let now = now();
+    let Some(weight) = weight(gateway, &snapshot.config, client, inbound) else { return Ok(()) };
     let state = gateway.clients.state(&client.id);
-    match state.admit(&client.limits, weight, now) {
+    let mut admitted = state.admit(&client.limits, weight, now());
+    let until = Instant::now() + ENDING_WAIT;
+    while admitted.as_ref().is_err_and(|refusal| refusal.ending) && Instant::now() < until {
+        tokio::time::sleep(ENDING_LOOK).await;
+        admitted = state.admit(&client.limits, weight, now());
+    }
+    match admitted {
         Ok(tab) => {
             ctx.meter = tab.meter();
             ctx.tab = Some(tab.into());
@@ -79,6 +93,7 @@ pub(super) fn admit(gateway: &Gateway, ctx: &mut Ctx, body: &[u8]) -> Result<(),
         }
         Err(refusal) => {
             counted(refusal.limit.name());
+            let now = now();
             let error = refused(&client.id, refusal, now);
             ctx.meter = state.meter(&client.limits, now);
             Err(error)
@@ -140,7 +155,7 @@ fn weight(gateway: &Gateway, config: &Config, client: &Client, inbound: &Inbound
 
 /// A refusal in words. Of a budget it is the quota that is used up, of all else a rate.
 fn refused(client: &str, refusal: Refusal, now: Millis) -> ApiError {
-    let Refusal { limit, allowed, used, used_up, wait_ms } = refusal;
+    let Refusal { limit, allowed, used, used_up, wait_ms, .. } = refusal;
     let amount = |value: u64| if limit.is_usd() { dollars(value) } else { format!("{value} tokens") };
     let seconds = wait_ms.div_ceil(1000);
     let message = match limit {
@@ -234,7 +249,11 @@ mod tests {
     use super::*;
 
     fn words(limit: Limit, allowed: u64, used: u64, used_up: bool, wait_ms: u64) -> (ErrorKind, String) {
-        let error = refused("laptop", Refusal { limit, allowed, used, used_up, wait_ms }, Millis(1_800_000_000_000));
+        let error = refused(
+            "laptop",
+            Refusal { limit, allowed, used, used_up, ending: false, wait_ms },
+            Millis(1_800_000_000_000),
+        );
         assert_eq!(error.retry_after_ms, Some(wait_ms));
         (error.kind, error.message)
     }

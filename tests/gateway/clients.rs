@@ -232,7 +232,9 @@ async fn a_client_has_the_models_that_it_may_use() {
 async fn what_passes_is_no_way_around() {
     let (_mock, gateway) =
         gateway([("some", "models: [m]"), ("poor", "budgets: { daily: { tokens: 1000 } }"), ("free", "")]).await;
-    let send = async |id: &str, call: Call| gateway.send(&call.header("x-api-key", &key(id))).await.status;
+    let send = async |id: &str, call: Call| {
+        gateway.send(&call.header("authorization", &format!("Bearer {}", key(id)))).await.status
+    };
     let batch =
         || Call::post("/v1/batches", json!({"input_file_id": "f", "endpoint": "/v1/chat/completions"}).to_string());
     let compact = |model: &str| Call::post("/v1/responses/compact", json!({"model": model, "input": "x"}).to_string());
@@ -319,6 +321,7 @@ async fn who_leaves_early_is_billed_what_was_used() {
         wire.send(&call.sized()).await;
         assert!(eventually(WAIT_MAX, || async { mock.total("in_flight").await == 1 }).await);
         if id == "a" {
+            assert_eq!(wire.head().await.expect("a head").status, 200);
             wire.until("content").await;
         }
         drop(wire);
