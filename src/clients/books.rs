@@ -120,7 +120,7 @@ mod tests {
     fn days_and_months_are_those_of_the_calendar_in_utc() {
         let bounds = |text| {
             let ((day, next), (first, following)) = (day(at(text)), month(at(text)));
-            [day, next, first, following].map(|ms| Timestamp::from_millisecond(ms as i64).unwrap().to_string())
+            [day, next, first, following].map(|ms| Timestamp::from_millisecond(ms.cast_signed()).unwrap().to_string())
         };
         let dates = |days: [&str; 4]| days.map(|day| format!("{day}T00:00:00Z"));
         assert_eq!(bounds("2028-02-29T23:59:59.999Z"), dates(["2028-02-29", "2028-03-01", "2028-02-01", "2028-03-01"]));

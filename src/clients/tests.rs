@@ -198,7 +198,7 @@ fn a_budget_is_open_until_it_is_reached_and_then_shut_until_it_is_renewed() {
     let refusal = spend(1, NOON).unwrap_err();
     assert_eq!((refusal.limit, refusal.used, refusal.used_up), (Limit::DailyTokens, 149, true));
     let renewed = NOON.0 + refusal.wait_ms;
-    assert!(renewed % DAY_MS == 0 && refusal.wait_ms <= DAY_MS, "{refusal:?}");
+    assert!(renewed.is_multiple_of(DAY_MS) && refusal.wait_ms <= DAY_MS, "{refusal:?}");
     assert!(spend(1, Millis(renewed - 1)).is_err());
     spend(1, Millis(renewed)).unwrap();
 }

@@ -16,8 +16,8 @@ use crate::pool::Millis;
 pub(super) struct Denied {
     /// What it hears.
     pub(super) error: ApiError,
-    /// Which client, and by what, if the key is one of its; both are metrics labels.
-    pub(super) of: Option<(String, &'static str)>,
+    /// The place of the client, and by what it is denied (a metrics label), if the key is one of its.
+    pub(super) of: Option<(usize, &'static str)>,
 }
 
 /// What a request shows of who sent it.
@@ -72,14 +72,15 @@ pub(super) fn authenticate(config: &Config, caller: &Caller<'_>, now: Millis) ->
     if replaced != 0 && now.0 >= replaced {
         return Err(unknown("this API key was replaced by another; ask the operator for it"));
     }
-    good(client, caller.address, now).map(|()| Some(place))
+    good(client, caller.address, now)
+        .map(|()| Some(place))
+        .map_err(|(error, why)| Denied { error, of: Some((place, why)) })
 }
 
 /// Whether a client may come in now, from there.
-fn good(client: &Client, address: Option<IpAddr>, now: Millis) -> Result<(), Denied> {
+fn good(client: &Client, address: Option<IpAddr>, now: Millis) -> Result<(), (ApiError, &'static str)> {
     let id = &client.id;
-    let denied =
-        |kind, why, message: String| Err(Denied { error: ApiError::new(kind, message), of: Some((id.clone(), why)) });
+    let denied = |kind, why, message: String| Err((ApiError::new(kind, message), why));
     if !client.enabled {
         return denied(ErrorKind::Authentication, "disabled", format!("the key of client '{id}' is switched off"));
     }

@@ -77,8 +77,9 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
                 ctx.client = ctx.caller().map(|client| client.id.clone());
             }
             Err(denied) => {
-                if let Some((client, why)) = &denied.of {
-                    gateway.metrics.client_refusals.with_label_values(&[client.as_str(), why]).inc();
+                let client = denied.of.and_then(|(place, why)| Some((ctx.snapshot.config.clients.get(place)?, why)));
+                if let Some((client, why)) = client {
+                    gateway.metrics.client_refusals.with_label_values(&[client.id.as_str(), why]).inc();
                 }
                 return refuse(session, ctx, &denied.error).await;
             }

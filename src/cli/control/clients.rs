@@ -196,12 +196,16 @@ fn path(id: &str) -> String {
 }
 
 fn issued(view: &view::Issued) -> String {
-    let notes: String = view.notes.iter().map(|note| format!("note: {note}\n")).collect();
+    let notes = notes(&view.notes);
     format!("{}\n{notes}the key, which cannot be shown again:\n{}\n", show(&view.client), view.key)
 }
 
+fn notes(notes: &[String]) -> String {
+    notes.iter().fold(String::new(), |text, note| text + "note: " + note + "\n")
+}
+
 fn revoked(view: &view::Revoked) -> String {
-    let notes: String = view.notes.iter().map(|note| format!("note: {note}\n")).collect();
+    let notes = notes(&view.notes);
     format!("client {} is revoked; its requests at work end as they would\n{notes}", view.client)
 }
 
