@@ -68,22 +68,10 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
         }
     };
     listen_to(ctx, &action);
-    if !matches!(action, Action::Health | Action::Ready | Action::Hello) {
-        let address = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
-        let caller = auth::Caller { headers: &head.headers, query: head.uri.query(), address };
-        match auth::authenticate(&ctx.snapshot.config, &caller, now()) {
-            Ok(place) => {
-                ctx.client_place = place;
-                ctx.client = ctx.caller().map(|client| client.id.clone());
-            }
-            Err(denied) => {
-                let client = denied.of.and_then(|(place, why)| Some((ctx.snapshot.config.clients.get(place)?, why)));
-                if let Some((client, why)) = client {
-                    gateway.metrics.client_refusals.with_label_values(&[client.id.as_str(), why]).inc();
-                }
-                return refuse(session, ctx, &denied.error).await;
-            }
-        }
+    if !matches!(action, Action::Health | Action::Ready | Action::Hello)
+        && let Err(error) = identify(gateway, session, ctx)
+    {
+        return refuse(session, ctx, &error).await;
     }
     if !matches!(action, Action::Generate(_) | Action::Operate(_) | Action::Pass(_) | Action::Mcp { .. }) {
         ctx.outcome.local = true;
@@ -129,6 +117,27 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
     ctx.walk.refusals = Refusals::new(ctx.snapshot.config.resilience.same_refusal_max as usize);
     ctx.berth = Some(replay::install(session, body, Arc::clone(&ctx.outbox))?);
     Ok(false)
+}
+
+/// Finds out which client calls, and whether its key is good here and now.
+fn identify(gateway: &Gateway, session: &Session, ctx: &mut Ctx) -> Result<(), ApiError> {
+    let head = session.req_header();
+    let address = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+    let caller = auth::Caller { headers: &head.headers, query: head.uri.query(), address };
+    let clients = &ctx.snapshot.config.clients;
+    match auth::authenticate(&ctx.snapshot.config, &caller, now()) {
+        Ok(place) => {
+            ctx.client = place.and_then(|place| clients.get(place)).map(|client| client.id.clone());
+            ctx.client_place = place;
+            Ok(())
+        }
+        Err(denied) => {
+            if let Some((client, why)) = denied.of.and_then(|(place, why)| Some((clients.get(place)?, why))) {
+                gateway.metrics.client_refusals.with_label_values(&[client.id.as_str(), why]).inc();
+            }
+            Err(denied.error)
+        }
+    }
 }
 
 async fn refuse(session: &mut Session, ctx: &mut Ctx, error: &ApiError) -> Result<bool> {
