@@ -106,7 +106,7 @@ async fn each_limit_in_each_protocol() {
     let asked = ALL.len() * LIMITS.len();
     assert_eq!(mock.count("a").await, asked, "no refused request reaches a provider");
     let metrics = gateway.metrics_with(&key("chat-rate")).await;
-    assert_eq!(metrics.sum("interlingua_attempts_total", &[("account", "a")]), asked as i64);
+    assert_eq!(metrics.sum("interlingua_attempts_total", &[("account", "a")]), asked.cast_signed() as i64);
     assert_eq!(metrics.sum("interlingua_account_cooldown_seconds", &[]), 0, "the accounts hear nothing of it");
     for (client, limit) in
         [("chat-rate", "requests"), ("gemini-day-usd", "daily_usd"), ("anthropic-month", "monthly_tokens")]
