@@ -3,6 +3,7 @@
 mod admin;
 pub mod breaker;
 pub mod cli;
+pub mod clients;
 pub mod code_assist;
 pub mod config;
 pub mod credentials;

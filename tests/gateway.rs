@@ -24,6 +24,8 @@ mod accounts;
 mod affinity;
 #[path = "gateway/bodies.rs"]
 mod bodies;
+#[path = "gateway/clients.rs"]
+mod clients;
 #[path = "gateway/commands.rs"]
 mod commands;
 #[path = "gateway/continuation.rs"]

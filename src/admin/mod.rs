@@ -9,6 +9,8 @@ mod account_files;
 mod account_looks;
 mod accounts;
 pub(crate) mod accounts_view;
+mod clients;
+pub(crate) mod clients_view;
 mod entries;
 mod explain;
 mod login;
@@ -58,6 +60,8 @@ struct Shared {
     vault: Vault,
     /// Held while entries are changed.
     entering: Arc<tokio::sync::Mutex<()>>,
+    /// Held while the entry of a client is read and changed.
+    clients: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The description of the API, but for its paths.
@@ -84,7 +88,7 @@ impl Modify for Keys {
 /// The routes.
 pub(crate) fn router(gateway: Arc<Gateway>, reloader: Arc<Reloader>, vault: Vault, keeper: Keeper) -> Router {
     let desk = vault.desk().clone();
-    let shared = Shared { gateway, reloader, desk, keeper, vault, entering: Arc::default() };
+    let shared = Shared { gateway, reloader, desk, keeper, vault, entering: Arc::default(), clients: Arc::default() };
     let (router, description) = described().split_for_parts();
     let described = Arc::new(description);
     router
@@ -111,6 +115,7 @@ fn described() -> OpenApiRouter<Shared> {
         .merge(accounts::routes())
         .merge(vault::routes())
         .merge(login::routes())
+        .merge(clients::routes())
 }
 
 /// Lets nobody in who lacks one of the configured keys, if there are any. Every key is compared, in constant time.

@@ -168,6 +168,7 @@ fn remember(gateway: &Arc<Gateway>) -> Result<Writer, Failure> {
         Box::new(Listed::safe_mode(durable, &gateway.safe_mode, now)),
         Box::new(Listed::quotas(durable, gateway, now)),
         Box::new(Listed::warm_ups(durable, gateway, now)),
+        Box::new(Listed::clients(durable, gateway, now)),
         Box::new(Bindings::restored(Kind::Affinity, durable, &gateway.affinity, now)),
         Box::new(Bindings::restored(Kind::Holder, durable, &gateway.holders, now)),
     ];

@@ -42,7 +42,7 @@ pub use base::Base;
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use load::{Beside, CONFIG_BYTES_MAX, Loaded, inspect, inspect_text, inspect_with, load_file};
 pub use model::{
-    Account, AuthStyle, Client, Config, Custody, MappingSync, McpServer, Passthrough, Platform, Server, StreamMode,
+    Account, AuthStyle, Client, Config, Custody, MappingSync, McpServer, OldKey, Passthrough, Platform, Server, StreamMode,
     Timeouts, Upstream, key_digest,
 };
 pub use operator::{OperatorApi, operator_api};

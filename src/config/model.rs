@@ -10,10 +10,13 @@ use interlingua_filters::Dialect;
 use interlingua_filters::dialects::{Quirks, Target};
 use interlingua_filters::profiles::Profiles;
 use interlingua_filters::repair::Repairs;
+use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
 use super::{AccountLimits, BaseUrl, Family, Origins, Resilience, State};
+use crate::clients::Limits;
 use crate::credentials::{OAuth, Secret};
+use crate::pool::Millis;
 use crate::routing::{self, Pattern};
 
 /// Everything that a request needs to know of the operator's wishes.
@@ -109,8 +112,48 @@ pub struct MappingSync {
 pub struct Client {
     /// Its name in logs and metrics.
     pub id: String,
+    /// What people call it.
+    pub label: Option<String>,
     /// SHA-256 of its keys, never the keys. At least one.
     pub key_digests: Vec<[u8; 32]>,
+    /// Keys that are taken until a moment.
+    pub old_keys: Vec<OldKey>,
+    /// Whether its keys are taken.
+    pub enabled: bool,
+    /// From when on they are not.
+    pub expires: Option<Millis>,
+    /// Where it may come from; `None` for anywhere.
+    pub addresses: Option<Vec<IpNet>>,
+    /// The models it may ask for; `None` for all.
+    pub models: Option<Vec<Pattern>>,
+    /// How much it may.
+    pub limits: Limits,
+}
+
+/// A key that was replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OldKey {
+    /// SHA-256 of the key.
+    pub digest: [u8; 32],
+    /// Until when it is taken.
+    pub until: Millis,
+}
+
+impl Client {
+    /// One with a key and without limits.
+    pub fn unlimited(id: String, key_digests: Vec<[u8; 32]>) -> Self {
+        Client {
+            id,
+            label: None,
+            key_digests,
+            old_keys: Vec::new(),
+            enabled: true,
+            expires: None,
+            addresses: None,
+            models: None,
+            limits: Limits::default(),
+        }
+    }
 }
 
 /// What a client's key is compared by. Compare digests in constant time.

@@ -38,12 +38,14 @@ mod safe_mode;
 mod settings;
 mod stay;
 mod trial;
+mod terms;
 mod upstream_line;
 mod upstream_peer;
 mod upstream_request;
 mod wait;
 mod warm_up;
 
+pub(crate) use auth::is_open;
 pub(crate) use clock::now;
 pub use gateway::{Gateway, Hooks};
 pub use pause::{Pause, Paused};

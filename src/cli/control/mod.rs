@@ -6,6 +6,7 @@ mod accounts;
 mod breaker;
 mod callback;
 mod client;
+mod clients;
 mod cooldowns;
 mod explained;
 mod models;
@@ -23,6 +24,7 @@ use serde::Serialize;
 
 pub(super) use accounts::Accounts;
 pub(super) use breaker::Breaker;
+pub(super) use clients::Clients;
 pub(super) use cooldowns::Cooldowns;
 pub(super) use explained::explained;
 pub(super) use models::{Mapping, Models};
