@@ -4,10 +4,14 @@
 
 #![expect(unused_qualifications, reason = "the macros that describe the API write every path in full")]
 
+mod audit;
 mod entries;
+mod logs;
 mod look;
 mod problem;
+pub(crate) mod records_view;
 mod resilience;
+mod usage;
 pub(crate) mod view;
 
 use std::net::IpAddr;
@@ -26,6 +30,7 @@ use utoipa::{Modify, OpenApi, openapi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use self::audit::Caller;
 use self::problem::Problem;
 use crate::config::Reloader;
 use crate::proxy::Gateway;
@@ -75,6 +80,7 @@ pub(crate) fn router(gateway: Arc<Gateway>, reloader: Arc<Reloader>, desk: Desk)
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the path does not take this method")
         })
         .layer(middleware::from_fn_with_state(shared.clone(), authorise))
+        .layer(middleware::from_fn_with_state(shared.clone(), audit::audited))
         .route("/healthz", get(|| async { "ok\n" }))
         .with_state(shared)
 }
@@ -85,6 +91,9 @@ fn described() -> OpenApiRouter<Shared> {
         .routes(routes!(metrics))
         .routes(routes!(reload))
         .merge(resilience::routes())
+        .merge(logs::routes())
+        .merge(usage::routes())
+        .merge(audit::routes())
 }
 
 /// Lets nobody in who lacks one of the configured keys, if there are any. Every key is compared, in constant time.

@@ -105,9 +105,12 @@ Models: {{gpt,claude,gemini}}-{{text,tool,think,parallel,json,…}}, {{gpt,gemin
 
 #[cfg(test)]
 mod tests {
+    use std::path::Path;
+
     use interlingua_filters::Dialect;
 
     use super::*;
+    use crate::config::inspect_text;
 
     #[test]
     fn what_the_greeting_names_is_served() {

@@ -27,6 +27,7 @@ mod protections;
 pub mod raw;
 mod read;
 mod reference;
+mod records;
 mod report;
 mod resilience;
 mod roster;
@@ -50,6 +51,7 @@ pub use protections::{
     AccountLimits, Breaker, Continuation, ContinuationMode, Family, Health, Hedging, Move, MoveRule, Overload, Pace,
     Quota, SafeMode, State, WarmUp,
 };
+pub use records::{Audit, BodyRule, Records};
 pub use report::{PROBLEMS_MAX, Problem, Report};
 pub use resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience};
 pub use roster::{Roster, specs};

@@ -11,7 +11,7 @@ use interlingua_filters::profiles::Profiles;
 use interlingua_filters::repair::Repairs;
 use sha2::{Digest, Sha256};
 
-use super::{AccountLimits, BaseUrl, Family, Origins, Resilience, State};
+use super::{AccountLimits, Audit, BaseUrl, Family, Origins, Records, Resilience, State};
 use crate::credentials::{OAuth, Secret};
 use crate::routing::{self, Pattern};
 
@@ -42,6 +42,10 @@ pub struct Config {
     pub resilience: Resilience,
     /// What is kept through a restart.
     pub state: State,
+    /// The request log and sums of usage.
+    pub records: Records,
+    /// The audit log.
+    pub audit: Audit,
     /// Seals that clients cannot carry.
     pub custody: Custody,
     /// Tool servers.
@@ -274,7 +278,7 @@ pub struct Timeouts {
 }
 
 /// One of the operator's accounts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// Its identity: live state stays with this name through reloads.
     pub id: String,

@@ -6,7 +6,7 @@
 //! the refresh token is gone for good: it is not asked for again until the configuration has another one.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 
@@ -58,12 +58,16 @@ pub enum TokenError {
     Unreachable(#[from] HttpError),
 }
 
+/// Hears of each fetch: the account, and why it failed if it did.
+pub(super) type Heard = Box<dyn Fn(&str, Option<&TokenError>) + Send + Sync>;
+
 /// An account, and the refresh token that its access tokens are fetched with.
 type Key = (String, Arc<OAuth>);
 
 /// The access tokens of all accounts.
 pub struct Tokens {
     http: Arc<Http>,
+    heard: Arc<OnceLock<Heard>>,
     entries: Mutex<HashMap<Key, Arc<Entry>>>,
 }
 
@@ -102,7 +106,12 @@ enum Look {
 
 impl Tokens {
     pub(crate) fn new(http: Arc<Http>) -> Self {
-        Tokens { http, entries: Mutex::default() }
+        Tokens { http, heard: Arc::default(), entries: Mutex::default() }
+    }
+
+    /// Calls `heard` after each fetch from now on. It can be set once; `false` if it was set before.
+    pub fn on_fetch(&self, heard: Heard) -> bool {
+        self.heard.set(heard).is_ok()
     }
 
     /// The access token of an account.
@@ -116,7 +125,7 @@ impl Tokens {
             Look::Failed(error) => return Err(error),
             Look::Aging(token) => {
                 if let Ok(guard) = Arc::clone(&entry.fetching).try_lock_owned() {
-                    drop(self.fetch(&entry, oauth, now, guard));
+                    drop(self.fetch(account, &entry, oauth, now, guard));
                 }
                 return Ok(token);
             }
@@ -128,7 +137,7 @@ impl Tokens {
             return found;
         }
         // A task of its own: the client of this request may leave, but a changed refresh token must not get lost.
-        let fetched = self.fetch(&entry, oauth, now, guard).await;
+        let fetched = self.fetch(account, &entry, oauth, now, guard).await;
         match entry.known(now) {
             Some(found) if fetched.is_ok() => found,
             _ => Err(HttpError::Broken { host: oauth.token_url.authority(), why: "it was given up".to_owned() }.into()),
@@ -166,15 +175,20 @@ impl Tokens {
 
     fn fetch(
         &self,
+        account: &str,
         entry: &Arc<Entry>,
         oauth: &Arc<OAuth>,
         now: Millis,
         guard: tokio::sync::OwnedMutexGuard<()>,
     ) -> tokio::task::JoinHandle<()> {
         let (http, entry, oauth) = (Arc::clone(&self.http), Arc::clone(entry), Arc::clone(oauth));
+        let (heard, account) = (Arc::clone(&self.heard), account.to_owned());
         tokio::spawn(async move {
             let refresh_token = entry.state.lock().rotated.clone().unwrap_or_else(|| oauth.refresh_token.clone());
             let result = grant(&http, &oauth, &refresh_token, now).await;
+            if let Some(heard) = heard.get() {
+                heard(&account, result.as_ref().err());
+            }
             entry.take(result, now);
             drop(guard);
         })

@@ -7,6 +7,7 @@ use interlingua_filters::ir::{ApiError, ErrorKind};
 use super::clock::now;
 use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
+use super::trail::Tried;
 use crate::code_assist::{self, Bucket, CallError, Endpoint, ProjectError};
 use crate::config::{Account, Platform, Snapshot, Upstream};
 use crate::credentials::{FAILED_FOR_MS, OAuth, Secret, TokenError};
@@ -100,6 +101,9 @@ pub(super) fn closed(gateway: &Gateway, ctx: &mut Ctx, lease: &Lease, step: &Ste
     lease.failed(&failure, now(), ctx.id);
     tracing::warn!(request = ctx.request_id(), account = account.id, upstream = upstream.id, %why, "account not open");
     ctx.walk.attempted.record(lease);
+    let (outcome, at) = (reason.name(), std::time::Instant::now());
+    let (message, model) = (Some(why.to_string()), step.model.clone());
+    ctx.trail.push(Tried { account, upstream, model, status: 0, outcome, message, started: at, ended: at });
     let message = "the gateway's account could not be opened at the provider; the operator must look at it";
     ctx.walk.error = Some(ApiError::new(ErrorKind::Unavailable, message));
 }

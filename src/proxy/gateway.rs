@@ -22,6 +22,7 @@ use super::{
     fail_to_proxy, hedge, logging, passthrough, request_filter, response, safe_mode, settings, upstream_peer,
     upstream_request,
 };
+use crate::audit::{Audit, Event, Hashed};
 use crate::breaker::safe_mode::SafeMode;
 use crate::code_assist::Projects;
 use crate::config::Store;
@@ -31,6 +32,7 @@ use crate::custody::Keeper;
 use crate::health::Health;
 use crate::hedging::Hedges;
 use crate::pool::{Affinity, Millis, Registry};
+use crate::records::Records;
 use crate::quota::{QuotaStatus, Quotas, Reading, Rules, Source};
 use crate::store::Durable;
 use crate::telemetry::metrics::Metrics;
@@ -78,6 +80,10 @@ pub struct Gateway {
     pub safe_mode: SafeMode,
     /// Projects of accounts at Code Assist.
     pub(super) projects: Projects,
+    /// The request log, and the ledger of usage.
+    pub records: Records,
+    /// Who changed what, and what changed by itself.
+    pub audit: Audit,
     /// Source of request ids.
     ids: AtomicU64,
 }
@@ -99,8 +105,15 @@ impl Gateway {
         let keeper = Keeper::new(settings::custody(&store.load().config.custody));
         let (holders, counts) = (passthrough::holders(), Counts::default());
         let http = Arc::new(Http::new());
-        let safe_mode = safe_mode::new(&store.load().config);
+        let config = &store.load_full().config;
+        let (records, audit) = (Records::start(&config.records, &metrics), Audit::start(&config.audit));
+        let safe_mode = safe_mode::new(config, audit.clone());
         let (tokens, projects) = (Tokens::new(Arc::clone(&http)), Projects::new(Arc::clone(&http)));
+        let fetches = audit.clone();
+        tokens.on_fetch(Box::new(move |account, error| {
+            let why = error.map(ToString::to_string);
+            fetches.note(Event::Refresh { account: Hashed::account(account), ok: why.is_none(), why });
+        }));
         Gateway {
             store,
             registry,
@@ -122,6 +135,8 @@ impl Gateway {
             tokens,
             safe_mode,
             projects,
+            records,
+            audit,
             ids,
         }
     }

@@ -94,6 +94,8 @@ pub struct Metrics {
     /// Answers that broke off behind their first byte, by `result`: another account went on to the end (`completed`), or tried
     /// (`failed`, `client_left`), or nobody can go on with such an answer (`impossible`).
     pub continuations: IntCounterVec,
+    /// Entries of the request log, by `result` (`written`, `dropped`).
+    pub records: IntCounterVec,
     /// Number of the configuration in force.
     pub config_generation: IntGauge,
     /// Attempts to load a configuration, by `result` (`applied`, `refused`).
@@ -171,6 +173,7 @@ impl Metrics {
             hedges: counter(with, "hedges_total", "Second requests of hedged ones", &["result"])?,
             health_checks: counter(with, "health_checks_total", "Looks at upstreams", &["upstream", "result"])?,
             continuations: counter(with, "continuations_total", "Broken answers gone on with", &["result"])?,
+            records: counter(with, "records_total", "Entries of the request log", &["result"])?,
             config_generation: add(
                 with,
                 IntGauge::new("interlingua_config_generation", "Number of the configuration in force")?,

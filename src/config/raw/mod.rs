@@ -9,6 +9,7 @@ mod mcp;
 mod models;
 mod passthrough;
 mod protections;
+mod records;
 mod resilience;
 mod server;
 mod upstream;
@@ -26,6 +27,7 @@ pub use self::passthrough::Passthrough;
 pub use self::protections::{
     AccountLimits, Breaker, Continuation, Family, Health, Hedging, Move, Overload, Pace, Quota, SafeMode, State, WarmUp,
 };
+pub use self::records::{Audit, Records};
 pub use self::resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience};
 pub use self::server::Server;
 pub use self::upstream::{PlatformName, Quirks, Spoken, Timeouts, Upstream};
@@ -70,6 +72,10 @@ pub struct Config {
     pub resilience: Resilience,
     /// What is learned of the accounts, kept through a restart.
     pub state: State,
+    /// The request log, and what is used by whom.
+    pub records: Records,
+    /// The audit log.
+    pub audit: Audit,
     /// Seals of reasoning that a client cannot carry.
     pub custody: Custody,
     /// Tool servers (MCP), by the name under which clients reach them: `/mcp/NAME`. Default: none.
@@ -96,6 +102,8 @@ impl Default for Config {
             families: Vec::new(),
             resilience: Resilience::default(),
             state: State::default(),
+            records: Records::default(),
+            audit: Audit::default(),
             custody: Custody::default(),
             mcp: BTreeMap::new(),
             passthrough: Passthrough::default(),
