@@ -64,6 +64,8 @@ mod passing;
 mod platforms;
 #[path = "gateway/quota.rs"]
 mod quota;
+#[path = "gateway/records.rs"]
+mod records;
 #[path = "gateway/reload.rs"]
 mod reload;
 #[path = "gateway/restart.rs"]

@@ -44,7 +44,8 @@ pub(super) async fn audited(State(shared): State<Shared>, request: Request, next
     let path = matched.unwrap_or_else(|| "unknown".to_owned());
     let address = request.extensions().get::<Caller>().map(|caller| caller.0.ip().to_string());
     let key = request.headers().get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    let caller = key.map(|key| Sha256::digest(key).iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect());
+    let caller =
+        key.map(|key| Sha256::digest(key).iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect());
     let named = named(&path, request.uri());
     let response = next.run(request).await;
     let status = response.status();
@@ -111,9 +112,8 @@ async fn events(
     let off = "nothing is audited: `audit.enabled` is false, or there is no folder for `audit.folder`";
     let folder = shared.gateway.audit.folder().ok_or_else(|| Problem::conflict(off))?.to_owned();
     let read = tokio::task::spawn_blocking(move || recent(&folder, which.event.as_deref(), limit)).await;
-    let unreadable = |why: String| {
-        Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("the audit log cannot be read: {why}"))
-    };
+    let unreadable =
+        |why: String| Problem::new(StatusCode::SERVICE_UNAVAILABLE, format!("the audit log cannot be read: {why}"));
     let noted = read.map_err(|error| unreadable(error.to_string()))?.map_err(|error| unreadable(error.to_string()))?;
     let accounts = shared.gateway.registry.accounts();
     let names: HashMap<String, &str> =

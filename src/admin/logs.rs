@@ -168,7 +168,8 @@ pub(super) fn moment(name: &str, text: Option<&str>) -> Result<Option<u64>, Prob
         None => text.parse::<jiff::Timestamp>().ok(),
     };
     let wrong = || {
-        let detail = format!("{name}={text} is no moment; write 2026-11-20T08:00:00Z, 2026-11-20, or how long ago: 7d, 1h30m");
+        let detail =
+            format!("{name}={text} is no moment; write 2026-11-20T08:00:00Z, 2026-11-20, or how long ago: 7d, 1h30m");
         Problem::bad_request(detail)
     };
     at.map(|at| Some(u64::try_from(at.as_millisecond()).unwrap_or(0))).ok_or_else(wrong)

@@ -35,10 +35,7 @@ impl Seen {
     }
 }
 
-fn differing<'a, T: PartialEq>(
-    before: &'a HashMap<String, T>,
-    now: &'a HashMap<String, T>,
-) -> Vec<(&'a str, Change)> {
+fn differing<'a, T: PartialEq>(before: &'a HashMap<String, T>, now: &'a HashMap<String, T>) -> Vec<(&'a str, Change)> {
     let gone = before.keys().filter(|id| !now.contains_key(*id)).map(|id| (id.as_str(), Change::Removed));
     let other = now.iter().filter_map(|(id, one)| match before.get(id) {
         None => Some((id.as_str(), Change::Added)),

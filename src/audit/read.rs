@@ -32,7 +32,9 @@ pub struct Noted {
 /// If the folder or a file cannot be read.
 pub fn recent(folder: &Path, event: Option<&str>, limit: usize) -> io::Result<Vec<Noted>> {
     let mut days: Vec<_> = match fs::read_dir(folder) {
-        Ok(entries) => entries.flatten().filter_map(|entry| Some((day_of(entry.file_name().to_str()?)?, entry.path()))).collect(),
+        Ok(entries) => {
+            entries.flatten().filter_map(|entry| Some((day_of(entry.file_name().to_str()?)?, entry.path()))).collect()
+        }
         // Nothing was noted yet.
         Err(error) if error.kind() == io::ErrorKind::NotFound => Vec::new(),
         Err(error) => return Err(error),

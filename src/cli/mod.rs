@@ -71,6 +71,9 @@ enum Command {
     Breaker(control::Breaker),
     Cooldowns(control::Cooldowns),
     SafeMode(control::SafeMode),
+    Logs(control::Logs),
+    Usage(control::Usage),
+    Audit(control::Audit),
     /// Serve as a provider simulator: all four dialects, scripted faults
     Mock(mock::Arguments),
     /// Serve with a provider simulator behind: nothing leaves this machine, no key is needed
@@ -99,6 +102,9 @@ pub fn main() -> ExitCode {
         Command::Breaker(command) => command.run(),
         Command::Cooldowns(command) => command.run(),
         Command::SafeMode(command) => command.run(),
+        Command::Logs(command) => command.run(),
+        Command::Usage(command) => command.run(),
+        Command::Audit(command) => command.run(),
         Command::Mock(arguments) => mock::run(arguments),
         Command::Demo { listen } => demo::run(listen),
         Command::Schema => schema::run().map_err(Failure::from).and_then(|text| print(&text)),

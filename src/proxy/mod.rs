@@ -44,6 +44,6 @@ mod wait;
 mod warm_up;
 
 pub(crate) use clock::now;
-pub(crate) use redact::PREFIXES as CREDENTIALS;
 pub use gateway::{Gateway, Hooks};
+pub(crate) use redact::PREFIXES as CREDENTIALS;
 pub use settings::affinity as affinity_settings;

@@ -82,7 +82,10 @@ impl Queue {
             }
         };
         if let Some(dropped) = told {
-            tracing::warn!(dropped, "entries of the request log are dropped: the disk is too slow, or cannot be written");
+            tracing::warn!(
+                dropped,
+                "entries of the request log are dropped: the disk is too slow, or cannot be written"
+            );
         }
         is_dropped
     }

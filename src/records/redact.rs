@@ -77,9 +77,9 @@ fn is_token(byte: u8) -> bool {
 /// The same, if the text of a secret member begins here.
 fn member(rest: &[u8]) -> Option<(usize, usize)> {
     let inner = rest.strip_prefix(b"\"")?;
-    let name = MEMBERS.iter().find(|name| {
-        inner.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'"'))
-    })?;
+    let name = MEMBERS
+        .iter()
+        .find(|name| inner.strip_prefix(name.as_bytes()).is_some_and(|rest| rest.first() == Some(&b'"')))?;
     let mut at = name.len() + 2;
     let blank = |at: usize| rest.get(at).is_some_and(u8::is_ascii_whitespace);
     while blank(at) {

@@ -11,6 +11,11 @@ use crate::config::BodyRule;
 
 const HOUR_MS: u64 = 3_600_000;
 
+/// A moment that is not removed by its age.
+fn lately(ms: u64) -> u64 {
+    crate::proxy::now().0 - 100_000 + ms
+}
+
 fn tried(account: &str, output: u64, microusd: Option<u64>) -> Tried {
     let tokens = Tokens { output, ..Tokens::default() };
     Tried { account: account.into(), upstream: "u".into(), model: "m-1".into(), tokens, microusd, ..Tried::default() }
@@ -163,13 +168,13 @@ async fn a_held_file_costs_entries_and_never_the_ledger_or_a_wait() {
     let folder = tempfile::tempdir().unwrap();
     let metrics = Metrics::new().unwrap();
     let records = Records::start(&config(&folder), &metrics);
-    records.put(record(1, 0));
+    records.put(record(1, lately(0)));
     until(|| metrics.records.with_label_values(&["written"]).get() == 1);
     let holder = Connection::open(folder.path().join("records.db")).unwrap();
     holder.execute_batch("BEGIN EXCLUSIVE").unwrap();
     let begun = Instant::now();
     for number in 0..100 {
-        records.put(record(number, HOUR_MS));
+        records.put(record(number, lately(0)));
     }
     assert!(begun.elapsed() < Duration::from_millis(200), "{:?}", begun.elapsed());
     assert!(records.dropped() >= 84, "{}", records.dropped());
@@ -187,14 +192,15 @@ async fn a_held_file_costs_entries_and_never_the_ledger_or_a_wait() {
 async fn what_is_kept_is_found_by_each_of_its_sides() {
     let folder = tempfile::tempdir().unwrap();
     let records = Records::start(&config(&folder), &Metrics::new().unwrap());
-    let mut failed = entry(2, 2_000);
+    let base = lately(0);
+    let mut failed = entry(2, base + 2_000);
     (failed.status, failed.error, failed.total_ms) = (429, Some("100%_full".into()), 900);
     failed.client = Some("bob".into());
     let secret = Bytes::from_static(b"{\"api_key\":\"open sesame\"}");
     let body = Body { whole: secret.len() as u64, bytes: secret };
-    records.put(record(1, 1_000));
+    records.put(record(1, base + 1_000));
     records.put(Record { entry: failed.clone(), request: Some(body), answer: None });
-    records.put(record(3, 3_000));
+    records.put(record(3, base + 3_000));
     records.finish();
     let reader = records.reader().unwrap();
     let ask = async |filter: Filter| {
@@ -214,7 +220,7 @@ async fn what_is_kept_is_found_by_each_of_its_sides() {
     assert_eq!(ask(account("c")).await, [0; 0]);
     assert_eq!(ask(Filter { client: Some("bob".into()), ..Filter::default() }).await, [2]);
     assert_eq!(ask(Filter { min_ms: Some(900), ..Filter::default() }).await, [2]);
-    assert_eq!(ask(Filter { since: Some(2_000), until: Some(3_000), ..Filter::default() }).await, [2]);
+    assert_eq!(ask(Filter { since: Some(base + 2_000), until: Some(base + 3_000), ..Filter::default() }).await, [2]);
     let page = reader.list(&Filter::default(), Cursor::Before(3), 1).await.unwrap();
     assert_eq!(page.iter().map(|kept| kept.seq).collect::<Vec<_>>(), [2]);
     assert_eq!(page[0].entry, failed);
@@ -230,11 +236,13 @@ fn a_file_of_another_program_is_set_aside() {
     std::fs::write(folder.path().join("records.db"), b"this is no database, but somebody's notes").unwrap();
     let metrics = Metrics::new().unwrap();
     let records = Records::start(&config(&folder), &metrics);
-    records.put(record(1, 0));
+    records.put(record(1, lately(0)));
     until(|| metrics.records.with_label_values(&["written"]).get() == 1);
     records.finish();
     assert_eq!(count(&folder, "request"), 1);
-    assert!(std::fs::read_dir(folder.path()).unwrap().any(|one| {
-        one.unwrap().file_name().to_string_lossy().contains(".aside-")
-    }));
+    assert!(
+        std::fs::read_dir(folder.path())
+            .unwrap()
+            .any(|one| { one.unwrap().file_name().to_string_lossy().contains(".aside-") })
+    );
 }

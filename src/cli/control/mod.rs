@@ -1,11 +1,15 @@
 //! The commands that ask and steer a running gateway, over its operator's API.
 
 mod accounts;
+mod audit;
 mod breaker;
 mod client;
 mod cooldowns;
+mod logs;
+mod money;
 mod safe_mode;
 mod table;
+mod usage;
 
 use std::path::PathBuf;
 
@@ -13,9 +17,12 @@ use clap::Args;
 use serde::Serialize;
 
 pub(super) use accounts::Accounts;
+pub(super) use audit::Audit;
 pub(super) use breaker::Breaker;
 pub(super) use cooldowns::Cooldowns;
+pub(super) use logs::Logs;
 pub(super) use safe_mode::SafeMode;
+pub(super) use usage::Usage;
 
 use super::{Failure, print};
 use client::Client;
@@ -35,6 +42,13 @@ pub(super) struct Reach {
 }
 
 impl Reach {
+    /// Asks more than once; `talk` prints itself, as JSON if it is told so.
+    fn talk(&self, talk: impl AsyncFnOnce(&Client, bool) -> Result<(), Failure>) -> Result<(), Failure> {
+        let client = Client::new(self.config.as_deref(), self.url.as_deref())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(talk(&client, self.json))
+    }
+
     /// Asks, and prints the answer as JSON or as `show` says it.
     fn run<A, T>(
         &self,
