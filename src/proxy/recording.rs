@@ -25,7 +25,7 @@ pub(super) fn note(gateway: &Gateway, session: &Session, ctx: &mut Ctx) {
     let mut entry = entry(ctx);
     head.method.as_str().clone_into(&mut entry.method);
     // Of an unknown path nobody knows what stands in it.
-    entry.path = String::from_utf8_lossy(&redact(cut(head.uri.path()).as_bytes())).into_owned();
+    entry.path = shown(head.uri.path());
     entry.bytes_out = session.downstream_session.body_bytes_sent() as u64;
     let config = &ctx.snapshot.config.records;
     let keeps = match config.bodies {
@@ -77,7 +77,7 @@ fn entry(ctx: &Ctx) -> Entry {
         status: outcome.status,
         attempts: attempts(ctx),
         losses: losses.collect(),
-        error: outcome.error.as_deref().map(|error| super::redact::redact(cut(error))),
+        error: outcome.error.as_deref().map(shown),
         first_byte_ms: outcome.first_byte.map(ms),
         total_ms: ms(total),
         bytes_in: outcome.bytes_in,
@@ -121,6 +121,11 @@ fn attempts(ctx: &Ctx) -> Vec<Tried> {
         ..Tried::default()
     }));
     all
+}
+
+/// A text without what looks like a credential.
+fn shown(text: &str) -> String {
+    String::from_utf8_lossy(&redact(cut(text).as_bytes())).into_owned()
 }
 
 fn cut(text: &str) -> &str {

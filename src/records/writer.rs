@@ -44,8 +44,8 @@ struct Pen {
 
 impl Pen {
     fn run(&mut self) {
+        let mut ending = false;
         loop {
-            let ending = self.shared.queue.wait();
             let written = self.work(ending);
             if let Err(error) = &written {
                 self.failed(error);
@@ -55,11 +55,12 @@ impl Pen {
             match (ending, written) {
                 (true, _) => return,
                 (false, Err(_)) => {
-                    // The last try, if the process ends meanwhile, is the one above.
+                    // If the process ends meanwhile, there is one more try.
                     self.shared.queue.rest(RETRY_AFTER);
                 }
                 (false, Ok(())) => {}
             }
+            ending = self.shared.queue.wait();
         }
     }
 
