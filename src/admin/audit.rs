@@ -18,7 +18,7 @@ use utoipa_axum::routes;
 use super::Shared;
 use super::problem::Problem;
 use super::records_view as view;
-use crate::audit::{Event, Hashed, LINES_MAX, recent};
+use crate::audit::{Event, Hashed, LINES_MAX, beginning, recent};
 
 /// Bytes of a key's digest that are noted.
 const DIGEST_BYTES: usize = 4;
@@ -44,8 +44,7 @@ pub(super) async fn audited(State(shared): State<Shared>, request: Request, next
     let path = matched.unwrap_or_else(|| "unknown".to_owned());
     let address = request.extensions().get::<Caller>().map(|caller| caller.0.ip().to_string());
     let key = request.headers().get(header::AUTHORIZATION).and_then(|value| value.as_bytes().strip_prefix(b"Bearer "));
-    let caller =
-        key.map(|key| Sha256::digest(key).iter().take(DIGEST_BYTES).map(|byte| format!("{byte:02x}")).collect());
+    let caller = key.map(|key| beginning(&Sha256::digest(key), DIGEST_BYTES));
     let named = named(&path, request.uri());
     let response = next.run(request).await;
     let status = response.status();

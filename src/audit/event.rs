@@ -1,6 +1,6 @@
 //! What is noted.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use serde::{Serialize, Serializer};
 use sha2::{Digest as _, Sha256};
@@ -16,7 +16,7 @@ impl Hashed {
     /// Of the account with this id.
     pub fn account(id: &str) -> Self {
         let digest = Sha256::new().chain_update("interlingua account ").chain_update(id).finalize();
-        Hashed(digest.iter().take(HASH_BYTES).map(|byte| format!("{byte:02x}")).collect())
+        Hashed(beginning(&digest, HASH_BYTES))
     }
 
     /// The digits.
@@ -35,6 +35,14 @@ impl Serialize for Hashed {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         serializer.serialize_str(&self.0)
     }
+}
+
+/// The first bytes of a digest, in hexadecimal digits.
+pub(crate) fn beginning(digest: &[u8], bytes: usize) -> String {
+    digest.iter().take(bytes).fold(String::new(), |mut text, byte| {
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
 }
 
 /// What happened to an entry of the configuration.

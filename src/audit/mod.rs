@@ -23,6 +23,7 @@ use std::time::Duration;
 use parking_lot::Mutex;
 
 pub use changes::Breakers;
+pub(crate) use event::beginning;
 pub use event::{Change, Event, Hashed};
 pub use read::{LINES_MAX, Noted, recent};
 

@@ -127,7 +127,9 @@ impl Records {
     pub fn used(&self, entry: &Entry) {
         if let Some(shared) = &self.shared {
             let mut usage = ledger::of(entry);
-            usage.iter_mut().for_each(|(_, sums)| sums.requests = 0);
+            for (_, sums) in &mut usage {
+                (sums.requests, sums.errors) = (0, 0);
+            }
             shared.queue.add(usage);
         }
     }

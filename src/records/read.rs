@@ -187,7 +187,6 @@ impl Reader {
     ///
     /// # Errors
     /// See [`ReadError`].
-    #[expect(clippy::type_complexity, reason = "an entry and two bodies; a name would say no more")]
     pub async fn find(&self, id: &str) -> Result<Option<(Kept, Option<KeptBody>, Option<KeptBody>)>, ReadError> {
         let id = id.to_owned();
         self.run(move |connection| {

@@ -155,7 +155,7 @@ fn hours_of_usage_become_days_and_are_kept_longer_than_entries() {
         let connection = Connection::open(folder.path().join("records.db")).unwrap();
         let select = "SELECT sum(requests), sum(attempts), sum(output), sum(microusd) FROM usage WHERE hour = ?1";
         let sums: (i64, i64, i64, i64) = connection
-            .query_row(select, [(long_ago / HOUR_MS) as i64], |row| {
+            .query_row(select, [(long_ago / HOUR_MS).cast_signed()], |row| {
                 Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?))
             })
             .unwrap();
@@ -184,7 +184,7 @@ async fn a_held_file_costs_entries_and_never_the_ledger_or_a_wait() {
     let reader = records.reader().unwrap();
     let sums = reader.sums(&[], &SumFilter::default()).await.unwrap();
     assert_eq!((sums[0].sums.requests, sums[0].sums.attempts, sums[0].sums.microusd), (101, 202, 101 * 75));
-    assert_eq!(count(&folder, "request"), kept as i64);
+    assert_eq!(count(&folder, "request"), kept.cast_signed());
     records.finish();
 }
 
