@@ -49,7 +49,7 @@ simulation: tools ## The pool in a simulated world: SEEDS=5 of each, six hours o
 faults: tools ## Every fault over every pair of dialects, ROUNDS=10 times
 	INTERLINGUA_FAULTS_ROUNDS=$${ROUNDS:-10} cargo nextest run --profile laws --test faults
 
-load: tools ## Load over sockets at 95 % and 150 % of the limits, with broken accounts, with killed providers
+load: tools ## Load over sockets at 95 % and 150 % of the limits, with broken accounts, with killed providers, with a stalled disk
 	cargo build --release --quiet --bin interlingua --example load
 	target/release/examples/load
 

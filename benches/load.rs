@@ -36,6 +36,9 @@ const CONNECTIONS: usize = 32;
 /// How long providers are killed, and how often one is.
 const KILLING: Duration = Duration::from_mins(1);
 const KILL_EVERY: Duration = Duration::from_secs(2);
+/// Requests a second, and how long, with the disk of the request log at work, and then stalled.
+const LOGGED: u64 = 1_000;
+const STALLING: Duration = Duration::from_secs(30);
 
 /// A process that is stopped when it goes out of scope.
 struct Running(Child);
@@ -127,6 +130,11 @@ async fn main() -> Result<()> {
     }
     if runs("killed") {
         say(&killed(&rig).await?)?;
+    }
+    if runs("stalled") {
+        for is_stalled in [false, true] {
+            say(&stalled(&rig, is_stalled).await?)?;
+        }
     }
     Ok(())
 }
@@ -243,6 +251,48 @@ async fn killed(rig: &Rig) -> Result<String> {
     load.await??;
     let seen = clients.seen.lock().map_err(|_| "a client panicked")?;
     Ok(format!("providers killed: {kills} times under {offered} streams\n{}", seen.told()))
+}
+
+/// A thousand requests a second, logged on a disk that works or that does not answer.
+async fn stalled(rig: &Rig, is_stalled: bool) -> Result<String> {
+    let (mock_at, at) = (free()?, free()?);
+    let _mock = rig.mock(mock_at, "")?;
+    wait_for(mock_at).await?;
+    let accounts = "  - { id: a, upstream: one, credential: key-a, concurrency: 1000 }\n";
+    let file = rig.folder.join(format!("records-{is_stalled}.db"));
+    let log = format!("records: {{ file: '{}' }}\n", file.display());
+    let configured = format!("{}{log}", configuration(at, &[("one", mock_at)], accounts, ""));
+    let _gateway = rig.gateway(at, &configured).await?;
+    let clients = Clients::default();
+    clients.send(at, body(false)).await;
+    while !file.exists() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    // Whoever holds the file stands for a disk that does not answer.
+    let holder = rusqlite::Connection::open(&file)?;
+    if is_stalled {
+        holder.execute_batch("BEGIN EXCLUSIVE")?;
+    }
+    let (offered, begun) = (LOGGED * STALLING.as_secs(), Instant::now());
+    open_loop(&clients, at, offered, STALLING, body(false)).await?;
+    let rate = offered as f64 / begun.elapsed().as_secs_f64();
+    let mut sender = connect(at).await?;
+    let request = Request::get("/metrics").header("host", at.to_string()).body(Full::default())?;
+    let text = sender.send_request(request).await?.into_body().collect().await?.to_bytes();
+    let text = String::from_utf8_lossy(&text).into_owned();
+    let value = |result: &str| {
+        let name = format!("interlingua_records_total{{result=\"{result}\"}} ");
+        text.lines().find_map(|line| line.strip_prefix(&name)).unwrap_or("0").to_owned()
+    };
+    let seen = clients.seen.lock().map_err(|_| "a client panicked")?;
+    Ok(format!(
+        "request log on a disk that {}: {rate:.0} requests/s, entries written {}, dropped {}\n{}",
+        if is_stalled { "does not answer" } else { "works" },
+        value("written"),
+        value("dropped"),
+        seen.told(),
+    ))
 }
 
 impl Seen {
@@ -364,7 +414,7 @@ fn body(stream: bool) -> Bytes {
 }
 
 fn configuration(listen: SocketAddr, upstreams: &[(&str, SocketAddr)], accounts: &str, more: &str) -> String {
-    let mut text = format!("server: {{ listen: ['{listen}'], threads: 2 }}\nupstreams:\n");
+    let mut text = format!("server: {{ listen: ['{listen}'], threads: 2 }}\nstate: {{ enabled: false }}\nupstreams:\n");
     for (id, at) in upstreams {
         let _ = writeln!(text, "  - {{ id: {id}, dialect: openai_chat, base_url: 'http://{at}/v1' }}");
     }

@@ -1,6 +1,7 @@
 //! Interlingua: an LLM gateway on Pingora. ARCHITECTURE.md beside the source has the map.
 
 mod admin;
+pub mod audit;
 pub mod breaker;
 pub mod cli;
 pub mod clients;
@@ -17,6 +18,7 @@ pub mod mock;
 pub mod pool;
 pub mod proxy;
 pub mod quota;
+pub mod records;
 pub mod routing;
 pub mod store;
 pub mod telemetry;

@@ -7,6 +7,8 @@ mod additions;
 mod examples;
 #[path = "config/presets.rs"]
 mod presets;
+#[path = "config/records.rs"]
+mod records;
 #[path = "config/reload.rs"]
 mod reload;
 #[path = "config/reports.rs"]

@@ -64,10 +64,10 @@ mod local;
 mod login;
 #[path = "gateway/oauth.rs"]
 mod oauth;
-#[path = "gateway/operate.rs"]
-mod operate;
 #[path = "gateway/oauth_kill.rs"]
 mod oauth_kill;
+#[path = "gateway/operate.rs"]
+mod operate;
 #[path = "gateway/operations.rs"]
 mod operations;
 #[path = "gateway/passing.rs"]
@@ -76,6 +76,8 @@ mod passing;
 mod platforms;
 #[path = "gateway/quota.rs"]
 mod quota;
+#[path = "gateway/records.rs"]
+mod records;
 #[path = "gateway/reload.rs"]
 mod reload;
 #[path = "gateway/restart.rs"]

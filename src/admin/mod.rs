@@ -9,17 +9,21 @@ mod account_files;
 mod account_looks;
 mod accounts;
 pub(crate) mod accounts_view;
+mod audit;
 mod clients;
 pub(crate) mod clients_view;
 mod entries;
 mod explain;
 mod login;
 pub(crate) mod login_view;
+mod logs;
 mod look;
 mod mapping;
 mod operate;
 mod problem;
+pub(crate) mod records_view;
 mod resilience;
+mod usage;
 mod vault;
 pub(crate) mod vault_view;
 pub(crate) mod view;
@@ -40,6 +44,7 @@ use utoipa::{Modify, OpenApi, openapi};
 use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
+pub(crate) use self::audit::Caller;
 use self::problem::Problem;
 use crate::config::Reloader;
 use crate::mapping::keeper::Keeper;
@@ -98,6 +103,7 @@ pub(crate) fn router(gateway: Arc<Gateway>, reloader: Arc<Reloader>, vault: Vaul
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the path does not take this method")
         })
         .layer(middleware::from_fn_with_state(shared.clone(), authorise))
+        .layer(middleware::from_fn_with_state(shared.clone(), audit::audited))
         .route("/healthz", get(|| async { "ok\n" }))
         .with_state(shared)
 }
@@ -116,6 +122,9 @@ fn described() -> OpenApiRouter<Shared> {
         .merge(vault::routes())
         .merge(login::routes())
         .merge(clients::routes())
+        .merge(logs::routes())
+        .merge(usage::routes())
+        .merge(audit::routes())
 }
 
 /// Lets nobody in who lacks one of the configured keys, if there are any. Every key is compared, in constant time.

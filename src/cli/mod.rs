@@ -83,6 +83,9 @@ enum Command {
     Reload(control::Reload),
     Agents(agents::Agents),
     Vault(control::Vault),
+    Logs(control::Logs),
+    Usage(control::Usage),
+    Audit(control::Audit),
     /// Serve as a provider simulator: all four dialects, scripted faults
     Mock(mock::Arguments),
     /// Serve with a provider simulator behind: nothing leaves this machine, no key is needed
@@ -126,6 +129,9 @@ pub fn main() -> ExitCode {
         Command::Reload(command) => command.run(),
         Command::Agents(command) => command.run(),
         Command::Vault(command) => command.run(),
+        Command::Logs(command) => command.run(),
+        Command::Usage(command) => command.run(),
+        Command::Audit(command) => command.run(),
         Command::Mock(arguments) => mock::run(arguments),
         Command::Demo { listen } => demo::run(listen),
         Command::Completions { shell } => {

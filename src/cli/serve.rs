@@ -10,6 +10,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
 
 use super::Failure;
+use crate::audit::{Breakers, Event};
 use crate::config::{self, Added, Base, Config, Reloader, Snapshot, Store, Surroundings, Watch};
 use crate::credentials::Keeping;
 use crate::edge::{self, Housekeeping};
@@ -73,8 +74,9 @@ pub(super) fn start(base: Base) -> Result<(), Failure> {
     }
     let file = base.file().map(Path::to_owned);
     let reloader = Arc::new(Reloader::new(base, beside, Arc::clone(&store)));
-    let metrics = gateway.metrics.clone();
+    let (metrics, audit) = (gateway.metrics.clone(), gateway.audit.clone());
     reloader.on_attempt(Box::new(move |applied| {
+        audit.note(Event::Reload { applied });
         let result = if applied { "applied" } else { "refused" };
         metrics.config_reloads.with_label_values(&[result]).inc();
     }));
@@ -85,14 +87,19 @@ pub(super) fn start(base: Base) -> Result<(), Failure> {
     let keeper = Keeper::new(desk.clone(), Arc::clone(&reloader));
     let admin = admin::router(Arc::clone(&gateway), Arc::clone(&reloader), vault, keeper.clone());
     let writer = Arc::new(remember(&gateway)?);
-    let last = Arc::clone(&writer);
-    edge::serve(
-        Arc::clone(&gateway),
-        admin,
-        Housekeeping { reloader, keeper, gateway },
-        Box::new(move || last.finish()),
-    )?;
+    let last = Box::new({
+        let (writer, records, audit) = (Arc::clone(&writer), gateway.records.clone(), gateway.audit.clone());
+        move || {
+            writer.finish();
+            records.finish();
+            audit.finish();
+        }
+    });
+    let (records, audit) = (gateway.records.clone(), gateway.audit.clone());
+    edge::serve(Arc::clone(&gateway), admin, Housekeeping { reloader, keeper, gateway }, last)?;
     writer.finish();
+    records.finish();
+    audit.finish();
     drop(watch);
     Ok(())
 }
@@ -155,6 +162,9 @@ fn gateway(store: &Arc<Store>) -> Result<Arc<Gateway>, Failure> {
     let durable = Durable::open(snapshot.config.state.file.as_deref());
     let gateway = Arc::new(Gateway::new(Arc::clone(store), registry, affinity, metrics, durable, seed()));
     gateway.follow(&snapshot);
+    gateway.audit.note(Event::Start { version: env!("CARGO_PKG_VERSION").to_owned() });
+    let mut breakers = Breakers::new(gateway.registry.clone());
+    gateway.audit.watch(Box::new(move || breakers.look()));
     let follower = Arc::clone(&gateway);
     store.on_publish(Box::new(move |snapshot: &Snapshot| follower.follow(snapshot)));
     Ok(gateway)

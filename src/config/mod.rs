@@ -26,6 +26,7 @@ mod presets;
 mod protections;
 pub mod raw;
 mod read;
+mod records;
 mod reference;
 mod report;
 mod resilience;
@@ -42,8 +43,8 @@ pub use base::Base;
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use load::{Beside, CONFIG_BYTES_MAX, Loaded, inspect, inspect_text, inspect_with, load_file};
 pub use model::{
-    Account, AuthStyle, Client, Config, Custody, MappingSync, McpServer, OldKey, Passthrough, Platform, Server, StreamMode,
-    Timeouts, Upstream, key_digest,
+    Account, AuthStyle, Client, Config, Custody, MappingSync, McpServer, OldKey, Passthrough, Platform, Server,
+    StreamMode, Timeouts, Upstream, key_digest,
 };
 pub use operator::{OperatorApi, operator_api};
 pub use presets::{opened_by, providers};
@@ -51,6 +52,7 @@ pub use protections::{
     AccountLimits, Breaker, Continuation, ContinuationMode, Family, Health, Hedging, Move, MoveRule, Overload, Pace,
     Quota, SafeMode, State, WarmUp,
 };
+pub use records::{Audit, BodyRule, Records};
 pub use report::{PROBLEMS_MAX, Problem, Report};
 pub use resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience};
 pub use roster::{Roster, specs};

@@ -13,7 +13,7 @@ use interlingua_filters::repair::Repairs;
 use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
-use super::{AccountLimits, BaseUrl, Family, Origins, Resilience, State};
+use super::{AccountLimits, Audit, BaseUrl, Family, Origins, Records, Resilience, State};
 use crate::clients::Limits;
 use crate::credentials::{OAuth, Secret};
 use crate::pool::Millis;
@@ -48,6 +48,10 @@ pub struct Config {
     pub state: State,
     /// Another gateway whose mappings are kept equal to those here.
     pub mapping: Option<MappingSync>,
+    /// The request log and sums of usage.
+    pub records: Records,
+    /// The audit log.
+    pub audit: Audit,
     /// Seals that clients cannot carry.
     pub custody: Custody,
     /// Tool servers.
@@ -333,7 +337,7 @@ pub struct Timeouts {
 }
 
 /// One of the operator's accounts.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     /// Its identity: live state stays with this name through reloads.
     pub id: String,

@@ -28,6 +28,9 @@ const SAVE_AGAIN: Duration = Duration::from_secs(1);
 /// And the longest.
 const SAVE_AGAIN_MAX: Duration = Duration::from_mins(1);
 
+/// Hears of each fetch: the account, and why it failed if it did.
+pub(super) type Heard = Box<dyn Fn(&str, Option<&TokenError>) + Send + Sync>;
+
 /// An account, and how its access tokens are got.
 type Key = (String, Arc<OAuth>);
 
@@ -36,6 +39,7 @@ pub struct Tokens {
     http: Arc<Http>,
     /// Set once, when the process starts; without it all stays in memory.
     keeping: OnceLock<Arc<Keeping>>,
+    heard: Arc<OnceLock<Heard>>,
     entries: Mutex<HashMap<Key, Arc<Entry>>>,
 }
 
@@ -71,12 +75,17 @@ enum Look {
 
 impl Tokens {
     pub(crate) fn new(http: Arc<Http>) -> Self {
-        Tokens { http, keeping: OnceLock::new(), entries: Mutex::default() }
+        Tokens { http, keeping: OnceLock::new(), heard: Arc::default(), entries: Mutex::default() }
     }
 
     /// Keeps changed refresh tokens from now on. It can be said once; `false` if it was said before.
     pub(crate) fn keep(&self, keeping: Keeping) -> bool {
         self.keeping.set(Arc::new(keeping)).is_ok()
+    }
+
+    /// Calls `heard` after each fetch from now on. It can be set once; `false` if it was set before.
+    pub fn on_fetch(&self, heard: Heard) -> bool {
+        self.heard.set(heard).is_ok()
     }
 
     /// The access token of an account.
@@ -155,8 +164,12 @@ impl Tokens {
             oauth: Arc::clone(oauth),
             now,
         };
+        let heard = Arc::clone(&self.heard);
         tokio::spawn(async move {
             let result = fetch.run().await;
+            if let Some(heard) = heard.get() {
+                heard(&fetch.account, result.as_ref().err());
+            }
             fetch.entry.take(&fetch.account, result, now);
             drop(guard);
         })

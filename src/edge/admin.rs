@@ -11,6 +11,8 @@ use pingora::apps::http_app::ServeHttp;
 use pingora::protocols::http::ServerSession;
 use tower::ServiceExt as _;
 
+use crate::admin::Caller;
+
 /// Largest body of an operator's request, in bytes.
 const BODY_BYTES_MAX: usize = 1024 * 1024;
 
@@ -33,8 +35,12 @@ impl Admin {
             }
             body.extend_from_slice(&piece);
         }
+        let caller = session.client_addr().and_then(|address| address.as_inet()).copied();
         let head = session.req_header();
         let mut request = Request::builder().method(head.method.clone()).uri(head.uri.clone());
+        if let (Some(caller), Some(extensions)) = (caller, request.extensions_mut()) {
+            extensions.insert(Caller(caller));
+        }
         if let Some(headers) = request.headers_mut() {
             *headers = head.headers.clone();
         }

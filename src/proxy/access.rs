@@ -7,6 +7,7 @@ use interlingua_filters::ir::{ApiError, ErrorKind};
 use super::clock::now;
 use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
+use super::trail::Tried;
 use crate::code_assist::{self, Bucket, CallError, Endpoint, ProjectError};
 use crate::config::{Account, Platform, Snapshot, Upstream};
 use crate::credentials::{FAILED_FOR_MS, Keeping, OAuth, Secret, TokenError};
@@ -107,6 +108,9 @@ pub(super) fn closed(gateway: &Gateway, ctx: &mut Ctx, lease: &Lease, step: &Ste
     lease.failed(&failure, now(), ctx.id);
     tracing::warn!(request = ctx.request_id(), account = account.id, upstream = upstream.id, %why, "account not open");
     ctx.walk.attempted.record(lease);
+    let (outcome, at) = (reason.name(), std::time::Instant::now());
+    let (message, model) = (Some(why.to_string()), step.model.clone());
+    ctx.trail.push(Tried { account, upstream, model, status: 0, outcome, message, started: at, ended: at });
     let message = "the gateway's account could not be opened at the provider; the operator must look at it";
     ctx.walk.error = Some(ApiError::new(ErrorKind::Unavailable, message));
 }
@@ -138,7 +142,8 @@ pub(super) fn follow(gateway: &Gateway, snapshot: &Snapshot) {
 pub(super) fn readmit(gateway: &Gateway, snapshot: &Snapshot) {
     for account in gateway.registry.accounts() {
         let Some(Suspension { credential: 1.., .. }) = account.suspension() else { continue };
-        let configured = snapshot.roster.account(account.id()).and_then(|account| account.oauth.as_deref().map(OAuth::mark));
+        let configured =
+            snapshot.roster.account(account.id()).and_then(|account| account.oauth.as_deref().map(OAuth::mark));
         if account.suspension().map(|suspension| suspension.credential) != configured {
             gateway.registry.resume(account.id());
             gateway.registry.clear(account.id(), None);

@@ -8,7 +8,7 @@ use http::{HeaderMap, HeaderValue, Method};
 use interlingua_filters::Dialect;
 use interlingua_filters::dialects::Encoded;
 use interlingua_filters::dialects::code_assist::Unwrap;
-use interlingua_filters::ir::{ApiError, Usage};
+use interlingua_filters::ir::{ApiError, Loss, Usage};
 use interlingua_filters::json::skim::Skim;
 
 use super::access::Access;
@@ -18,6 +18,7 @@ use super::errand::Errand;
 use super::hedge::Hedge;
 use super::outbox::Outbox;
 use super::replay::Berth;
+use super::trail::Trail;
 use crate::breaker::safe_mode::Trial;
 use crate::clients::{Meter, Tab};
 use crate::config::{Account, Snapshot, Upstream};
@@ -59,6 +60,8 @@ pub struct Ctx {
     pub outbox: Arc<Outbox>,
     /// Where the real downstream session is while the request is proxied.
     pub berth: Option<Arc<Berth>>,
+    /// What was tried, for the request log.
+    pub trail: Trail,
     /// What came of it.
     pub outcome: Outcome,
 }
@@ -274,6 +277,8 @@ pub struct Attempt {
 /// What one attempt has used at its provider.
 #[derive(Clone, Debug)]
 pub struct Spent {
+    /// When the attempt began: that tells it from others.
+    pub started: Instant,
     /// The account.
     pub account: String,
     /// Where.
@@ -301,6 +306,14 @@ pub struct Outcome {
     pub local: bool,
     /// What each attempt has used that came so far; of one request there are several where one broke off.
     pub spent: Vec<Spent>,
+    /// What the translation could not say, if there is a request log.
+    pub losses: Vec<Loss>,
+    /// Bytes of the request's body.
+    pub bytes_in: u64,
+    /// The request's body, if bodies are kept.
+    pub asked: Option<Bytes>,
+    /// The body of an answer that the gateway wrote itself, if bodies are kept, and how long it was.
+    pub answer: Option<(Vec<u8>, u64)>,
 }
 
 impl Ctx {
@@ -323,6 +336,7 @@ impl Ctx {
             continuing: None,
             outbox: Arc::default(),
             berth: None,
+            trail: Trail::default(),
             outcome: Outcome::default(),
         }
     }

@@ -22,6 +22,7 @@ use super::platform;
 use super::redact::redact;
 use super::response::REFUSAL_BYTES_MAX;
 use super::settings::limits;
+use super::trail;
 use crate::config::Upstream;
 use crate::health::Health;
 use crate::limits::{Failure, Fault, Reason, Retry, Transport, allowance, classify, hint};
@@ -70,6 +71,7 @@ impl Gateway {
             return error;
         }
         if access::renews(self, ctx, &attempt) {
+            ctx.trail.note(&attempt, trail::RENEWED, None);
             // An access token can end before its time; the account has not refused anything.
             ctx.walk.again = Some(Again { lease: attempt.lease, wait: Duration::ZERO, counted: false });
             error.set_retry(true);
@@ -77,6 +79,7 @@ impl Gateway {
         }
         let mut told = attempt.told(transport);
         let failure = self.book(ctx, &attempt, &mut told, transport);
+        ctx.trail.note(&attempt, failure.reason.name(), Some(redact(&told.message)));
         if ctx.outbox.committed() {
             let retry = continuation::goes_on(self, ctx, &mut attempt, &told, &failure);
             ctx.walk.error = Some(public(&told, &failure));

@@ -24,6 +24,7 @@ use super::{
     fail_to_proxy, hedge, logging, passthrough, request_filter, response, safe_mode, settings, upstream_peer,
     upstream_request,
 };
+use crate::audit::{Audit, Event, Hashed};
 use crate::breaker::safe_mode::SafeMode;
 use crate::clients::Clients;
 use crate::code_assist::Projects;
@@ -35,6 +36,7 @@ use crate::health::Health;
 use crate::hedging::Hedges;
 use crate::pool::{Affinity, Millis, Registry};
 use crate::quota::{QuotaStatus, Quotas, Rules, Told, told};
+use crate::records::Records;
 use crate::store::Durable;
 use crate::telemetry::metrics::Metrics;
 use crate::warm_up::WarmUps;
@@ -85,6 +87,10 @@ pub struct Gateway {
     pub(super) projects: Projects,
     /// Whether new requests are turned away.
     pub pause: Pause,
+    /// The request log, and the ledger of usage.
+    pub records: Records,
+    /// Who changed what, and what changed by itself.
+    pub audit: Audit,
     /// Source of request ids.
     ids: AtomicU64,
 }
@@ -106,8 +112,15 @@ impl Gateway {
         let keeper = Keeper::new(settings::custody(&store.load().config.custody));
         let (holders, counts) = (passthrough::holders(), Counts::default());
         let http = Arc::new(Http::new());
-        let safe_mode = safe_mode::new(&store.load().config);
+        let config = &store.load_full().config;
+        let (records, audit) = (Records::start(&config.records, &metrics), Audit::start(&config.audit));
+        let safe_mode = safe_mode::new(config, audit.clone());
         let (tokens, projects) = (Tokens::new(Arc::clone(&http)), Projects::new(Arc::clone(&http)));
+        let fetches = audit.clone();
+        tokens.on_fetch(Box::new(move |account, error| {
+            let why = error.map(ToString::to_string);
+            fetches.note(Event::Refresh { account: Hashed::account(account), ok: why.is_none(), why });
+        }));
         Gateway {
             store,
             registry,
@@ -131,6 +144,8 @@ impl Gateway {
             safe_mode,
             projects,
             pause: Pause::default(),
+            records,
+            audit,
             ids,
         }
     }

@@ -19,7 +19,7 @@ use super::gateway::Gateway;
 use super::outbox::Parcel;
 use super::upstream_peer::encode;
 use super::upstream_request::upstream_request_filter;
-use super::{access, logging, response};
+use super::{access, logging, recording, response};
 use crate::hedging::{Facts, Race, Side};
 use crate::limits::Cost;
 use crate::pool::{Ask, BoundAccount, Lease, select};
@@ -82,6 +82,7 @@ pub(super) fn arm(gateway: &Arc<Gateway>, ctx: &mut Ctx) {
     second.walk.step = ctx.walk.step;
     second.walk.barred.clone_from(&ctx.walk.barred);
     second.walk.attempted.record(&attempt.lease);
+    second.outbox.keep(ctx.snapshot.config.records.kept_bytes());
     second.outbox.enter(&race, Side::Second);
     ctx.outbox.enter(&race, Side::First);
     let family = attempt.lease.family().to_owned();
@@ -128,11 +129,14 @@ async fn run(
     };
     gateway.metrics.hedges.with_label_values(&[result]).inc();
     tracing::info!(request = ctx.request_id(), result, "hedged");
-    if !matches!(end, End::Won)
-        && let Some(attempt) = ctx.attempt.take()
-    {
-        // Cancelled: what it has told of its tokens is in the books.
-        logging::settle(&gateway, &mut ctx, &attempt, false);
+    // A client that has left hears of no winner.
+    let is_heard = matches!(end, End::Won) && !parcels.is_closed();
+    if !is_heard {
+        if let Some(attempt) = ctx.attempt.take() {
+            // Cancelled: what it has told of its tokens is in the books.
+            logging::settle(&gateway, &mut ctx, &attempt, false);
+        }
+        recording::note_unheard(&gateway, &ctx, false);
     }
     ctx
 }
@@ -250,9 +254,11 @@ pub(super) async fn serve(session: &mut Session, ctx: &mut Ctx) -> Option<FailTo
         return None;
     }
     let whole = second.outbox.ended();
-    let first = std::mem::take(&mut ctx.outcome.spent);
-    (ctx.attempt, ctx.outcome) = (second.attempt, second.outcome);
-    ctx.outcome.spent.splice(0..0, first);
+    let first = std::mem::replace(&mut ctx.outcome, second.outcome);
+    ctx.outcome.spent.splice(0..0, first.spent);
+    (ctx.outcome.bytes_in, ctx.outcome.asked) = (first.bytes_in, first.asked);
+    ctx.trail.append(second.trail);
+    ctx.attempt = second.attempt;
     ctx.outbox = second.outbox;
     ctx.walk.error = second.walk.error;
     ctx.walk.attempts += second.walk.attempts;

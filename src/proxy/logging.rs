@@ -11,7 +11,8 @@ use super::clock::now;
 use super::cost::billed;
 use super::ctx::{Attempt, Ctx, Spent};
 use super::gateway::Gateway;
-use super::{continuation, passthrough, replay, safe_mode, terms};
+use super::redact::redact;
+use super::{continuation, passthrough, recording, replay, safe_mode, terms, trail};
 use crate::pool::session_key::response_key;
 
 /// Puts the downstream session back, settles the last attempt, and writes metrics and the log line.
@@ -42,6 +43,7 @@ pub(super) async fn logging(gateway: &Gateway, session: &mut Session, error: Opt
         metrics.attempts_per_request.observe(f64::from(ctx.walk.attempts));
     }
     line(session, ctx);
+    recording::note(gateway, session, ctx);
 }
 
 pub(super) fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
@@ -49,10 +51,12 @@ pub(super) fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean:
     let now = now();
     if let Some(told) = &attempt.failure {
         // It broke after the commit point: the stream ended with the dialect's error event.
-        gateway.book(ctx, attempt, &mut told.clone(), None);
+        let reason = gateway.book(ctx, attempt, &mut told.clone(), None).reason;
+        ctx.trail.note(attempt, reason.name(), Some(redact(&told.message)));
         ctx.outcome.error.get_or_insert_with(|| told.message.clone());
     } else if clean && attempt.reply.ended() {
         attempt.lease.succeeded(now);
+        ctx.trail.note(attempt, trail::OK, None);
         safe_mode::served(gateway, ctx, &attempt.upstream.id);
         gateway.reached(&attempt.upstream.id);
         if let Some(session) = ctx.inbound.as_ref().and_then(|inbound| inbound.bindable(ctx.walk.step)) {
@@ -76,7 +80,10 @@ pub(super) fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean:
         }
     } else if ctx.walk.client_left {
         ctx.outcome.error.get_or_insert_with(|| "the client left".to_owned());
+        ctx.trail.note(attempt, trail::LEFT, None);
         gateway.metrics.attempts.with_label_values(&[labels[0], labels[1], "client_left"]).inc();
+    } else {
+        ctx.trail.note(attempt, trail::OVERTAKEN, None);
     }
     if let Some(own) = attempt.reply.own_usage() {
         attempt.lease.settle(billed(attempt.upstream.dialect, own), now);
@@ -94,6 +101,9 @@ pub(super) fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean:
     }
     for loss in attempt.encoded.losses.iter().chain(attempt.reply.losses().into_iter().flat_map(Losses::iter)) {
         gateway.metrics.losses.with_label_values(&[labels[0], bounded(loss), loss.kind.name()]).inc();
+        if gateway.records.is_on() {
+            ctx.outcome.losses.push(loss.clone());
+        }
     }
 }
 
@@ -109,6 +119,7 @@ pub(super) fn bill(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt) {
 pub(super) fn spend(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, usage: &Usage<'_>) {
     let (account, upstream) = (attempt.account.id.as_str(), attempt.upstream.id.as_str());
     let spent = Spent {
+        started: attempt.started,
         account: account.to_owned(),
         upstream: upstream.to_owned(),
         model: attempt.model.clone(),

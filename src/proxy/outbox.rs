@@ -24,6 +24,10 @@ struct State {
     ended: bool,
     patience: Option<Instant>,
     patience_over: bool,
+    /// A copy of what the client sees, its most bytes, and how many there were.
+    copy: Vec<u8>,
+    copied_max: usize,
+    appended: u64,
 }
 
 /// What is to be written now.
@@ -61,6 +65,17 @@ impl Outbox {
         }
     }
 
+    /// From now on as many of the client's bytes are kept. Called before the first of them.
+    pub fn keep(&self, bytes_max: usize) {
+        self.0.lock().copied_max = bytes_max;
+    }
+
+    /// The beginning of what the client saw, and how long the whole was; `None` if nothing was to be kept.
+    pub fn kept(&self) -> Option<(Vec<u8>, u64)> {
+        let mut state = self.0.lock();
+        (state.copied_max > 0 && state.appended > 0).then(|| (std::mem::take(&mut state.copy), state.appended))
+    }
+
     /// The commit point: from now on `header` is the client's, and no other attempt may begin anew.
     pub fn commit(&self, header: Box<ResponseHeader>) {
         let mut state = self.0.lock();
@@ -79,6 +94,11 @@ impl Outbox {
     /// Adds bytes of the body; `body` is left empty with its capacity.
     pub fn append(&self, body: &mut Vec<u8>) {
         let mut state = self.0.lock();
+        if state.copied_max > 0 {
+            let room = state.copied_max.saturating_sub(state.copy.len()).min(body.len());
+            state.copy.extend_from_slice(&body[..room]);
+            state.appended += body.len() as u64;
+        }
         if state.body.is_empty() {
             std::mem::swap(&mut state.body, body);
         } else {

@@ -1,7 +1,7 @@
 //! Words of providers, without what looks like a credential.
 
 /// How credentials begin: OpenAI and Anthropic keys, Google keys and access tokens, and bearer headers.
-const PREFIXES: [&str; 6] = ["sk-", "AIza", "ya29.", "gsk_", "xai-", "Bearer"];
+pub(crate) const PREFIXES: [&str; 6] = ["sk-", "AIza", "ya29.", "gsk_", "xai-", "Bearer"];
 /// How the names of the operator's own accounts begin: OpenAI organisations and projects, Google projects.
 const NAMES: [&str; 4] = ["org-", "proj_", "projects/", "project_number:"];
 /// How the addresses of Google's service accounts end.

@@ -91,6 +91,12 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
             return refuse(session, ctx, &error).await;
         }
     };
+    ctx.outcome.bytes_in = body.len() as u64;
+    let kept = ctx.snapshot.config.records.kept_bytes();
+    if kept > 0 {
+        ctx.outcome.asked = Some(body.clone());
+        ctx.outbox.keep(kept);
+    }
     let head = session.req_header();
     let planned = match action {
         Action::Operate(operate) => operate::plan(gateway, head, ctx, operate, &body),

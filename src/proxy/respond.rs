@@ -102,6 +102,10 @@ async fn send(session: &mut Session, ctx: &mut Ctx, mut response: ResponseHeader
     response.insert_header(header::CONTENT_LENGTH, body.len())?;
     ctx.outcome.status = response.status.as_u16();
     ctx.outcome.first_byte = Some(ctx.started.elapsed());
+    let kept = ctx.snapshot.config.records.kept_bytes().min(body.len());
+    if kept > 0 {
+        ctx.outcome.answer = Some((body[..kept].to_vec(), body.len() as u64));
+    }
     let head_only = session.req_header().method == http::Method::HEAD;
     session.write_response_header(Box::new(response), head_only).await?;
     if head_only {

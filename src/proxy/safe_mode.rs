@@ -7,15 +7,17 @@ use super::ctx::Ctx;
 use super::errand::Errand;
 use super::gateway::Gateway;
 use super::settings::ms;
+use crate::audit::{Audit, Event};
 use crate::breaker::safe_mode::{Decision, SafeMode, Settings};
 use crate::config::Config;
 use crate::routing::{Step, StepKind, normalise};
 
 /// The states at the start; each change is a line of the log.
-pub(super) fn new(config: &Config) -> SafeMode {
+pub(super) fn new(config: &Config, audit: Audit) -> SafeMode {
     let mode = SafeMode::new(settings(config));
-    mode.on_change(Box::new(|change| {
+    mode.on_change(Box::new(move |change| {
         let (scope, why) = (change.scope.as_str(), change.why);
+        audit.note(Event::SafeMode { scope: scope.to_owned(), active: change.active, why: why.to_owned() });
         if change.active {
             tracing::warn!(scope, why, "safe mode is on: requests go to the upstream of last resort first");
         } else {

@@ -27,6 +27,8 @@ impl Gateway {
         self.quotas.follow(&self.registry, snapshot, now());
         self.affinity.configure(affinity(resilience));
         self.keeper.configure(custody(&snapshot.config.custody));
+        self.records.configure(&snapshot.config.records);
+        self.audit.follow(&snapshot.config);
         self.safe_mode.configure(safe_mode::settings(&snapshot.config));
         self.metrics.config_generation.set(i64::try_from(snapshot.generation).unwrap_or(i64::MAX));
     }

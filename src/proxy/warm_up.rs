@@ -18,7 +18,7 @@ use super::failover::transport;
 use super::gateway::Gateway;
 use super::upstream_peer::encode;
 use super::upstream_request::upstream_request_filter;
-use super::{access, logging, response};
+use super::{access, logging, recording, response, trail};
 use crate::config::{Account, Snapshot, Upstream};
 use crate::limits::{Cost, Reason};
 use crate::pool::{Ask, Attempted, select};
@@ -70,7 +70,9 @@ impl Gateway {
         };
         ctx.attempt = Some(encode(self, &ctx, lease, &step, access).ok()?);
         let told = self.exchange(&ctx).await;
-        Some(self.close(&mut ctx, told))
+        let result = self.close(&mut ctx, told);
+        recording::note_unheard(self, &ctx, true);
+        Some(result)
     }
 
     /// Sends the attempt, and reads its answer whole.
@@ -103,6 +105,7 @@ impl Gateway {
             // One token is often not enough for any content. It was served all the same.
             attempt.failure = None;
             attempt.lease.succeeded(now());
+            ctx.trail.note(&attempt, trail::OK, None);
             logging::settle(self, ctx, &attempt, false);
             return OK;
         }
@@ -111,7 +114,9 @@ impl Gateway {
             return Reason::Unauthorized.name();
         }
         let mut said = attempt.told(transport);
-        self.book(ctx, &attempt, &mut said, transport).reason.name()
+        let reason = self.book(ctx, &attempt, &mut said, transport).reason.name();
+        ctx.trail.note(&attempt, reason, None);
+        reason
     }
 }
 

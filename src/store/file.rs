@@ -84,7 +84,7 @@ impl Row {
 
 /// Why a file is not open.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum OpenError {
+pub(crate) enum OpenError {
     /// It is damaged, or another program's. It is to be set aside.
     #[error("{0}")]
     NotOurs(String),
@@ -149,7 +149,7 @@ impl From<io::Error> for OpenError {
 
 /// An open file.
 #[derive(Debug)]
-pub(super) struct File {
+pub(crate) struct File {
     connection: Connection,
     /// Device and number of the file, to see whether it is still there.
     identity: (u64, u64),
@@ -160,26 +160,8 @@ pub(super) struct File {
 impl File {
     /// Opens the file; makes it, and its folder, if they are not there. Nobody but the owner may read them.
     pub(super) fn open(path: &Path) -> Result<Self, OpenError> {
-        if let Some(folder) = path.parent() {
-            fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
-        }
-        let made = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
-        let metadata = made.metadata()?;
-        if metadata.permissions().mode() & 0o077 != 0 {
-            made.set_permissions(fs::Permissions::from_mode(0o600))?;
-        }
-        let identity = (metadata.dev(), metadata.ino());
-        drop(made);
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-        let mut connection = Connection::open_with_flags(path, flags)?;
-        connection.busy_timeout(BUSY_WAIT)?;
-        let new = known(&connection)?;
-        connection.pragma_update(None, "journal_mode", "wal")?;
-        connection.pragma_update(None, "synchronous", "normal")?;
-        Migrations::from_slice(STEPS).to_latest(&mut connection).map_err(|error| match error {
-            rusqlite_migration::Error::RusqliteError { err, .. } => OpenError::from(err),
-            other => OpenError::NotOurs(other.to_string()),
-        })?;
+        let schema = Schema { application_id: APPLICATION_ID, steps: STEPS, first: &[] };
+        let Opened { connection, identity, new } = open(path, &schema)?;
         Ok(File { connection, identity, new })
     }
 
@@ -248,7 +230,7 @@ impl File {
     }
 
     /// Renames a file that is not ours, with what SQLite has put beside it. Gives the new name.
-    pub(super) fn set_aside(path: &Path, now: u64) -> Result<PathBuf, OpenError> {
+    pub(crate) fn set_aside(path: &Path, now: u64) -> Result<PathBuf, OpenError> {
         let beside = |suffix: &str| {
             let mut name = OsString::from(path);
             name.push(suffix);
@@ -264,28 +246,83 @@ impl File {
     }
 }
 
+/// What a file of ours is.
+pub(crate) struct Schema {
+    /// Marks it as ours; the first step sets it.
+    pub(crate) application_id: i64,
+    /// Steps of its tables.
+    pub(crate) steps: &'static [M<'static>],
+    /// Pragmas that must be set before there is any table.
+    pub(crate) first: &'static [(&'static str, &'static str)],
+}
+
+/// An open file, of whatever schema.
+struct Opened {
+    connection: Connection,
+    /// Device and number of the file.
+    identity: (u64, u64),
+    /// Whether it had no schema.
+    new: bool,
+}
+
+/// Opens a file that is not the state's; else as [`File::open`].
+pub(crate) fn connect(path: &Path, schema: &Schema) -> Result<Connection, OpenError> {
+    open(path, schema).map(|opened| opened.connection)
+}
+
+/// Opens a file; makes it, and its folder, if they are not there. Nobody but the owner may read them.
+fn open(path: &Path, schema: &Schema) -> Result<Opened, OpenError> {
+    if let Some(folder) = path.parent() {
+        fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)?;
+    }
+    let made = fs::OpenOptions::new().write(true).create(true).truncate(false).mode(0o600).open(path)?;
+    let metadata = made.metadata()?;
+    if metadata.permissions().mode() & 0o077 != 0 {
+        made.set_permissions(fs::Permissions::from_mode(0o600))?;
+    }
+    let identity = (metadata.dev(), metadata.ino());
+    drop(made);
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.busy_timeout(BUSY_WAIT)?;
+    let new = known(&connection, schema)?;
+    for (name, value) in schema.first {
+        connection.pragma_update(None, name, value)?;
+    }
+    connection.pragma_update(None, "journal_mode", "wal")?;
+    connection.pragma_update(None, "synchronous", "normal")?;
+    Migrations::from_slice(schema.steps).to_latest(&mut connection).map_err(|error| match error {
+        rusqlite_migration::Error::RusqliteError { err, .. } => OpenError::from(err),
+        other => OpenError::NotOurs(other.to_string()),
+    })?;
+    Ok(Opened { connection, identity, new })
+}
+
 /// Refuses the file of another program, and one of a newer version of this one. Whether it is a new one.
-fn known(connection: &Connection) -> Result<bool, OpenError> {
+fn known(connection: &Connection, schema: &Schema) -> Result<bool, OpenError> {
     // One look: another process may be making the file just now.
     let look = connection.unchecked_transaction()?;
     let number = |pragma: &str| look.pragma_query_value(None, pragma, |row| row.get::<_, i64>(0));
     let (id, version) = (number("application_id")?, usize::try_from(number("user_version")?));
     let tables: i64 = look.query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))?;
-    if id != APPLICATION_ID && (id != 0 || tables > 0) {
+    if id != schema.application_id && (id != 0 || tables > 0) {
         return Err(OpenError::NotOurs("it is the file of another program".to_owned()));
     }
     match version {
-        Ok(version) if version <= STEPS.len() => Ok(version == 0),
+        Ok(version) if version <= schema.steps.len() => Ok(version == 0),
         // The operator's accounts may be in it: it is left as it is.
         _ => Err(OpenError::Unusable {
-            what: format!("it was written by a newer version of the program; this one knows step {}", STEPS.len()),
+            what: format!(
+                "it was written by a newer version of the program; this one knows step {}",
+                schema.steps.len()
+            ),
             advice: NEWER,
         }),
     }
 }
 
 /// SQLite has signed numbers.
-fn signed(number: u64) -> i64 {
+pub(crate) fn signed(number: u64) -> i64 {
     i64::try_from(number).unwrap_or(i64::MAX)
 }
 

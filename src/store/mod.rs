@@ -21,7 +21,7 @@ mod bindings;
 pub mod desk;
 mod diff;
 mod durable;
-mod file;
+pub(crate) mod file;
 mod listed;
 mod writer;
 

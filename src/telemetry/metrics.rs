@@ -101,6 +101,8 @@ pub struct Metrics {
     pub client_refusals: IntCounterVec,
     /// The part of a client's budget that is used, in thousandths, by `client` and `budget`; set when the metrics are read.
     pub client_budget_used: IntGaugeVec,
+    /// Entries of the request log, by `result` (`written`, `dropped`).
+    pub records: IntCounterVec,
     /// Number of the configuration in force.
     pub config_generation: IntGauge,
     /// Attempts to load a configuration, by `result` (`applied`, `refused`).
@@ -194,6 +196,7 @@ impl Metrics {
                 "Part of a client's budget that is used",
                 &["client", "budget"],
             )?,
+            records: counter(with, "records_total", "Entries of the request log", &["result"])?,
             config_generation: add(
                 with,
                 IntGauge::new("interlingua_config_generation", "Number of the configuration in force")?,

@@ -48,6 +48,11 @@ fn the_complete_file_says_the_defaults() {
     let bare = load(GOOD).unwrap();
     assert_eq!(complete.resilience, bare.resilience);
     assert_eq!(complete.tiers, bare.tiers);
+    let mut records = complete.records.clone();
+    records.file.clone_from(&bare.records.file);
+    let mut audit = complete.audit.clone();
+    audit.folder.clone_from(&bare.audit.folder);
+    assert_eq!((records, audit), (bare.records.clone(), bare.audit.clone()));
     let mut server = complete.server.clone();
     assert!(server.admin_listen.take().is_some());
     assert_eq!(server, bare.server);

@@ -170,8 +170,9 @@ async fn the_way_of_a_model_is_explained_with_what_the_accounts_do_now() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_path_that_is_described_answers_and_every_answer_is_described() {
-    let mock = Mock::start("").await;
-    let gateway = Gateway::start(&stage(&mock)).await;
+    let (mock, folder) = (Mock::start("").await, tempfile::tempdir().expect("a folder"));
+    let state = folder.path().join("state.db");
+    let gateway = Gateway::start(&stage(&mock).state(state.to_str().expect("UTF-8"))).await;
     let api = Call::get("/api/openapi.json").send(gateway.admin).await.json();
     assert_eq!(api["openapi"].as_str().map(|version| &version[..2]), Some("3."));
     let paths = api["paths"].as_object().expect("paths");

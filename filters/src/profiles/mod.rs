@@ -287,6 +287,37 @@ mod tests {
     }
 
     #[test]
+    fn who_has_a_price_has_all_of_them_and_writing_to_anthropics_cache_has_its_own() {
+        let mut priced = 0;
+        for entry in &Profiles::builtin().0 {
+            let names: Vec<&str> = entry.names.iter().map(|name| name.glob().glob()).collect();
+            let profile = &entry.profile;
+            let Some(input) = profile.price_input else {
+                assert!(profile.price_output.is_none() && profile.price_cache_write.is_none(), "{names:?}");
+                continue;
+            };
+            priced += 1;
+            let (cached, output) = (profile.price_cached.unwrap(), profile.price_output.unwrap());
+            assert!(cached <= input && output > input, "{names:?}");
+            match (profile.price_cache_write, profile.price_cache_write_1h) {
+                // The list rounds 0.3125 to 0.3.
+                (Some(write), Some(hour)) => {
+                    assert!((write - input * 1.25).abs() < 0.02 && (hour - input * 2.0).abs() < 0.01, "{names:?}");
+                }
+                (None, None) => {}
+                _ => panic!("{names:?}: both or none"),
+            }
+        }
+        assert!(priced > 30);
+        for model in ["claude-opus-4-6", "claude-sonnet-4-5", "claude-haiku-4-5", "claude-3-haiku-20240307"] {
+            assert!(Profiles::builtin().find(model).price_cache_write_1h.is_some(), "{model}");
+        }
+        assert_eq!(Profiles::builtin().find("gpt-5.2").price_output, Some(14.0));
+        assert_eq!(Profiles::builtin().find("gpt-5-pro").price_input, Some(15.0));
+        assert_eq!(Profiles::builtin().find("gemini-3.1-pro-preview").price_output, Some(12.0));
+    }
+
+    #[test]
     fn families() {
         let find = |model: &str| Profiles::builtin().find(model);
         for model in ["o3", "o4-mini", "openai/gpt-5-mini", "codex-mini-latest"] {

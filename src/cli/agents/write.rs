@@ -1,5 +1,6 @@
 //! What stands in each agent's own files, and how it gets there.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Write as _;
 use std::os::unix::fs::OpenOptionsExt as _;
@@ -103,12 +104,13 @@ fn insert(settings: &mut Value, name: &str, text: Option<&str>) {
 impl Written {
     /// For people to read, and to copy.
     pub(super) fn shown(&self) -> String {
+        // Writing to a string cannot fail.
         let mut text = String::new();
         for file in &self.files {
             let part = file.part.over("").unwrap_or_default();
-            text.push_str(&format!("# ~/{}\n{}\n\n", file.path, part.trim_end()));
+            let _ = writeln!(text, "# ~/{}\n{}\n", file.path, part.trim_end());
         }
-        text.push_str(&format!("# then start it: {}\n", self.start));
+        let _ = writeln!(text, "# then start it: {}", self.start);
         text
     }
 
@@ -218,9 +220,9 @@ impl Part {
                     variables.iter().any(|(ours, _)| *ours == name.trim())
                 };
                 let mut text: String =
-                    before.lines().filter(|line| !is_ours(line)).map(|line| format!("{line}\n")).collect();
+                    before.lines().filter(|line| !is_ours(line)).flat_map(|line| [line, "\n"]).collect();
                 for (name, value) in variables {
-                    text.push_str(&format!("{name}={value}\n"));
+                    let _ = writeln!(text, "{name}={value}");
                 }
                 Ok(text)
             }

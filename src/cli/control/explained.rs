@@ -1,5 +1,7 @@
 //! `interlingua explain --live`: with what a running gateway knows of its accounts now.
 
+use std::fmt::Write as _;
+
 use super::Reach;
 use super::table::{NOTHING, table, until};
 use crate::admin::view;
@@ -22,7 +24,7 @@ fn show(view: &view::Explained) -> String {
         let upstreams: Vec<String> =
             step.upstreams.iter().map(|one| format!("{} ({}, {})", one.upstream, one.dialect, one.lane)).collect();
         let on = if step.kind == "fallback" { format!(" on {}", step.on) } else { String::new() };
-        text.push_str(&format!("\n{}{on}: model '{}' at {}\n", step.kind, step.model, upstreams.join(", ")));
+        let _ = writeln!(text, "\n{}{on}: model '{}' at {}", step.kind, step.model, upstreams.join(", "));
         let row = |one: &view::Candidate| {
             let limit = one.limit.map_or("∞".to_owned(), |limit| limit.to_string());
             [

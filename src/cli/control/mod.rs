@@ -3,18 +3,22 @@
 mod account_files;
 mod account_tables;
 mod accounts;
+mod audit;
 mod breaker;
 mod callback;
 mod client;
 mod clients;
 mod cooldowns;
 mod explained;
-mod models;
-mod operate;
 mod login;
+mod logs;
+mod models;
+mod money;
+mod operate;
 mod safe_mode;
 mod secrets;
 mod table;
+mod usage;
 mod vault;
 
 use std::path::PathBuf;
@@ -23,13 +27,16 @@ use clap::Args;
 use serde::Serialize;
 
 pub(super) use accounts::Accounts;
+pub(super) use audit::Audit;
 pub(super) use breaker::Breaker;
 pub(super) use clients::Clients;
 pub(super) use cooldowns::Cooldowns;
 pub(super) use explained::explained;
+pub(super) use logs::Logs;
 pub(super) use models::{Mapping, Models};
 pub(super) use operate::{Pause, Quota, Reload, Resume, Warmup};
 pub(super) use safe_mode::SafeMode;
+pub(super) use usage::Usage;
 pub(super) use vault::VaultCommand as Vault;
 
 use super::serve::DEFAULT_FILE;
@@ -59,6 +66,13 @@ impl Reach {
     /// Whether a gateway was named by its address.
     pub(super) fn is_remote(&self) -> bool {
         self.url.is_some()
+    }
+
+    /// Asks more than once; `talk` prints itself, as JSON if it is told so.
+    fn talk(&self, talk: impl AsyncFnOnce(&Client, bool) -> Result<(), Failure>) -> Result<(), Failure> {
+        let client = Client::new(self.config.as_deref(), self.url.as_deref())?;
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+        runtime.block_on(talk(&client, self.json))
     }
 
     /// Asks, and prints the answer as JSON or as `show` says it.

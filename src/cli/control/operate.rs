@@ -1,5 +1,7 @@
 //! `interlingua pause`, `resume`, `reload`, `quota` and `warmup`.
 
+use std::fmt::Write as _;
+
 use clap::{Args, Subcommand};
 
 use super::table::{NOTHING, ago, percent, span, table};
@@ -122,7 +124,7 @@ fn quota(view: &QuotaStatus) -> String {
     };
     for account in &view.accounts {
         if let Some(error) = &account.error {
-            text.push_str(&format!("{} could not be asked: {error}\n", account.account));
+            let _ = writeln!(text, "{} could not be asked: {error}", account.account);
         }
     }
     text

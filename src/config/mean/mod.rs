@@ -13,6 +13,7 @@ mod oauth;
 mod passthrough;
 mod platform;
 mod protections;
+mod records;
 mod resilience;
 mod routes;
 mod server;
@@ -53,6 +54,8 @@ impl Mean<'_> {
         let families = self.families(&root.key("families"), &raw.families);
         let state = self.state(&root.key("state"), &raw.state);
         let mapping = self.mapping(&root.key("mapping"), &raw.mapping);
+        let records = self.records(&root.key("records"), &raw.records, &state);
+        let audit = self.audit(&root.key("audit"), &raw.audit, &state);
         let custody = self.custody(&root.key("custody"), &raw.custody);
         let routes = self.routes(&root.key("models"), &raw.models, &upstreams, &accounts, resilience.fallbacks);
         let background = self.background(&root.key("background"), &raw.background);
@@ -76,6 +79,8 @@ impl Mean<'_> {
             resilience,
             state,
             mapping,
+            records,
+            audit,
             custody,
             mcp,
             passthrough,

@@ -11,6 +11,7 @@ mod mcp;
 mod models;
 mod passthrough;
 mod protections;
+mod records;
 mod resilience;
 mod server;
 mod upstream;
@@ -30,6 +31,7 @@ pub use self::passthrough::Passthrough;
 pub use self::protections::{
     AccountLimits, Breaker, Continuation, Family, Health, Hedging, Move, Overload, Pace, Quota, SafeMode, State, WarmUp,
 };
+pub use self::records::{Audit, Records};
 pub use self::resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience};
 pub use self::server::Server;
 pub use self::upstream::{PlatformName, Quirks, Spoken, Timeouts, Upstream};
@@ -77,6 +79,10 @@ pub struct Config {
     pub state: State,
     /// Names of models that stand for others.
     pub mapping: Mapping,
+    /// The request log, and what is used by whom.
+    pub records: Records,
+    /// The audit log.
+    pub audit: Audit,
     /// Seals of reasoning that a client cannot carry.
     pub custody: Custody,
     /// Tool servers (MCP), by the name under which clients reach them: `/mcp/NAME`. Default: none.
@@ -104,6 +110,8 @@ impl Default for Config {
             resilience: Resilience::default(),
             state: State::default(),
             mapping: Mapping::default(),
+            records: Records::default(),
+            audit: Audit::default(),
             custody: Custody::default(),
             mcp: BTreeMap::new(),
             passthrough: Passthrough::default(),
