@@ -136,7 +136,7 @@ impl Records {
 
     /// Reads what is kept; `None` if nothing is.
     pub fn reader(&self) -> Option<Reader> {
-        self.shared.as_ref().map(|shared| Reader::new(shared.path.clone(), shared.last.subscribe()))
+        self.shared.as_ref().map(|shared| Reader::new(Arc::clone(shared)))
     }
 
     /// Entries that were dropped since the start.

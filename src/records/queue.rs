@@ -36,6 +36,9 @@ struct Pending {
     /// Of `records`, and of those that are being written.
     entries: usize,
     bytes: usize,
+    /// Entries that were ever put in, and those of them that are written or given up.
+    accepted: u64,
+    settled: u64,
     ending: bool,
     /// Dropped since it was last said, and when that was.
     dropped: u64,
@@ -70,6 +73,7 @@ impl Queue {
             let has_room = pending.entries < self.entries_max && pending.bytes.saturating_add(bytes) <= self.bytes_max;
             if has_room {
                 pending.entries += 1;
+                pending.accepted += 1;
                 pending.bytes += bytes;
                 pending.records.push_back(record);
                 if pending.records.len() == BATCH {
@@ -143,6 +147,17 @@ impl Queue {
         let mut pending = self.pending.lock();
         pending.entries = pending.entries.saturating_sub(batch.records.len());
         pending.bytes = pending.bytes.saturating_sub(batch.bytes);
+        pending.settled += batch.records.len() as u64;
+    }
+
+    /// Entries that were ever put in.
+    pub(super) fn accepted(&self) -> u64 {
+        self.pending.lock().accepted
+    }
+
+    /// Whether the first `count` of them wait no more.
+    pub(super) fn is_settled(&self, count: u64) -> bool {
+        self.pending.lock().settled >= count
     }
 }
 

@@ -1,14 +1,14 @@
 //! What is kept, for the operator. Each question has a connection of its own, so it never stands in the writer's way.
 
-use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use parking_lot::Mutex;
 use rusqlite::types::Value;
 use rusqlite::{Connection, InterruptHandle, OpenFlags, OptionalExtension as _, Row, params_from_iter};
 use tokio::sync::{Semaphore, watch};
 
+use super::Shared;
 use super::entry::Entry;
 
 /// Questions that are answered at the same time, over all handles.
@@ -36,11 +36,16 @@ pub enum ReadError {
 }
 
 /// Reads the log.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Reader {
-    path: PathBuf,
+    shared: Arc<Shared>,
     last: watch::Receiver<i64>,
 }
+
+/// Longest wait for what was noted before to be written; a disk that stalls is not waited for.
+const SETTLE_MAX: Duration = Duration::from_millis(600);
+/// How often it is looked whether it is.
+const SETTLE_POLL: Duration = Duration::from_millis(10);
 
 /// Which outcome is looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,8 +123,18 @@ pub struct KeptBody {
 }
 
 impl Reader {
-    pub(super) fn new(path: PathBuf, last: watch::Receiver<i64>) -> Self {
-        Reader { path, last }
+    pub(super) fn new(shared: Arc<Shared>) -> Self {
+        let last = shared.last.subscribe();
+        Reader { shared, last }
+    }
+
+    /// Waits until what was noted before is written, so that whoever asks finds their own last request; not for long.
+    async fn settle(&self) {
+        let count = self.shared.queue.accepted();
+        let until = Instant::now() + SETTLE_MAX;
+        while !self.shared.queue.is_settled(count) && Instant::now() < until {
+            tokio::time::sleep(SETTLE_POLL).await;
+        }
     }
 
     /// Reads on a thread that may wait.
@@ -131,7 +146,8 @@ impl Reader {
         work: impl FnOnce(&Connection) -> rusqlite::Result<T> + Send + 'static,
     ) -> Result<T, ReadError> {
         let place = PLACES.try_acquire().map_err(|_| ReadError::Busy)?;
-        let (path, running) = (self.path.clone(), Arc::new(Mutex::new(None::<InterruptHandle>)));
+        self.settle().await;
+        let (path, running) = (self.shared.path.clone(), Arc::new(Mutex::new(None::<InterruptHandle>)));
         let handle = Arc::clone(&running);
         let task = tokio::task::spawn_blocking(move || {
             // Held for as long as the thread is, also if nobody waits for it any more.

@@ -120,7 +120,7 @@ fn the_file_of_a_newer_version_is_left_as_it_is() {
     sql(&file, "PRAGMA user_version = 99");
     assert_eq!(kept(&file), []);
     assert_eq!(aside(&file), 0, "the operator's accounts may be in it");
-    sql(&file, "PRAGMA user_version = 1");
+    sql(&file, "PRAGMA user_version = 2");
     assert_eq!(kept(&file), values(&[("a", 1)]));
 }
 
