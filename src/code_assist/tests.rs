@@ -33,7 +33,7 @@ impl Rig {
         let (client_id, refresh_token) = (secret("mine"), secret(refresh_token));
         let oauth = Arc::new(OAuth { client_id, client_secret: Secret::none(), refresh_token, token_url });
         let token = self.tokens.access_token("a", &oauth, START).await.unwrap();
-        (oauth, Endpoint { base: self.base.clone(), token })
+        (oauth, Endpoint { base: self.base.clone(), token, way: None })
     }
 
     async fn project(

@@ -13,6 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::{AccountLimits, BaseUrl, Family, Origins, Resilience, State};
 use crate::credentials::{OAuth, Secret};
+use crate::egress::Proxy;
 use crate::routing::{self, Pattern};
 
 /// Everything that a request needs to know of the operator's wishes.
@@ -133,6 +134,8 @@ pub struct Upstream {
     pub quirks: Quirks,
     /// Headers for every request, names in lower case. Values may be secret.
     pub headers: Vec<(String, String)>,
+    /// The proxy through which it is reached. [`Way`](crate::egress::Way) says which one counts.
+    pub proxy: Option<Arc<Proxy>>,
     /// How long each phase may take.
     pub timeouts: Timeouts,
     /// Whether it is asked to stream.
@@ -214,6 +217,7 @@ impl fmt::Debug for Upstream {
             .field("platform", &self.platform)
             .field("base_url", &self.base_url)
             .field("headers", &names)
+            .field("proxy", &self.proxy)
             .finish_non_exhaustive()
     }
 }
@@ -304,6 +308,8 @@ pub struct Account {
     pub oauth: Option<Arc<OAuth>>,
     /// Its Google Cloud project, where that is not the upstream's.
     pub project: Option<String>,
+    /// Its own proxy, in the place of the upstreams'.
+    pub proxy: Option<Arc<Proxy>>,
     /// Most requests at a time. At least 1.
     pub concurrency: u32,
     /// What the provider allows it, as far as the operator knows.

@@ -13,6 +13,7 @@ use parking_lot::Mutex;
 use super::Secret;
 use super::http::{Http, HttpError, Question};
 use crate::config::BaseUrl;
+use crate::egress::Way;
 use crate::pool::Millis;
 
 /// How long a failure is the answer, in milliseconds.
@@ -110,13 +111,27 @@ impl Tokens {
     /// # Errors
     /// See [`TokenError`].
     pub async fn access_token(&self, account: &str, oauth: &Arc<OAuth>, now: Millis) -> Result<Secret, TokenError> {
+        self.access_token_on(None, account, oauth, now).await
+    }
+
+    /// The same; where it must be fetched, on the account's way.
+    ///
+    /// # Errors
+    /// See [`TokenError`].
+    pub async fn access_token_on(
+        &self,
+        way: Option<Way>,
+        account: &str,
+        oauth: &Arc<OAuth>,
+        now: Millis,
+    ) -> Result<Secret, TokenError> {
         let entry = self.entry(account, oauth);
         match entry.look(now) {
             Look::Fresh(token) => return Ok(token),
             Look::Failed(error) => return Err(error),
             Look::Aging(token) => {
                 if let Ok(guard) = Arc::clone(&entry.fetching).try_lock_owned() {
-                    drop(self.fetch(&entry, oauth, now, guard));
+                    drop(self.fetch(way, &entry, oauth, now, guard));
                 }
                 return Ok(token);
             }
@@ -128,7 +143,7 @@ impl Tokens {
             return found;
         }
         // A task of its own: the client of this request may leave, but a changed refresh token must not get lost.
-        let fetched = self.fetch(&entry, oauth, now, guard).await;
+        let fetched = self.fetch(way, &entry, oauth, now, guard).await;
         match entry.known(now) {
             Some(found) if fetched.is_ok() => found,
             _ => Err(HttpError::Broken { host: oauth.token_url.authority(), why: "it was given up".to_owned() }.into()),
@@ -166,12 +181,13 @@ impl Tokens {
 
     fn fetch(
         &self,
+        way: Option<Way>,
         entry: &Arc<Entry>,
         oauth: &Arc<OAuth>,
         now: Millis,
         guard: tokio::sync::OwnedMutexGuard<()>,
     ) -> tokio::task::JoinHandle<()> {
-        let (http, entry, oauth) = (Arc::clone(&self.http), Arc::clone(entry), Arc::clone(oauth));
+        let (http, entry, oauth) = (self.http.on(way), Arc::clone(entry), Arc::clone(oauth));
         tokio::spawn(async move {
             let refresh_token = entry.state.lock().rotated.clone().unwrap_or_else(|| oauth.refresh_token.clone());
             let result = grant(&http, &oauth, &refresh_token, now).await;

@@ -11,6 +11,7 @@ use super::gateway::Gateway;
 use crate::code_assist::{self, Bucket, CallError, Endpoint, ProjectError};
 use crate::config::{Account, Platform, Snapshot, Upstream};
 use crate::credentials::{FAILED_FOR_MS, OAuth, Secret, TokenError};
+use crate::egress::Way;
 use crate::limits::{Failure, Fault, Reason, Retry, Scope};
 use crate::pool::{Lease, Suspension};
 use crate::routing::Step;
@@ -42,10 +43,11 @@ pub(super) async fn open(gateway: &Gateway, ctx: &Ctx, lease: &Lease, step: &Ste
 /// What opens an account at an upstream.
 pub(super) async fn enter(gateway: &Gateway, account: &Account, upstream: &Upstream) -> Result<Access, Closed> {
     let Some(oauth) = &account.oauth else { return Ok(Access::default()) };
-    let token = gateway.tokens.access_token(&account.id, oauth, now()).await?;
+    let way = Way::of(account, upstream);
+    let token = gateway.tokens.access_token_on(way.clone(), &account.id, oauth, now()).await?;
     let mut access = Access { token: Some(token.clone()), project: account.project.clone() };
     if upstream.platform == Platform::CodeAssist {
-        let endpoint = Endpoint { base: upstream.base_url.clone(), token };
+        let endpoint = Endpoint { base: upstream.base_url.clone(), token, way };
         let configured = account.project.as_deref();
         access.project = gateway.projects.project(&account.id, oauth, configured, &endpoint, now()).await?;
     }
@@ -66,7 +68,7 @@ impl Gateway {
         let (Some(token), Some(oauth)) = (access.token, &account.oauth) else {
             return Err("the account has no refresh token".to_owned());
         };
-        let endpoint = Endpoint { base: upstream.base_url.clone(), token };
+        let endpoint = Endpoint { base: upstream.base_url.clone(), token, way: Way::of(account, upstream) };
         let told = code_assist::ask_quota(&self.http, &endpoint, access.project.as_deref()).await;
         if let Err(CallError::Refused { status: 401, .. }) = &told {
             self.tokens.refused(&account.id, oauth, &endpoint.token);

@@ -60,7 +60,8 @@ impl Mean<'_> {
             let oauth = account.oauth.as_ref().map(|oauth| self.oauth(&at.key("oauth"), oauth));
             let credential = self.credential(&at, account, &opened);
             let project = self.projects(&at, account, &opened);
-            let (Some(first), Some(credential)) = (opened.first(), credential) else { continue };
+            let proxy = self.proxy(&at.key("proxy"), account.proxy.as_ref());
+            let (Some(first), Some(credential), Some(proxy)) = (opened.first(), credential, proxy) else { continue };
             let upstream = Arc::clone(first);
             let oauth = oauth.flatten().map(Arc::new);
             let account = Account {
@@ -71,6 +72,7 @@ impl Mean<'_> {
                 credential,
                 oauth,
                 project,
+                proxy,
                 concurrency,
                 limits,
                 enabled,
