@@ -132,7 +132,9 @@ mod tests {
 
     fn whole(chunks: &[Value]) -> ChatResponse {
         let mut whole = Accumulator::default();
-        chunks.iter().for_each(|chunk| whole.push(serde_json::from_value(chunk.clone()).unwrap()));
+        for chunk in chunks {
+            whole.push(serde_json::from_value(chunk.clone()).unwrap());
+        }
         whole.finish()
     }
 
