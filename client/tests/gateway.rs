@@ -1,4 +1,5 @@
 //! The client against the real gateway, with the provider simulator behind it.
+#![cfg(test)]
 
 #[path = "gateway/rig.rs"]
 mod rig;

@@ -90,6 +90,7 @@ impl Way {
     }
 
     /// The proxy's own name leads nowhere.
+    #[expect(clippy::unnecessary_box_returns, reason = "as Pingora wants its errors")]
     pub(crate) fn lost(&self, why: &Error) -> Box<Error> {
         tracing::warn!(proxy = %self.proxy, %why, "the egress proxy cannot be found");
         Error::explain(FAILED, format!("the proxy {} has no address", self.proxy)).into_up()

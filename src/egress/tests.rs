@@ -112,7 +112,7 @@ async fn what_is_no_plain_yes_to_a_connect_is_no_tunnel() {
         (b"SSH-2.0-x\r\n\r\n", true, TunnelError::Strange("HTTP")),
         (b"\r\n\r\n", true, TunnelError::Strange("HTTP")),
         (b"HTTP/1.1 200 OK\r\n", true, TunnelError::Broken(std::io::ErrorKind::UnexpectedEof)),
-        (&[b'x'; 20_000], true, TunnelError::Strange("an HTTP answer of a reasonable size")),
+        ("x".repeat(20_000).as_bytes(), true, TunnelError::Strange("an HTTP answer of a reasonable size")),
     ] {
         let (_, opened) = plays(Kind::Http, login, named(), &[reply]).await;
         assert_eq!(opened, Err(wanted), "{}", String::from_utf8_lossy(reply));
