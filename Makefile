@@ -57,7 +57,7 @@ load: tools ## Load over sockets at 95 % and 150 % of the limits, with broken ac
 fuzz: ## Fuzz every parser and stream machine, SECONDS_EACH=30 each
 	fuzz/run.sh
 
-kills: tools ## Kill the gateway KILLS=200 times under load: nothing that it learned is lost
+kills: tools ## Kill the gateway KILLS=200 times under load, and around refreshes: nothing learned and no token is lost
 	KILLS=$${KILLS:-200} cargo nextest run --profile laws --no-capture -p interlingua --test gateway kill_9
 
 loom: ## Check the pool's locks and slots under every order of threads

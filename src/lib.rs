@@ -3,6 +3,7 @@
 mod admin;
 pub mod breaker;
 pub mod cli;
+pub mod clients;
 pub mod code_assist;
 pub mod config;
 pub mod credentials;
@@ -20,4 +21,5 @@ pub mod quota;
 pub mod routing;
 pub mod store;
 pub mod telemetry;
+pub mod vault;
 pub mod warm_up;

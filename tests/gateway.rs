@@ -20,10 +20,14 @@ mod stage;
 #[path = "gateway/wire.rs"]
 mod wire;
 
+#[path = "gateway/accounts.rs"]
+mod accounts;
 #[path = "gateway/affinity.rs"]
 mod affinity;
 #[path = "gateway/bodies.rs"]
 mod bodies;
+#[path = "gateway/clients.rs"]
+mod clients;
 #[path = "gateway/commands.rs"]
 mod commands;
 #[path = "gateway/continuation.rs"]
@@ -60,8 +64,14 @@ mod leaving;
 mod limits;
 #[path = "gateway/local.rs"]
 mod local;
+#[path = "gateway/login.rs"]
+mod login;
 #[path = "gateway/oauth.rs"]
 mod oauth;
+#[path = "gateway/oauth_kill.rs"]
+mod oauth_kill;
+#[path = "gateway/operate.rs"]
+mod operate;
 #[path = "gateway/operations.rs"]
 mod operations;
 #[path = "gateway/passing.rs"]

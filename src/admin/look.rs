@@ -9,7 +9,7 @@ use prometheus::proto::MetricFamily;
 use super::view::{self, State, When};
 use crate::breaker::CircuitState;
 use crate::breaker::safe_mode::{Manual, ScopeStatus, Status};
-use crate::config::Snapshot;
+use crate::config::{EntryKind, Snapshot};
 use crate::limits::cooldown;
 use crate::limits::pace::{MeterView, PaceView};
 use crate::pool::{AccountState, Millis};
@@ -157,10 +157,10 @@ impl<'g> Look<'g> {
     }
 
     /// What keeps an account from requests; of several things the one that an operator must know first.
-    fn standing(&self, account: &AccountState) -> view::Standing {
+    pub(super) fn standing(&self, account: &AccountState) -> view::Standing {
         let plain = |state, reason: Option<String>| view::Standing { state, reason, until: None, next_probe: None };
         if !account.enabled() {
-            let reason = account.suspended().unwrap_or_else(|| "by the configuration".to_owned());
+            let reason = account.suspended().unwrap_or_else(|| self.switched_off_by(account.id()).to_owned());
             return plain(State::Disabled, Some(reason));
         }
         let circuit = account.circuit(self.now);
@@ -202,6 +202,13 @@ impl<'g> Look<'g> {
         plain(State::Ready, None)
     }
 
+    /// Who has switched an account off.
+    fn switched_off_by(&self, account: &str) -> &'static str {
+        let origins = &self.snapshot.config.origins;
+        let by_command = origins.switched.contains_key(account) || origins.is_added(EntryKind::Account, account);
+        if by_command { "by the operator" } else { "by the configuration" }
+    }
+
     fn cooldowns_of(&self, account: &AccountState) -> Vec<view::Cooldown> {
         let lock = |(family, lock): (Option<String>, cooldown::Cooldown)| view::Cooldown {
             account: account.id().to_owned(),
@@ -239,7 +246,7 @@ impl<'g> Look<'g> {
         found
     }
 
-    fn when(&self, moment: Millis) -> When {
+    pub(super) fn when(&self, moment: Millis) -> When {
         When::new(moment, self.now)
     }
 }

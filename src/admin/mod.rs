@@ -4,12 +4,24 @@
 
 #![expect(unused_qualifications, reason = "the macros that describe the API write every path in full")]
 
+mod account_changes;
+mod account_files;
+mod account_looks;
+mod accounts;
+pub(crate) mod accounts_view;
+mod clients;
+pub(crate) mod clients_view;
 mod entries;
+mod explain;
+mod login;
+pub(crate) mod login_view;
 mod look;
 mod mapping;
 mod operate;
 mod problem;
 mod resilience;
+mod vault;
+pub(crate) mod vault_view;
 pub(crate) mod view;
 
 use std::net::IpAddr;
@@ -33,6 +45,7 @@ use crate::config::Reloader;
 use crate::mapping::keeper::Keeper;
 use crate::proxy::Gateway;
 use crate::store::Desk;
+use crate::vault::Vault;
 
 /// What all handlers share.
 #[derive(Clone)]
@@ -43,8 +56,12 @@ struct Shared {
     desk: Desk,
     /// Names of models that stand for others.
     keeper: Keeper,
+    /// The secrets among it.
+    vault: Vault,
     /// Held while entries are changed.
     entering: Arc<tokio::sync::Mutex<()>>,
+    /// Held while the entry of a client is read and changed.
+    clients: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// The description of the API, but for its paths.
@@ -69,8 +86,9 @@ impl Modify for Keys {
 }
 
 /// The routes.
-pub(crate) fn router(gateway: Arc<Gateway>, reloader: Arc<Reloader>, desk: Desk, keeper: Keeper) -> Router {
-    let shared = Shared { gateway, reloader, desk, keeper, entering: Arc::default() };
+pub(crate) fn router(gateway: Arc<Gateway>, reloader: Arc<Reloader>, vault: Vault, keeper: Keeper) -> Router {
+    let desk = vault.desk().clone();
+    let shared = Shared { gateway, reloader, desk, keeper, vault, entering: Arc::default(), clients: Arc::default() };
     let (router, description) = described().split_for_parts();
     let described = Arc::new(description);
     router
@@ -88,10 +106,16 @@ pub(crate) fn router(gateway: Arc<Gateway>, reloader: Arc<Reloader>, desk: Desk,
 fn described() -> OpenApiRouter<Shared> {
     OpenApiRouter::with_openapi(Description::openapi())
         .routes(routes!(metrics))
+        .routes(routes!(api_metrics))
         .routes(routes!(reload))
         .merge(resilience::routes())
         .merge(mapping::routes())
         .merge(operate::routes())
+        .merge(explain::routes())
+        .merge(accounts::routes())
+        .merge(vault::routes())
+        .merge(login::routes())
+        .merge(clients::routes())
 }
 
 /// Lets nobody in who lacks one of the configured keys, if there are any. Every key is compared, in constant time.
@@ -136,6 +160,15 @@ fn by_a_page(headers: &HeaderMap) -> bool {
 async fn metrics(State(shared): State<Shared>) -> Response {
     let kind = [(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")];
     (kind, shared.gateway.render_metrics()).into_response()
+}
+
+/// As `/metrics`, below the API's own paths.
+#[utoipa::path(get, path = "/api/metrics", tag = "gateway", responses(
+    (status = 200, description = "In the text format of Prometheus", body = String, content_type = "text/plain"),
+    Problem
+))]
+async fn api_metrics(shared: State<Shared>) -> Response {
+    metrics(shared).await
 }
 
 /// Reads the configuration again and puts it in force.

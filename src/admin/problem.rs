@@ -49,6 +49,25 @@ impl From<crate::store::DeskError> for Problem {
     }
 }
 
+/// Says whose fault it is that a secret cannot be had or kept.
+impl From<crate::vault::VaultError> for Problem {
+    fn from(error: crate::vault::VaultError) -> Self {
+        use crate::vault::VaultError;
+        let status = match error {
+            VaultError::Desk(error) => return error.into(),
+            VaultError::Missing => StatusCode::NOT_FOUND,
+            VaultError::Name | VaultError::Length => StatusCode::BAD_REQUEST,
+            VaultError::NoKey(_)
+            | VaultError::WrongKey { .. }
+            | VaultError::Damaged
+            | VaultError::Full
+            | VaultError::NeedsNewKey(_) => StatusCode::CONFLICT,
+            _ => StatusCode::SERVICE_UNAVAILABLE,
+        };
+        Problem::new(status, error.to_string())
+    }
+}
+
 impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let Problem(status, detail) = self;

@@ -394,3 +394,53 @@ pub(crate) struct WarmUps {
     /// The last ones, the latest first.
     pub(crate) history: Vec<WarmUp>,
 }
+
+/// `GET /api/explain`.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Explained {
+    pub(crate) model: String,
+    /// What the name was mapped to by `models map`.
+    pub(crate) stands_for: Option<String>,
+    /// The rule that takes it.
+    pub(crate) rule: String,
+    /// What is tried, in order.
+    pub(crate) steps: Vec<ExplainedStep>,
+}
+
+/// One step of a route.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ExplainedStep {
+    /// `target`, `fallback`, `large_output`, `background` or `safe_mode`.
+    pub(crate) kind: String,
+    /// For which causes a request goes on to it.
+    pub(crate) on: String,
+    /// The model in the provider's words.
+    pub(crate) model: String,
+    pub(crate) upstreams: Vec<ExplainedUpstream>,
+    /// In the order in which they would be tried now; those that are passed over stand last.
+    pub(crate) candidates: Vec<Candidate>,
+}
+
+/// An upstream, as a client's protocol sees it.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct ExplainedUpstream {
+    pub(crate) upstream: String,
+    pub(crate) dialect: String,
+    /// `passes` (bytes as they are), `translated` or `refused`.
+    pub(crate) lane: String,
+}
+
+/// An account for a request.
+#[derive(Clone, Debug, Serialize, Deserialize, ToSchema)]
+pub(crate) struct Candidate {
+    pub(crate) account: String,
+    pub(crate) tier: String,
+    /// Through which upstream it would be asked.
+    pub(crate) upstream: Option<String>,
+    pub(crate) in_flight: u32,
+    /// `None`: no limit.
+    pub(crate) limit: Option<u32>,
+    /// Why it is passed over, if it is.
+    pub(crate) passed_over: Option<String>,
+    pub(crate) until: Option<When>,
+}

@@ -1,17 +1,30 @@
 //! `interlingua check FILE`: is the file good, and what does it say?
 
+use std::cell::RefCell;
 use std::fmt::Write;
 use std::path::Path;
 
-use crate::config::{self, Config, Loaded, Platform};
+use super::serve;
+use crate::config::{Base, Beside, Config, Loaded, Platform};
+use crate::store::Desk;
+use crate::vault::Vault;
 
 /// Checks the file at `path` as the gateway would read it, with its environment. Gives a summary and the warnings.
 ///
 /// # Errors
 /// Everything that is wrong with the file, for people.
 pub fn run(path: &Path, env: &dyn Fn(&str) -> Option<String>) -> Result<String, String> {
-    let Loaded { config, warnings } = config::inspect(path, env).map_err(|report| report.to_string())?;
+    let (file, unread) = (Base::File(path.to_owned()), RefCell::new(Vec::new()));
+    let state = file.state(env).map_err(|report| report.to_string())?;
+    let look = serve::lenient(Vault::open(&Desk::new(state.file.as_deref()), env));
+    let vault = |name: &str| Ok(look(name, &mut |why| unread.borrow_mut().push(why)));
+    let inspected = file.inspect(Beside { vault: &vault, ..Beside::only(env) });
+    let Loaded { config, warnings } = inspected.map_err(|report| report.to_string())?;
     let mut text = String::new();
+    for why in unread.take() {
+        // Writing to a string cannot fail.
+        let _ = writeln!(text, "warning: {why}");
+    }
     for warning in &warnings {
         text.push_str(&warning.as_warning());
         text.push('\n');

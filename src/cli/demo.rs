@@ -105,9 +105,9 @@ Models: {{gpt,claude,gemini}}-{{text,tool,think,parallel,json,…}}, {{gpt,gemin
 
 #[cfg(test)]
 mod tests {
-    use interlingua_filters::Dialect;
-
     use std::path::Path;
+
+    use interlingua_filters::Dialect;
 
     use super::*;
     use crate::config::inspect_text;

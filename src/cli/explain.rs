@@ -2,6 +2,7 @@
 
 use std::fmt::Write as _;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
 use interlingua_filters::Dialect;
@@ -13,21 +14,26 @@ use interlingua_filters::operations::{self, Asked, Operation, Way};
 use interlingua_filters::profiles::{Profile, ThinkingControl};
 use interlingua_filters::repair::Repairs;
 use interlingua_filters::request;
+use parking_lot::Mutex;
 
-use super::{Failure, serve};
+use super::control::{Reach, explained};
+use super::{Failure, print, serve};
 use crate::config::{Base, Config, Platform, Snapshot, StreamMode, Upstream};
 use crate::limits::Cost;
 use crate::pool::{self, Ask, Attempted, CandidateView, Millis, Registry, explain};
 use crate::routing::{Look, Route, Sign, Step, StepKind};
 use crate::store::Desk;
+use crate::vault::Vault;
 
 #[derive(Debug, Args)]
 pub(super) struct Arguments {
     /// The model, as a client would name it
     model: String,
-    /// Configuration file; without one, as `serve` finds it
-    #[arg(long, short, env = "INTERLINGUA_CONFIG", value_name = "FILE")]
-    config: Option<PathBuf>,
+    #[command(flatten)]
+    reach: Reach,
+    /// Ask the running gateway, which knows what its accounts do now, instead of the configuration alone
+    #[arg(long, conflicts_with = "request")]
+    live: bool,
     /// The protocol that the client speaks
     #[arg(long, value_enum, default_value = "openai-chat")]
     protocol: Protocol,
@@ -55,23 +61,42 @@ impl Protocol {
     }
 }
 
-pub(super) fn run(arguments: &Arguments) -> Result<String, Failure> {
-    let default = PathBuf::from("interlingua.yaml");
-    let file = arguments.config.clone().or_else(|| Some(default).filter(|file| file.exists()));
-    let base = file.map_or(Base::Environment, Base::File);
+pub(super) fn run(arguments: &Arguments) -> Result<(), Failure> {
+    if arguments.live || arguments.reach.is_remote() {
+        return explained(&arguments.reach, &arguments.model, arguments.protocol.dialect().name());
+    }
+    print(&planned(arguments)?)
+}
+
+/// What the configuration says, without a gateway.
+fn planned(arguments: &Arguments) -> Result<String, Failure> {
+    let base = arguments.reach.file().map_or(Base::Environment, Base::File);
     let state = base.state(&serve::environment).map_err(|report| report.to_string())?;
-    let config = serve::surroundings(&Desk::new(state.file.as_deref())).load(&base);
+    let vault = Vault::open(&Desk::new(state.file.as_deref()), &serve::environment);
+    let mut surroundings = serve::surroundings(&vault);
+    let unread = Arc::new(Mutex::new(Vec::new()));
+    let (look, noted) = (serve::lenient(vault), Arc::clone(&unread));
+    surroundings.vault = Box::new(move |name| Ok(look(name, &mut |why| noted.lock().push(why))));
+    let config = surroundings.load(&base);
     let snapshot = Snapshot::new(1, config.map_err(|report| report.to_string())?);
     let client = arguments.protocol.dialect();
     let body = arguments.request.as_ref().map(std::fs::read).transpose()?;
     let config = &snapshot.config;
+    let stands_for = config.routes.mapped(&arguments.model);
     let Some(mut route) = config.routes.resolve(&arguments.model, client) else {
         let rules: Vec<&str> = config.routes.rules().iter().map(|rule| rule.pattern.as_str()).collect();
         return Err(format!("no rule takes '{}'; the rules are: {}", arguments.model, rules.join(", ")).into());
     };
     let registry = Registry::new(pool::Settings::default());
     registry.reconcile(&crate::config::specs(config), pool::Settings::default());
-    let mut text = format!("{} asked by {} takes the rule '{}'\n", arguments.model, client.name(), route.rule);
+    let mut text = String::new();
+    for why in unread.lock().drain(..) {
+        writeln!(text, "warning: {why}")?;
+    }
+    writeln!(text, "{} asked by {} takes the rule '{}'", arguments.model, client.name(), route.rule)?;
+    if let Some(target) = stands_for {
+        writeln!(text, "It stands for {target} (`interlingua models`).")?;
+    }
     let found = body.as_deref().map(|body| shape(&mut route, config, client, body)).transpose()?;
     places(&mut text, &route, found.flatten(), config)?;
     let mut fallbacks = 0;
@@ -159,12 +184,13 @@ fn candidate(text: &mut String, snapshot: &Snapshot, step: &Step, view: &Candida
     let at = upstream.map_or("?", |upstream| upstream.id.as_str());
     write!(text, "  {:<24} at {at}, tier {tier}, {} of {} at work", view.id, view.in_flight, view.limit)?;
     match &view.skipped {
-        Some(skip) => writeln!(text, ": passed over, {}", reason(skip)),
+        Some(skip) => writeln!(text, ": passed over, {}", passed_over(skip)),
         None => writeln!(text),
     }
 }
 
-fn reason(skip: &pool::Skip) -> String {
+/// Why an account is passed over, for people.
+pub(crate) fn passed_over(skip: &pool::Skip) -> String {
     match skip {
         pool::Skip::NotRequired => "another account is required".to_owned(),
         pool::Skip::Disabled(None) => "it is disabled".to_owned(),

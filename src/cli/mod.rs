@@ -4,7 +4,7 @@ mod agents;
 pub mod check;
 mod control;
 mod demo;
-mod explain;
+pub(crate) mod explain;
 mod mock;
 pub mod schema;
 mod serve;
@@ -29,6 +29,7 @@ pub type Failure = Box<dyn std::error::Error + Send + Sync>;
                   Start:  interlingua serve              with OPENAI_API_KEY, ANTHROPIC_API_KEY, …\n\
                   Grow:   interlingua serve --config interlingua.yaml\n\
                   Ask:    interlingua explain MODEL --config interlingua.yaml\n\
+                  Add:    interlingua accounts add ID --provider NAME    asks for the key; no file is needed\n\
                   Look:   interlingua accounts status    the running gateway's accounts, and why some rest"
 )]
 struct Cli {
@@ -68,10 +69,11 @@ enum Command {
     },
     /// Tell where a model goes: rule, candidates in order with reasons, lane and losses
     Explain(explain::Arguments),
-    Accounts(control::Accounts),
+    Accounts(Box<control::Accounts>),
     Models(control::Models),
     Mapping(control::Mapping),
     Breaker(control::Breaker),
+    Clients(control::Clients),
     Cooldowns(control::Cooldowns),
     SafeMode(control::SafeMode),
     Quota(control::Quota),
@@ -80,6 +82,7 @@ enum Command {
     Resume(control::Resume),
     Reload(control::Reload),
     Agents(agents::Agents),
+    Vault(control::Vault),
     /// Serve as a provider simulator: all four dialects, scripted faults
     Mock(mock::Arguments),
     /// Serve with a provider simulator behind: nothing leaves this machine, no key is needed
@@ -108,11 +111,12 @@ pub fn main() -> ExitCode {
         Command::Check { file } => {
             check::run(&file, &serve::environment).map_err(Failure::from).and_then(|text| print(&text))
         }
-        Command::Explain(arguments) => explain::run(&arguments).and_then(|text| print(&text)),
+        Command::Explain(arguments) => explain::run(&arguments),
         Command::Accounts(command) => command.run(),
         Command::Models(command) => command.run(),
         Command::Mapping(command) => command.run(),
         Command::Breaker(command) => command.run(),
+        Command::Clients(command) => command.run(),
         Command::Cooldowns(command) => command.run(),
         Command::SafeMode(command) => command.run(),
         Command::Quota(command) => command.run(),
@@ -121,6 +125,7 @@ pub fn main() -> ExitCode {
         Command::Resume(command) => command.run(),
         Command::Reload(command) => command.run(),
         Command::Agents(command) => command.run(),
+        Command::Vault(command) => command.run(),
         Command::Mock(arguments) => mock::run(arguments),
         Command::Demo { listen } => demo::run(listen),
         Command::Completions { shell } => {

@@ -5,16 +5,20 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use clap::Args;
 
 use super::Failure;
 use crate::config::{self, Added, Base, Config, Reloader, Snapshot, Store, Surroundings, Watch};
+use crate::credentials::Keeping;
 use crate::edge::{self, Housekeeping};
 use crate::mapping::keeper::Keeper;
 use crate::pool::{Affinity, Registry};
 use crate::proxy::{Gateway, affinity_settings, now};
 use crate::store::{Accounts, Bindings, Desk, DeskError, Durable, Kind, Listed, Source, Writer, desk};
 use crate::telemetry::metrics::Metrics;
+use crate::vault::Vault;
 use crate::{admin, pool};
 
 /// The file that is read when none is named and it is there.
@@ -54,7 +58,8 @@ pub(super) fn environment(name: &str) -> Option<String> {
 pub(super) fn start(base: Base) -> Result<(), Failure> {
     let state = base.state(&environment).map_err(|report| report.to_string())?;
     let desk = Desk::new(state.file.as_deref());
-    let beside = surroundings(&desk);
+    let vault = Vault::open(&desk, &environment);
+    let beside = surroundings(&vault);
     let mut config = beside.load(&base).map_err(|report| report.to_string())?;
     match &base {
         Base::File(file) => tracing::info!(file = %file.display(), "configuration loaded"),
@@ -63,6 +68,9 @@ pub(super) fn start(base: Base) -> Result<(), Failure> {
     greet(&base, &config);
     let store = Arc::new(Store::new(config));
     let gateway = gateway(&store)?;
+    if let Some(file) = desk.path() {
+        gateway.keep_tokens(Keeping::new(Arc::new(vault.clone()), file));
+    }
     let file = base.file().map(Path::to_owned);
     let reloader = Arc::new(Reloader::new(base, beside, Arc::clone(&store)));
     let metrics = gateway.metrics.clone();
@@ -75,7 +83,7 @@ pub(super) fn start(base: Base) -> Result<(), Failure> {
         tracing::warn!(%error, "the configuration file is not watched; SIGHUP reloads it");
     }
     let keeper = Keeper::new(desk.clone(), Arc::clone(&reloader));
-    let admin = admin::router(Arc::clone(&gateway), Arc::clone(&reloader), desk, keeper.clone());
+    let admin = admin::router(Arc::clone(&gateway), Arc::clone(&reloader), vault, keeper.clone());
     let writer = Arc::new(remember(&gateway)?);
     let last = Arc::clone(&writer);
     edge::serve(
@@ -90,8 +98,9 @@ pub(super) fn start(base: Base) -> Result<(), Failure> {
 }
 
 /// What stands beside the configuration: the process's environment, and what commands have put into the state file.
-pub(super) fn surroundings(desk: &Desk) -> Surroundings {
-    let book = desk.clone();
+pub(super) fn surroundings(vault: &Vault) -> Surroundings {
+    let (book, vault) = (vault.desk().clone(), vault.clone());
+    let vault = move |name: &str| vault.get(name).map_err(|error| error.to_string());
     let book = move || {
         let read = book.run_now(|connection| {
             let entries = desk::entries(connection)?.into_iter().map(|entry| entry.addition).collect();
@@ -102,7 +111,25 @@ pub(super) fn surroundings(desk: &Desk) -> Surroundings {
             read => read.map_err(|error: DeskError| error.to_string()),
         }
     };
-    Surroundings { book: Box::new(book), ..Surroundings::only(Box::new(environment)) }
+    Surroundings { env: Box::new(environment), vault: Box::new(vault), book: Box::new(book) }
+}
+
+/// Opens secrets for a command that only looks at a configuration: what cannot be opened is told, and something else stands
+/// in its place. Nothing is made.
+pub(super) fn lenient(vault: Vault) -> impl Fn(&str, &mut dyn FnMut(String)) -> String {
+    move |name, tell| {
+        let kept = vault.desk().path().is_some_and(Path::exists);
+        let opened = if kept {
+            vault.get(name).map_err(|error| error.to_string())
+        } else {
+            Err("nothing is kept yet".to_owned())
+        };
+        opened.unwrap_or_else(|why| {
+            tell(format!("the secret `{name}` cannot be looked up here, so it was not checked: {why}"));
+            // Like no other, as keys must be.
+            format!("unread-{}", URL_SAFE_NO_PAD.encode(config::key_digest(name.as_bytes())))
+        })
+    }
 }
 
 /// Says who is served, where no file does.
@@ -141,6 +168,7 @@ fn remember(gateway: &Arc<Gateway>) -> Result<Writer, Failure> {
         Box::new(Listed::safe_mode(durable, &gateway.safe_mode, now)),
         Box::new(Listed::quotas(durable, gateway, now)),
         Box::new(Listed::warm_ups(durable, gateway, now)),
+        Box::new(Listed::clients(durable, gateway, now)),
         Box::new(Bindings::restored(Kind::Affinity, durable, &gateway.affinity, now)),
         Box::new(Bindings::restored(Kind::Holder, durable, &gateway.holders, now)),
     ];

@@ -4,7 +4,7 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::*;
-use crate::credentials::{OAuth, Tokens};
+use crate::credentials::{OAuth, Tokens, Way};
 use crate::mock::{MockOptions, bind};
 use crate::pool::Millis;
 
@@ -31,7 +31,8 @@ impl Rig {
         let token_url = BaseUrl { path: "/oauth/token".into(), ..self.base.clone() };
         let secret = |text: &str| Secret::new(text).unwrap();
         let (client_id, refresh_token) = (secret("mine"), secret(refresh_token));
-        let oauth = Arc::new(OAuth { client_id, client_secret: Secret::none(), refresh_token, token_url });
+        let way = Way::Refresh { client_id, client_secret: Secret::none(), refresh_token };
+        let oauth = Arc::new(OAuth { way, token_url });
         let token = self.tokens.access_token("a", &oauth, START).await.unwrap();
         (oauth, Endpoint { base: self.base.clone(), token, way: None })
     }

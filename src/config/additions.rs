@@ -4,7 +4,7 @@
 //! name one another. The file goes first: an entry whose id it has is passed over. An entry with a fault is left out and
 //! told of; it never keeps a configuration from being put in force.
 
-use std::collections::{BTreeSet, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
@@ -24,11 +24,19 @@ pub enum EntryKind {
     Account,
     /// As in `clients`.
     Client,
+    /// What the operator says otherwise than the file, until it is taken back: `account/ID` with `enabled`, or
+    /// [`PINNED`] with `account`.
+    Override,
 }
+
+/// The id of the override that pins an account.
+pub const PINNED: &str = "pinned_account";
+/// What stands before an account's id in the id of its override.
+const ACCOUNT: &str = "account/";
 
 impl EntryKind {
     /// All of them.
-    pub const ALL: [EntryKind; 3] = [EntryKind::Upstream, EntryKind::Account, EntryKind::Client];
+    pub const ALL: [EntryKind; 4] = [EntryKind::Upstream, EntryKind::Account, EntryKind::Client, EntryKind::Override];
 
     /// The word for it.
     pub fn name(self) -> &'static str {
@@ -36,6 +44,7 @@ impl EntryKind {
             EntryKind::Upstream => "upstream",
             EntryKind::Account => "account",
             EntryKind::Client => "client",
+            EntryKind::Override => "override",
         }
     }
 
@@ -44,12 +53,13 @@ impl EntryKind {
         EntryKind::ALL.into_iter().find(|kind| kind.name() == name)
     }
 
-    /// The key of the file.
+    /// The key of the file; none has that of overrides.
     fn key(self) -> &'static str {
         match self {
             EntryKind::Upstream => "upstreams",
             EntryKind::Account => "accounts",
             EntryKind::Client => "clients",
+            EntryKind::Override => "",
         }
     }
 }
@@ -65,6 +75,25 @@ pub struct Addition {
     pub body: Value,
 }
 
+impl Addition {
+    /// Switches an account on or off, whatever the file says.
+    pub fn switch(account: &str, enabled: bool) -> Self {
+        let body = serde_json::json!({"enabled": enabled});
+        Addition { kind: EntryKind::Override, id: Addition::switch_id(account), body }
+    }
+
+    /// The id of [`Self::switch`].
+    pub fn switch_id(account: &str) -> String {
+        format!("{ACCOUNT}{account}")
+    }
+
+    /// Pins an account, whatever the file says.
+    pub fn pin(account: &str) -> Self {
+        let body = serde_json::json!({"account": account});
+        Addition { kind: EntryKind::Override, id: PINNED.to_owned(), body }
+    }
+}
+
 /// What became of the entries that commands have added.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Origins {
@@ -74,6 +103,12 @@ pub struct Origins {
     pub shadowed: BTreeSet<(EntryKind, String)>,
     /// Left out, and why.
     pub faulty: Vec<Faulty>,
+    /// Accounts that are switched on or off by a command, with what the configuration says.
+    pub switched: BTreeMap<String, bool>,
+    /// Whether a command has pinned the account that is pinned.
+    pub pinned: bool,
+    /// The account that is pinned where no command says otherwise.
+    pub own_pin: Option<String>,
 }
 
 impl Origins {
@@ -127,6 +162,8 @@ pub(super) fn merge(raw: &raw::Config, additions: &[Addition], out: Vec<Faulty>)
             EntryKind::Upstream => push(&mut raw.upstreams, body),
             EntryKind::Account => push(&mut raw.accounts, body),
             EntryKind::Client => push(&mut raw.clients, body),
+            // They are for the entries that are there in the end.
+            EntryKind::Override => continue,
         };
         match taken {
             Ok(()) => {
@@ -138,6 +175,7 @@ pub(super) fn merge(raw: &raw::Config, additions: &[Addition], out: Vec<Faulty>)
             Err(why) => origins.faulty.push(Faulty { kind: *kind, id: id.clone(), why }),
         }
     }
+    overrule(&mut raw, additions, &mut origins);
     let start = starts.first().copied().unwrap_or_default();
     add_rules(&mut raw, start);
     let [upstreams, accounts, clients] = added;
@@ -162,6 +200,13 @@ impl Merged {
     }
 
     fn owner(&self, path: &[Step]) -> Option<(EntryKind, String)> {
+        if let [Step::Key(section), Step::Key(key), ..] = path
+            && section == "resilience"
+            && key == PINNED
+            && self.origins.pinned
+        {
+            return Some((EntryKind::Override, PINNED.to_owned()));
+        }
         let [Step::Key(key), Step::Index(index), ..] = path else { return None };
         if key == "models" && *index >= self.rules_start {
             // A rule that an added upstream brought along.
@@ -174,8 +219,29 @@ impl Merged {
             EntryKind::Upstream => &self.upstreams,
             EntryKind::Account => &self.accounts,
             EntryKind::Client => &self.clients,
+            EntryKind::Override => return None,
         };
         Some((kind, ids.get(index.checked_sub(*start)?)?.clone()))
+    }
+}
+
+/// Does what overrides say. One of an account that is not there waits for it.
+fn overrule(raw: &mut raw::Config, additions: &[Addition], origins: &mut Origins) {
+    origins.own_pin.clone_from(&raw.resilience.pinned_account);
+    for Addition { kind, id, body } in additions {
+        if *kind != EntryKind::Override || origins.faulty.iter().any(|one| one.kind == *kind && one.id == *id) {
+            continue;
+        }
+        let is_there = |name: &str| raw.accounts.iter().flatten().any(|one| one.id.as_deref() == Some(name));
+        if let Some(name) = body["account"].as_str().filter(|name| id == PINNED && is_there(name)) {
+            raw.resilience.pinned_account = Some(name.to_owned());
+            origins.pinned = true;
+        }
+        let (Some(name), Some(enabled)) = (id.strip_prefix(ACCOUNT), body["enabled"].as_bool()) else { continue };
+        for account in raw.accounts.iter_mut().flatten().filter(|one| one.id.as_deref() == Some(name)) {
+            let own = account.enabled.replace(enabled).unwrap_or(true);
+            origins.switched.insert(name.to_owned(), own);
+        }
     }
 }
 

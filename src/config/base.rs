@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use super::load::{Beside, inspect_with, read_text};
+use super::load::{Beside, Loaded, inspect_with, read_text};
 use super::mean::Mean;
 use super::read;
 use super::reference::Sources;
@@ -45,6 +45,14 @@ impl Base {
     /// Everything that is wrong with it. One with any error is refused as a whole.
     pub fn load(&self, beside: Beside<'_>) -> Result<Config, Report> {
         self.means(&self.text()?, beside)
+    }
+
+    /// As [`Self::load`] of a file, but gives the warnings instead of logging them.
+    ///
+    /// # Errors
+    /// As [`Self::load`].
+    pub fn inspect(&self, beside: Beside<'_>) -> Result<Loaded, Report> {
+        inspect_with(self.file().unwrap_or(Path::new("")), &self.text()?, beside)
     }
 
     /// The meaning of `text`, which was read of it.

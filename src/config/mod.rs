@@ -37,15 +37,16 @@ mod units;
 mod watch;
 mod zero;
 
-pub use additions::{Addition, EntryKind, Faulty, Origins};
+pub use additions::{Addition, EntryKind, Faulty, Origins, PINNED};
 pub use base::Base;
 pub use base_url::{BaseUrl, BaseUrlError};
 pub use load::{Beside, CONFIG_BYTES_MAX, Loaded, inspect, inspect_text, inspect_with, load_file};
 pub use model::{
-    Account, AuthStyle, Client, Config, Custody, MappingSync, McpServer, Passthrough, Platform, Server, StreamMode,
-    Timeouts, Upstream, key_digest,
+    Account, AuthStyle, Client, Config, Custody, MappingSync, McpServer, OldKey, Passthrough, Platform, Server,
+    StreamMode, Timeouts, Upstream, key_digest,
 };
 pub use operator::{OperatorApi, operator_api};
+pub use presets::{opened_by, providers};
 pub use protections::{
     AccountLimits, Breaker, Continuation, ContinuationMode, Family, Health, Hedging, Move, MoveRule, Overload, Pace,
     Quota, SafeMode, State, WarmUp,

@@ -5,15 +5,19 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use http::{HeaderName, HeaderValue};
 use interlingua_filters::Dialect;
 use interlingua_filters::dialects::{Quirks, Target};
 use interlingua_filters::profiles::Profiles;
 use interlingua_filters::repair::Repairs;
+use ipnet::IpNet;
 use sha2::{Digest, Sha256};
 
 use super::{AccountLimits, BaseUrl, Family, Origins, Resilience, State};
+use crate::clients::Limits;
 use crate::credentials::{OAuth, Secret};
 use crate::egress::Proxy;
+use crate::pool::Millis;
 use crate::routing::{self, Pattern};
 
 /// Everything that a request needs to know of the operator's wishes.
@@ -109,8 +113,48 @@ pub struct MappingSync {
 pub struct Client {
     /// Its name in logs and metrics.
     pub id: String,
+    /// What people call it.
+    pub label: Option<String>,
     /// SHA-256 of its keys, never the keys. At least one.
     pub key_digests: Vec<[u8; 32]>,
+    /// Keys that are taken until a moment.
+    pub old_keys: Vec<OldKey>,
+    /// Whether its keys are taken.
+    pub enabled: bool,
+    /// From when on they are not.
+    pub expires: Option<Millis>,
+    /// Where it may come from; `None` for anywhere.
+    pub addresses: Option<Vec<IpNet>>,
+    /// The models it may ask for; `None` for all.
+    pub models: Option<Vec<Pattern>>,
+    /// How much it may.
+    pub limits: Limits,
+}
+
+/// A key that was replaced.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OldKey {
+    /// SHA-256 of the key.
+    pub digest: [u8; 32],
+    /// Until when it is taken.
+    pub until: Millis,
+}
+
+impl Client {
+    /// One with a key and without limits.
+    pub fn unlimited(id: String, key_digests: Vec<[u8; 32]>) -> Self {
+        Client {
+            id,
+            label: None,
+            key_digests,
+            old_keys: Vec::new(),
+            enabled: true,
+            expires: None,
+            addresses: None,
+            models: None,
+            limits: Limits::default(),
+        }
+    }
 }
 
 /// What a client's key is compared by. Compare digests in constant time.
@@ -123,6 +167,8 @@ pub fn key_digest(key: &[u8]) -> [u8; 32] {
 pub struct Upstream {
     /// Its name in the file, in logs and metrics.
     pub id: String,
+    /// The name under which its provider is known to the program, if the entry says one.
+    pub provider: Option<String>,
     /// What it speaks.
     pub dialect: Dialect,
     /// Its address, as the vendor's own SDK takes it: the OpenAI dialects with `/v1`, Anthropic and Gemini without
@@ -306,6 +352,8 @@ pub struct Account {
     pub credential: Secret,
     /// How access tokens are got, in the place of a credential.
     pub oauth: Option<Arc<OAuth>>,
+    /// Headers for every request, which outrank those of the upstream. Marked sensitive: `Debug` does not show values.
+    pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Its Google Cloud project, where that is not the upstream's.
     pub project: Option<String>,
     /// Its own proxy, in the place of the upstreams'.

@@ -14,6 +14,20 @@ const PROVIDERS: &str = include_str!("../../conf/providers.yaml");
 
 static BUILTIN: LazyLock<Presets> = LazyLock::new(|| Presets::parse(PROVIDERS).unwrap_or_default());
 
+/// Names of the providers that are known.
+pub fn providers() -> Vec<&'static str> {
+    Presets::builtin().names()
+}
+
+/// Names under which an account of a known provider has an upstream each, with the usual addresses: the provider's own, and
+/// those beside it. `None`: it is not known.
+pub fn opened_by(provider: &str) -> Option<Vec<(&'static str, Option<&'static str>)>> {
+    let all = || Presets::builtin().0.iter().map(|(name, preset)| (name.as_str(), preset));
+    let own = all().find(|(name, _)| *name == provider)?;
+    let beside = all().filter(|(_, preset)| preset.account.as_deref() == Some(provider));
+    Some(std::iter::once(own).chain(beside).map(|(name, preset)| (name, preset.base_url.as_deref())).collect())
+}
+
 /// Providers by name, in the order of the file.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Presets(Vec<(String, Preset)>);

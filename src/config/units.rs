@@ -267,7 +267,7 @@ schema_of!(Threads, "Threads", {
     "anyOf": [{ "const": "auto" }, { "type": "integer", "minimum": 1 }]
 });
 schema_of!(SecretText, "SecretText", {
-    "description": "Text, ${env:NAME} or ${file:/path}.",
+    "description": "Text, ${env:NAME}, ${file:/path} or ${vault:NAME}.",
     "type": "string"
 });
 

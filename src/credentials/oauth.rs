@@ -1,70 +1,42 @@
-//! Access tokens for refresh tokens (RFC 6749 section 6).
+//! Access tokens of accounts that have more than a key.
 //!
-//! A token is fetched when an account is first used, kept in memory alone, and fetched anew some minutes before it ends,
-//! while requests go on with the old one. Of many requests that want the same token one fetches it. A failure is
-//! remembered for a while, so that a token endpoint in trouble is not asked by every request. `invalid_grant` means that
-//! the refresh token is gone for good: it is not asked for again until the configuration has another one.
+//! A token is fetched when an account is first used, and fetched anew some minutes before it ends, while requests go on
+//! with the old one. Of many requests that want the same token one fetches it, and of several processes one at a time. A
+//! failure is remembered for a while, so that a token endpoint in trouble is not asked by every request. `invalid_grant`
+//! means that the refresh token is gone for good: it is not asked for again until the configuration has another one.
+//!
+//! A refresh token that the endpoint gives in the place of the one that was shown is on disk before the access token that
+//! came with it is used (`kept.rs`). If the disk does not take it, the gateway goes on with it in memory, says so, and
+//! tries again.
 
 use std::collections::HashMap;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock, Weak};
+use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use super::Secret;
-use super::http::{Http, HttpError, Question};
-use crate::config::BaseUrl;
-use crate::egress::Way;
+use super::grant::{self, Granted, OAuth, Token, TokenError, Way};
+use super::http::{Http, HttpError};
+use super::kept::{KeepError, Keeping, Rotated};
+use crate::egress;
 use crate::pool::Millis;
 
 /// How long a failure is the answer, in milliseconds.
 pub(crate) const FAILED_FOR_MS: u64 = 30_000;
-/// How long before its end a token is fetched anew, in milliseconds; half of its life at most.
-const AHEAD_MS: u64 = 5 * 60_000;
-/// How long before its end a token is not used any more, in milliseconds; a quarter of its life at most.
-const MARGIN_MS: u64 = 30_000;
-/// The life of a token of which nothing is said, in milliseconds.
-const LIFE_MS: u64 = 3_600_000;
-/// Longest life that is believed, in milliseconds: a day.
-const LIFE_MS_MAX: u64 = 86_400_000;
+/// The first wait before a token that the disk did not take is written again; it doubles from there.
+const SAVE_AGAIN: Duration = Duration::from_secs(1);
+/// And the longest.
+const SAVE_AGAIN_MAX: Duration = Duration::from_mins(1);
 
-/// A refresh token, and whom it was given to.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct OAuth {
-    /// Id of the operator's OAuth client.
-    pub client_id: Secret,
-    /// Its secret, if it has one.
-    pub client_secret: Secret,
-    /// The refresh token.
-    pub refresh_token: Secret,
-    /// Where access tokens are given out.
-    pub token_url: BaseUrl,
-}
-
-/// Why there is no access token. Says nothing secret.
-#[derive(Clone, Debug, thiserror::Error)]
-pub enum TokenError {
-    /// The refresh token was revoked or has ended: only another one helps.
-    #[error("the refresh token was revoked or has expired (invalid_grant): give the account a new one")]
-    Revoked,
-    /// The token endpoint refuses: a wrong client, for example.
-    #[error("the token endpoint refuses with status {status}: {code}")]
-    Refused {
-        /// HTTP status.
-        status: u16,
-        /// The error's code (RFC 6749 section 5.2).
-        code: String,
-    },
-    /// The token endpoint cannot be asked.
-    #[error("no access token: {0}")]
-    Unreachable(#[from] HttpError),
-}
-
-/// An account, and the refresh token that its access tokens are fetched with.
+/// An account, and how its access tokens are got.
 type Key = (String, Arc<OAuth>);
 
 /// The access tokens of all accounts.
 pub struct Tokens {
     http: Arc<Http>,
+    /// Set once, when the process starts; without it all stays in memory.
+    keeping: OnceLock<Arc<Keeping>>,
     entries: Mutex<HashMap<Key, Arc<Entry>>>,
 }
 
@@ -78,19 +50,16 @@ struct Entry {
 #[derive(Default)]
 struct State {
     token: Option<Token>,
+    /// The last token that the provider did not take.
+    refused: Option<Secret>,
     /// Of the last fetch, and until when it is the answer.
     failure: Option<(TokenError, Millis)>,
     /// The refresh token that came with the last access token, where the endpoint changes them.
     rotated: Option<Secret>,
-}
-
-#[derive(Clone)]
-struct Token {
-    secret: Secret,
-    /// From here on another one is fetched.
-    fresh_until: Millis,
-    /// From here on it is not used.
-    used_until: Millis,
+    /// What the disk has not taken yet.
+    unsaved: Option<Rotated>,
+    /// Whether somebody tries to write it.
+    saving: bool,
 }
 
 /// What is known before anything is asked.
@@ -103,7 +72,12 @@ enum Look {
 
 impl Tokens {
     pub(crate) fn new(http: Arc<Http>) -> Self {
-        Tokens { http, entries: Mutex::default() }
+        Tokens { http, keeping: OnceLock::new(), entries: Mutex::default() }
+    }
+
+    /// Keeps changed refresh tokens from now on. It can be said once; `false` if it was said before.
+    pub(crate) fn keep(&self, keeping: Keeping) -> bool {
+        self.keeping.set(Arc::new(keeping)).is_ok()
     }
 
     /// The access token of an account.
@@ -120,7 +94,7 @@ impl Tokens {
     /// See [`TokenError`].
     pub async fn access_token_on(
         &self,
-        way: Option<Way>,
+        way: Option<egress::Way>,
         account: &str,
         oauth: &Arc<OAuth>,
         now: Millis,
@@ -131,7 +105,7 @@ impl Tokens {
             Look::Failed(error) => return Err(error),
             Look::Aging(token) => {
                 if let Ok(guard) = Arc::clone(&entry.fetching).try_lock_owned() {
-                    drop(self.fetch(way, &entry, oauth, now, guard));
+                    drop(self.fetch(way, &entry, account, oauth, now, guard));
                 }
                 return Ok(token);
             }
@@ -143,7 +117,7 @@ impl Tokens {
             return found;
         }
         // A task of its own: the client of this request may leave, but a changed refresh token must not get lost.
-        let fetched = self.fetch(way, &entry, oauth, now, guard).await;
+        let fetched = self.fetch(way, &entry, account, oauth, now, guard).await;
         match entry.known(now) {
             Some(found) if fetched.is_ok() => found,
             _ => Err(HttpError::Broken { host: oauth.token_url.authority(), why: "it was given up".to_owned() }.into()),
@@ -157,6 +131,7 @@ impl Tokens {
         let is_current = state.token.as_ref().is_some_and(|current| current.secret == *token);
         if is_current {
             state.token = None;
+            state.refused = Some(token.clone());
         }
         is_current
     }
@@ -181,19 +156,147 @@ impl Tokens {
 
     fn fetch(
         &self,
-        way: Option<Way>,
+        way: Option<egress::Way>,
         entry: &Arc<Entry>,
+        account: &str,
         oauth: &Arc<OAuth>,
         now: Millis,
         guard: tokio::sync::OwnedMutexGuard<()>,
     ) -> tokio::task::JoinHandle<()> {
-        let (http, entry, oauth) = (self.http.on(way), Arc::clone(entry), Arc::clone(oauth));
+        let fetch = Fetch {
+            http: Arc::new(self.http.on(way)),
+            keeping: self.keeping.get().cloned(),
+            entry: Arc::clone(entry),
+            account: account.to_owned(),
+            oauth: Arc::clone(oauth),
+            now,
+        };
         tokio::spawn(async move {
-            let refresh_token = entry.state.lock().rotated.clone().unwrap_or_else(|| oauth.refresh_token.clone());
-            let result = grant(&http, &oauth, &refresh_token, now).await;
-            entry.take(result, now);
+            let result = fetch.run().await;
+            fetch.entry.take(&fetch.account, result, now);
             drop(guard);
         })
+    }
+}
+
+/// One fetch.
+struct Fetch {
+    http: Arc<Http>,
+    keeping: Option<Arc<Keeping>>,
+    entry: Arc<Entry>,
+    account: String,
+    oauth: Arc<OAuth>,
+    now: Millis,
+}
+
+impl Fetch {
+    async fn run(&self) -> Result<Granted, TokenError> {
+        let Way::Refresh { refresh_token: configured, .. } = &self.oauth.way else {
+            return grant::ask(&self.http, &self.oauth, None, self.now).await;
+        };
+        let _alone = match &self.keeping {
+            Some(keeping) => keeping.lock(&self.account).await,
+            None => None,
+        };
+        let shown = match self.known(configured).await? {
+            Known::Granted(granted) => return Ok(granted),
+            Known::Refresh(token) => token,
+        };
+        let mut granted = grant::ask(&self.http, &self.oauth, Some(&shown), self.now).await?;
+        // Some endpoints repeat the token that they were shown.
+        granted.rotated = granted.rotated.filter(|token| *token != shown);
+        if let Some(token) = &granted.rotated {
+            self.write_ahead(Rotated::new(configured, token, &granted.token)).await;
+        }
+        Ok(granted)
+    }
+
+    /// What this process, or another one, has got in the place of the configured refresh token.
+    async fn known(&self, configured: &Secret) -> Result<Known, TokenError> {
+        let (in_memory, is_unsaved, refused) = {
+            let state = self.entry.state.lock();
+            (state.rotated.clone(), state.unsaved.is_some(), state.refused.clone())
+        };
+        let of_memory = || Known::Refresh(in_memory.clone().unwrap_or_else(|| configured.clone()));
+        let Some(keeping) = self.keeping.as_ref().filter(|_| !is_unsaved) else { return Ok(of_memory()) };
+        let kept = match keeping.load(&self.account, configured).await {
+            Ok(Some(kept)) => kept,
+            Ok(None) => return Ok(of_memory()),
+            Err(error) if in_memory.is_some() => {
+                tracing::warn!(account = self.account, %error, "the kept refresh token cannot be read; going on with that in memory");
+                return Ok(of_memory());
+            }
+            Err(error) => return Err(TokenError::Kept(error.to_string())),
+        };
+        let Some(rotated) = kept.refresh_token() else { return Ok(of_memory()) };
+        Ok(match kept.token(self.now).filter(|token| Some(&token.secret) != refused.as_ref()) {
+            Some(token) => Known::Granted(Granted { token, rotated: Some(rotated) }),
+            None => Known::Refresh(rotated),
+        })
+    }
+
+    /// Puts a changed refresh token on disk. What the disk does not take is tried again.
+    async fn write_ahead(&self, rotated: Rotated) {
+        let account = &self.account;
+        let result = match &self.keeping {
+            Some(keeping) => keeping.save(account, &rotated).await,
+            None => Err(KeepError::Off),
+        };
+        let (error, keeping) = match (result, &self.keeping) {
+            (Ok(()), _) => {
+                self.entry.state.lock().unsaved = None;
+                return;
+            }
+            (Err(error @ KeepError::Failed(_)), Some(keeping)) => (error, keeping),
+            (Err(error), _) => {
+                tracing::warn!(
+                    account,
+                    "its provider changes refresh tokens: {error}, so the next start may need a new login"
+                );
+                return;
+            }
+        };
+        tracing::error!(account, %error, "its changed refresh token is not on disk: a restart now would need a new login");
+        let mut state = self.entry.state.lock();
+        state.unsaved = Some(rotated);
+        if !std::mem::replace(&mut state.saving, true) {
+            let (entry, keeping, account) = (Arc::downgrade(&self.entry), Arc::clone(keeping), account.clone());
+            tokio::spawn(save_later(entry, keeping, account));
+        }
+    }
+}
+
+/// What a fetch begins with.
+enum Known {
+    /// Another process has fetched it already.
+    Granted(Granted),
+    /// The refresh token to show.
+    Refresh(Secret),
+}
+
+/// Tries to write what the disk did not take, until it does or the account is gone.
+async fn save_later(entry: Weak<Entry>, keeping: Arc<Keeping>, account: String) {
+    let mut pause = SAVE_AGAIN;
+    loop {
+        tokio::time::sleep(pause).await;
+        pause = (pause * 2).min(SAVE_AGAIN_MAX);
+        let Some(entry) = entry.upgrade() else { return };
+        // Nobody fetches meanwhile, so nothing newer can be on disk.
+        let _alone = entry.fetching.lock().await;
+        let unsaved = entry.state.lock().unsaved.clone();
+        let Some(rotated) = unsaved else {
+            entry.state.lock().saving = false;
+            return;
+        };
+        match keeping.save(&account, &rotated).await {
+            Ok(()) => {
+                let mut state = entry.state.lock();
+                (state.unsaved, state.saving) = (None, false);
+                tracing::info!(account, "its changed refresh token is on disk now");
+                return;
+            }
+            Err(error) => tracing::warn!(account, %error, "its changed refresh token is still not on disk"),
+        }
     }
 }
 
@@ -218,7 +321,7 @@ impl Entry {
         }
     }
 
-    fn take(&self, result: Result<Granted, TokenError>, now: Millis) {
+    fn take(&self, account: &str, result: Result<Granted, TokenError>, now: Millis) {
         let mut state = self.state.lock();
         match result {
             Ok(granted) => {
@@ -227,77 +330,13 @@ impl Entry {
                 state.rotated = granted.rotated.or_else(|| state.rotated.take());
             }
             Err(error) => {
-                tracing::warn!(%error, "an access token could not be fetched");
+                tracing::warn!(account, %error, "an access token could not be fetched");
                 let until =
                     if matches!(error, TokenError::Revoked) { Millis(u64::MAX) } else { now.plus(FAILED_FOR_MS) };
                 state.failure = Some((error, until));
             }
         }
     }
-}
-
-struct Granted {
-    token: Token,
-    rotated: Option<Secret>,
-}
-
-/// The members of the token endpoint's answers that matter (RFC 6749 sections 5.1 and 5.2).
-#[derive(Default, serde::Deserialize)]
-#[serde(default)]
-struct Answer {
-    access_token: String,
-    expires_in: Option<serde_json::Value>,
-    refresh_token: Option<String>,
-    error: Option<serde_json::Value>,
-}
-
-/// The body of a request for an access token (RFC 6749 section 6).
-fn form(oauth: &OAuth, refresh_token: &Secret) -> String {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    form.append_pair("grant_type", "refresh_token");
-    for (name, secret) in
-        [("client_id", &oauth.client_id), ("client_secret", &oauth.client_secret), ("refresh_token", refresh_token)]
-    {
-        secret.expose_to_form(name, &mut form);
-    }
-    form.finish()
-}
-
-async fn grant(http: &Http, oauth: &OAuth, refresh_token: &Secret, now: Millis) -> Result<Granted, TokenError> {
-    let question = Question {
-        method: "POST",
-        base: &oauth.token_url,
-        suffix: "",
-        headers: Vec::new(),
-        kind: "application/x-www-form-urlencoded",
-        body: form(oauth, refresh_token),
-    };
-    let told = http.ask(&question).await?;
-    let answer: Answer = serde_json::from_slice(&told.body).unwrap_or_default();
-    let refused = |code: &str| TokenError::Refused { status: told.status, code: code.to_owned() };
-    if !(200..300).contains(&told.status) || answer.access_token.is_empty() {
-        let code = answer.error.as_ref().and_then(serde_json::Value::as_str).unwrap_or_default();
-        // A code is a word; anything else is not shown.
-        let is_code =
-            !code.is_empty() && code.len() <= 64 && code.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b'_');
-        return Err(match code {
-            "invalid_grant" => TokenError::Revoked,
-            _ if is_code => refused(code),
-            _ => refused("no access token in its answer"),
-        });
-    }
-    let secret = Secret::new(answer.access_token).map_err(|_| refused("an access token that no header can carry"))?;
-    let rotated = answer.refresh_token.and_then(|token| Secret::new(token).ok()).filter(|token| !token.is_none());
-    let life = answer.expires_in.as_ref().and_then(seconds).map_or(LIFE_MS, |seconds| seconds.saturating_mul(1000));
-    let life = life.min(LIFE_MS_MAX);
-    let fresh_until = now.plus(life - AHEAD_MS.min(life / 2));
-    let used_until = now.plus(life - MARGIN_MS.min(life / 4));
-    Ok(Granted { token: Token { secret, fresh_until, used_until }, rotated })
-}
-
-/// A number, which some endpoints write as a text.
-fn seconds(value: &serde_json::Value) -> Option<u64> {
-    value.as_u64().or_else(|| value.as_str()?.parse().ok())
 }
 
 #[cfg(test)]

@@ -1,14 +1,16 @@
 //! A secret that can be sent, and nothing else.
 
-use std::fmt;
+use std::fmt::{self, Write as _};
 
 use http::HeaderValue;
+use sha2::{Digest as _, Sha256};
 
 /// A provider credential.
 ///
-/// It has no `Display` and no `Serialize`, its `Debug` is redacted, and there are two ways out:
-/// [`Secret::expose_to_header`], and [`Secret::expose_to_form`] for token endpoints. Memory is not wiped on drop: the header it is written into is copied by the connection anyway, so wiping this
-/// one copy would promise more than it holds.
+/// It has no `Display` and no `Serialize`, its `Debug` is redacted, and there are three ways out:
+/// [`Secret::expose_to_header`], [`Secret::expose_to_form`] for token endpoints, and [`Secret::expose_to_vault`]. Memory is
+/// not wiped on drop: the header it is written into is copied by the connection anyway, so wiping this one copy would
+/// promise more than it holds.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct Secret(Box<str>);
 
@@ -47,6 +49,19 @@ impl Secret {
         if !self.is_none() {
             form.append_pair(name, &self.0);
         }
+    }
+
+    /// The secret itself, to be sealed.
+    pub(crate) fn expose_to_vault(&self) -> &str {
+        &self.0
+    }
+
+    /// What tells it from others, and nothing of it: the SHA-256, in hexadecimal.
+    pub(crate) fn digest(&self) -> String {
+        Sha256::digest(self.0.as_bytes()).iter().fold(String::with_capacity(64), |mut text, byte| {
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
     }
 }
 

@@ -37,11 +37,15 @@ pub(crate) fn answer(state: &State, method: &Method, uri: &Uri, body: &[u8]) -> 
             Ok(()) => (200, json!({"ok": true})),
             Err(message) => (400, json!({"error": message})),
         },
+        ("POST", "/_mock/oauth") => match state.oauth.lock().register(body) {
+            Ok(()) => (200, json!({"ok": true})),
+            Err(message) => (400, json!({"error": message})),
+        },
         ("GET", "/_mock/oauth") => (200, state.oauth.lock().json()),
         ("GET", "/_mock/health") => (200, json!({"ok": true})),
         _ => (
             404,
-            json!({"error": "/_mock has GET and DELETE requests, GET and DELETE stats, GET oauth, POST script, PUT recordings/{name}, POST quota, GET health"}),
+            json!({"error": "/_mock has GET and DELETE requests, GET and DELETE stats, GET and POST oauth, POST script, PUT recordings/{name}, POST quota, GET health"}),
         ),
     }
 }

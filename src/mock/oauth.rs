@@ -1,16 +1,28 @@
-//! Google's accounts: the token endpoint, and what Code Assist tells of an account beside its answers.
+//! Logins and tokens, and what Code Assist tells of an account beside its answers.
 //!
 //! | refresh token | what becomes of it |
 //! |---|---|
 //! | has `revoked` in it | `invalid_grant` |
 //! | has `down` in it | status 503 |
+//! | has `rotating` in it | another refresh token comes with each access token; old ones that come back end them all |
+//! | has `brief` in it | access tokens for one second |
 //! | has `new` in it | access tokens, but no tier at Code Assist before it was put on one |
 //! | has `unverified` in it | access tokens, but Code Assist wants the owner to confirm the account |
 //! | any other | access tokens, and the project `project-of-<refresh token>` |
 //!
+//! `GET /oauth/authorize` sends a browser back at once, as if its user had agreed; not if the client's id has `denied` in
+//! it, and with a wrong `state` if it has `forged`. A client with `confidential` in its id must send `secret-of-ID`. What
+//! a login gives is `key-login-N`; it rotates if the scope has `rotating` in it, and is missing if that has `online`.
+//!
+//! `POST /_mock/oauth` lets a service account in: `{"service_account": <address>, "public_key": <RSAPublicKey, base64>}`.
+//!
 //! `POST /_mock/quota` sets what is told of an account's quota:
 //! `{"key": <refresh token>, "left": {<model>: 0 to 1}, "reset_s": 3600}`, or `{"key": …, "status": 503}` to refuse.
 
+mod grants;
+
+use self::grants::Grants;
+pub(crate) use self::grants::Holder;
 use super::platform::known;
 use super::refusal::Refusal;
 use http::Method;
@@ -18,17 +30,15 @@ use http::request::Parts;
 use serde_json::{Value, json};
 use std::collections::{HashMap, HashSet};
 
-/// Access tokens that are kept; the simulator starts anew behind them.
-const TOKENS_MAX: usize = 100_000;
+/// Quotas that are kept; the simulator starts anew behind them.
+const QUOTAS_MAX: usize = 100_000;
 
 /// What was given out.
 #[derive(Debug, Default)]
 pub(crate) struct OAuth {
-    /// Access token → refresh token.
-    owners: HashMap<String, String>,
+    grants: Grants,
     /// Refresh tokens of accounts that were put on a tier.
     onboarded: HashSet<String>,
-    refreshes: u64,
     loads: u64,
     onboards: u64,
     looks: u64,
@@ -39,14 +49,23 @@ pub(crate) struct OAuth {
 }
 
 impl OAuth {
-    /// The refresh token that an access token was given out for.
-    pub(crate) fn owner(&self, token: &str) -> Option<String> {
-        self.owners.get(token).cloned()
+    /// Whose an access token is. That it is used counts.
+    pub(crate) fn holder(&mut self, token: &str) -> Holder {
+        self.grants.holder(token)
+    }
+
+    /// Lets a service account in.
+    ///
+    /// # Errors
+    /// When the body says less than its address and its public key.
+    pub(crate) fn register(&mut self, body: &[u8]) -> Result<(), String> {
+        self.grants.register(body)
     }
 
     /// How often it was asked, as `GET /_mock/oauth` gives it.
     pub(crate) fn json(&self) -> Value {
-        json!({"refreshes": self.refreshes, "loads": self.loads, "onboards": self.onboards, "looks": self.looks,
+        json!({"refreshes": self.grants.refreshes, "logins": self.grants.logins, "reused": self.grants.reused,
+            "superseded": self.grants.superseded, "loads": self.loads, "onboards": self.onboards, "looks": self.looks,
             "quotas": self.quotas})
     }
 
@@ -57,7 +76,7 @@ impl OAuth {
     pub(crate) fn set_quota(&mut self, body: &[u8]) -> Result<(), String> {
         let told: Value = serde_json::from_slice(body).map_err(|error| error.to_string())?;
         let key = told["key"].as_str().ok_or("name the account: `key` is its refresh token")?.to_owned();
-        if self.set.len() >= TOKENS_MAX {
+        if self.set.len() >= QUOTAS_MAX {
             self.set.clear();
         }
         self.set.insert(key, told);
@@ -68,7 +87,13 @@ impl OAuth {
     pub(crate) fn answer(&mut self, parts: &Parts, body: &[u8]) -> Option<(u16, Value)> {
         let path = parts.uri.path();
         if parts.method == Method::POST && path == "/oauth/token" {
-            return Some(self.token(body));
+            return Some(self.grants.token(parts, body));
+        }
+        if parts.method == Method::GET && path == "/oauth/authorize" {
+            return Some(match self.grants.authorize(parts) {
+                Ok(location) => (302, json!({ "location": location })),
+                Err(error) => (400, error),
+            });
         }
         let suffix = path.strip_prefix("/v1internal")?;
         let is_operation = suffix.starts_with("/operations/") && parts.method == Method::GET;
@@ -76,8 +101,8 @@ impl OAuth {
             return None;
         }
         let bearer = parts.headers.get("authorization").and_then(|value| value.to_str().ok()).unwrap_or_default();
-        let owner = bearer.strip_prefix("Bearer ").and_then(|token| self.owner(token));
-        let Some(owner) = owner else {
+        let holder = bearer.strip_prefix("Bearer ").map_or(Holder::Unknown, |token| self.holder(token));
+        let Holder::Owner(owner) = holder else {
             return Some(refused(&Refusal::new(401, "Request had invalid authentication credentials.")));
         };
         let body: Value = serde_json::from_slice(body).unwrap_or_default();
@@ -88,28 +113,6 @@ impl OAuth {
             _ => Ok(self.look(&owner)),
         };
         Some(told.map_or_else(|refusal| refused(&refusal), |value| (200, value)))
-    }
-
-    fn token(&mut self, body: &[u8]) -> (u16, Value) {
-        let form: HashMap<String, String> = form_urlencoded::parse(body).into_owned().collect();
-        let said = |name: &str| form.get(name).map(String::as_str).unwrap_or_default();
-        self.refreshes += 1;
-        let refresh_token = said("refresh_token");
-        if said("grant_type") != "refresh_token" || said("client_id").is_empty() || refresh_token.is_empty() {
-            return (400, json!({"error": "invalid_request"}));
-        }
-        if refresh_token.contains("revoked") {
-            return (400, json!({"error": "invalid_grant", "error_description": "Token has been expired or revoked."}));
-        }
-        if refresh_token.contains("down") {
-            return (503, json!({"error": "temporarily_unavailable"}));
-        }
-        if self.owners.len() >= TOKENS_MAX {
-            self.owners.clear();
-        }
-        let token = format!("ya29.mock-{}-{}", self.refreshes, self.owners.len());
-        self.owners.insert(token.clone(), refresh_token.to_owned());
-        (200, json!({"access_token": token, "expires_in": 3599, "token_type": "Bearer", "scope": "cloud-platform"}))
     }
 
     fn load(&mut self, owner: &str, body: &Value) -> Result<Value, Refusal> {

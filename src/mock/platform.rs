@@ -3,7 +3,7 @@
 //! Each is strict about what is its own: paths, the place of the key, what stands in the body instead of the path.
 
 use super::dialect::Dialect;
-use super::oauth::project;
+use super::oauth::{Holder, project};
 use super::refusal::Refusal;
 use super::route::{Operation, Route, percent_decode, query_value};
 use super::state::State;
@@ -116,11 +116,24 @@ pub(crate) fn key(state: &State, route: &Route, headers: &HeaderMap) -> Result<S
             }
             Ok(key.to_owned())
         }
-        Platform::CodeAssist => state.oauth.lock().owner(bearer).ok_or_else(missing),
+        Platform::CodeAssist => match state.oauth.lock().holder(bearer) {
+            Holder::Owner(owner) => Ok(owner),
+            Holder::Unknown | Holder::Ended => Err(missing()),
+        },
         Platform::Vertex | Platform::Direct if bearer.is_empty() => Err(missing()),
-        Platform::Vertex | Platform::Direct => {
-            Ok(state.oauth.lock().owner(bearer).unwrap_or_else(|| bearer.to_owned()))
-        }
+        Platform::Vertex | Platform::Direct => owner(state, bearer.to_owned()),
+    }
+}
+
+/// Whose key it is: an access token that was given out here stands for its refresh token.
+///
+/// # Errors
+/// The answer to a token whose login has ended.
+pub(crate) fn owner(state: &State, key: String) -> Result<String, Refusal> {
+    match state.oauth.lock().holder(&key) {
+        Holder::Owner(owner) => Ok(owner),
+        Holder::Unknown => Ok(key),
+        Holder::Ended => Err(Refusal::new(401, "Request had invalid authentication credentials.")),
     }
 }
 

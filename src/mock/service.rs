@@ -62,7 +62,11 @@ pub(crate) async fn answer(
     }
     let own = state.oauth.lock().answer(&parts, &received.body);
     if let Some((status, value)) = own {
-        return Ok(plain(status, "application/json", value.to_string()));
+        let mut response = plain(status, "application/json", value.to_string());
+        if let (302, Some(location)) = (status, value["location"].as_str()) {
+            set(response.headers_mut(), "location", location);
+        }
+        return Ok(response);
     }
     let Some(route) = Route::find(&parts.method, &parts.uri, &parts.headers) else {
         received.status = Some(404);
@@ -70,7 +74,9 @@ pub(crate) async fn answer(
         return Ok(not_found(&parts));
     };
     let key = match route.platform {
-        Platform::Direct => auth::key(route.dialect, &parts.uri, &parts.headers),
+        Platform::Direct => {
+            auth::key(route.dialect, &parts.uri, &parts.headers).and_then(|key| platform::owner(&state, key))
+        }
         _ => platform::key(&state, &route, &parts.headers),
     };
     received.dialect = Some(route.dialect);

@@ -3,14 +3,13 @@
 use std::sync::Arc;
 
 use interlingua_filters::ir::{ApiError, ErrorKind};
-use sha2::{Digest as _, Sha256};
 
 use super::clock::now;
 use super::ctx::{Attempt, Ctx};
 use super::gateway::Gateway;
 use crate::code_assist::{self, Bucket, CallError, Endpoint, ProjectError};
 use crate::config::{Account, Platform, Snapshot, Upstream};
-use crate::credentials::{FAILED_FOR_MS, OAuth, Secret, TokenError};
+use crate::credentials::{FAILED_FOR_MS, Keeping, OAuth, Secret, TokenError};
 use crate::egress::Way;
 use crate::limits::{Failure, Fault, Reason, Retry, Scope};
 use crate::pool::{Lease, Suspension};
@@ -40,11 +39,17 @@ pub(super) async fn open(gateway: &Gateway, ctx: &Ctx, lease: &Lease, step: &Ste
     enter(gateway, &account, &upstream).await
 }
 
-/// What opens an account at an upstream.
+/// What opens an account at an upstream. An account whose refresh token was revoked is taken out until it has another one.
 pub(super) async fn enter(gateway: &Gateway, account: &Account, upstream: &Upstream) -> Result<Access, Closed> {
     let Some(oauth) = &account.oauth else { return Ok(Access::default()) };
     let way = Way::of(account, upstream);
-    let token = gateway.tokens.access_token_on(way.clone(), &account.id, oauth, now()).await?;
+    let token = gateway.tokens.access_token_on(way.clone(), &account.id, oauth, now()).await;
+    if let Err(why @ TokenError::Revoked) = &token
+        && uses(&gateway.store.load(), &account.id, oauth)
+    {
+        gateway.registry.suspend_for(&account.id, why.to_string(), oauth.mark());
+    }
+    let token = token?;
     let mut access = Access { token: Some(token.clone()), project: account.project.clone() };
     if upstream.platform == Platform::CodeAssist {
         let endpoint = Endpoint { base: upstream.base_url.clone(), token, way };
@@ -55,6 +60,11 @@ pub(super) async fn enter(gateway: &Gateway, account: &Account, upstream: &Upstr
 }
 
 impl Gateway {
+    /// Keeps changed refresh tokens from now on. It can be said once.
+    pub(crate) fn keep_tokens(&self, keeping: Keeping) -> bool {
+        self.tokens.keep(keeping)
+    }
+
     /// Asks Code Assist what is left of an account's quota; also tells the account's project.
     ///
     /// # Errors
@@ -82,6 +92,7 @@ pub(super) fn closed(gateway: &Gateway, ctx: &mut Ctx, lease: &Lease, step: &Ste
     let Some((account, upstream)) = target(ctx, lease, step) else { return };
     let (fault, reason) = match why {
         Closed::Token(TokenError::Unreachable(_)) => (Fault::Network, Reason::Connect),
+        Closed::Token(TokenError::Kept(_) | TokenError::Unsigned(_)) => (Fault::Account, Reason::OperatorNeeded),
         Closed::Token(_) => (Fault::Account, Reason::Unauthorized),
         Closed::Project(error) if error.needs_operator() => (Fault::Account, Reason::OperatorNeeded),
         Closed::Project(_) => (Fault::Provider, Reason::Unavailable),
@@ -94,11 +105,6 @@ pub(super) fn closed(gateway: &Gateway, ctx: &mut Ctx, lease: &Lease, step: &Ste
         reason,
         hinted: true,
     };
-    if let (Closed::Token(TokenError::Revoked), Some(oauth)) = (why, &account.oauth)
-        && uses(&gateway.store.load(), &account.id, oauth)
-    {
-        gateway.registry.suspend_for(&account.id, why.to_string(), mark(oauth));
-    }
     gateway.metrics.attempts.with_label_values(&[upstream.id.as_str(), account.id.as_str(), reason.name()]).inc();
     lease.failed(&failure, now(), ctx.id);
     tracing::warn!(request = ctx.request_id(), account = account.id, upstream = upstream.id, %why, "account not open");
@@ -134,22 +140,13 @@ pub(super) fn follow(gateway: &Gateway, snapshot: &Snapshot) {
 pub(super) fn readmit(gateway: &Gateway, snapshot: &Snapshot) {
     for account in gateway.registry.accounts() {
         let Some(Suspension { credential: 1.., .. }) = account.suspension() else { continue };
-        let configured = snapshot.roster.account(account.id()).and_then(|account| account.oauth.as_deref().map(mark));
+        let configured =
+            snapshot.roster.account(account.id()).and_then(|account| account.oauth.as_deref().map(OAuth::mark));
         if account.suspension().map(|suspension| suspension.credential) != configured {
             gateway.registry.resume(account.id());
             gateway.registry.clear(account.id(), None);
         }
     }
-}
-
-/// A mark of a refresh token, by which it is known again; it cannot be turned back.
-fn mark(oauth: &OAuth) -> u64 {
-    let mut form = form_urlencoded::Serializer::new(String::new());
-    oauth.client_id.expose_to_form("client_id", &mut form);
-    oauth.refresh_token.expose_to_form("refresh_token", &mut form);
-    let digest: [u8; 32] = Sha256::digest(form.finish().as_bytes()).into();
-    let first = digest.iter().take(8).fold(0u64, |mark, byte| mark << 8 | u64::from(*byte));
-    first.max(1)
 }
 
 fn uses(snapshot: &Snapshot, account: &str, oauth: &OAuth) -> bool {

@@ -19,6 +19,7 @@ use super::hedge::Hedge;
 use super::outbox::Outbox;
 use super::replay::Berth;
 use crate::breaker::safe_mode::Trial;
+use crate::clients::{Meter, Tab};
 use crate::config::{Account, Snapshot, Upstream};
 use crate::limits::{Reason, Refusals};
 use crate::pool::{Attempted, Lease, Millis};
@@ -38,6 +39,12 @@ pub struct Ctx {
     pub id: u64,
     /// The configured client that calls, if clients are configured.
     pub client: Option<String>,
+    /// Its place in the snapshot's clients.
+    pub client_place: Option<usize>,
+    /// What the request takes of its client's limits.
+    pub tab: Option<Arc<Tab>>,
+    /// Where the client stands with its requests a minute.
+    pub meter: Option<Meter>,
     /// What was asked; `None` until the body was read and understood, and for local answers.
     pub inbound: Option<Inbound>,
     /// What has been tried.
@@ -306,6 +313,9 @@ impl Ctx {
             voice: Voice::default(),
             id,
             client: None,
+            client_place: None,
+            tab: None,
+            meter: None,
             inbound: None,
             walk: Walk::default(),
             attempt: None,

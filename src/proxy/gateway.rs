@@ -25,6 +25,7 @@ use super::{
     upstream_request,
 };
 use crate::breaker::safe_mode::SafeMode;
+use crate::clients::Clients;
 use crate::code_assist::Projects;
 use crate::config::Store;
 use crate::credentials::Tokens;
@@ -64,6 +65,8 @@ pub struct Gateway {
     pub(super) counts: Counts,
     /// What requests take of the accounts' limits.
     pub(super) costs: Costs,
+    /// What clients may, and have done of it.
+    pub clients: Clients,
     /// What is left of the accounts' quotas.
     pub quotas: Quotas,
     /// Which requests may be hedged.
@@ -118,6 +121,7 @@ impl Gateway {
             holders,
             counts,
             costs: Costs::default(),
+            clients: Clients::default(),
             quotas: Quotas::default(),
             hedges: Hedges::default(),
             health: Health::default(),
@@ -140,6 +144,7 @@ impl Gateway {
     pub fn render_metrics(&self) -> String {
         self.metrics.observe(&self.registry.accounts(), &self.store.load().config.tiers, now());
         self.metrics.waiting.set(i64::try_from(self.queue.waiting()).unwrap_or(i64::MAX));
+        self.metrics.observe_clients(&self.clients, &self.store.load().config.clients, now());
         self.metrics.observe_safe_mode(&self.safe_mode.status(now()));
         self.metrics.render()
     }

@@ -78,6 +78,7 @@ pub(super) fn arm(gateway: &Arc<Gateway>, ctx: &mut Ctx) {
     second.started = ctx.started;
     (second.dialect, second.voice) = (ctx.dialect, ctx.voice);
     second.client.clone_from(&ctx.client);
+    (second.client_place, second.tab, second.meter) = (ctx.client_place, ctx.tab.clone(), ctx.meter);
     second.inbound = Some(inbound.clone());
     second.walk.step = ctx.walk.step;
     second.walk.barred.clone_from(&ctx.walk.barred);
@@ -251,7 +252,9 @@ pub(super) async fn serve(session: &mut Session, ctx: &mut Ctx) -> Option<FailTo
         return None;
     }
     let whole = second.outbox.ended();
+    let first = std::mem::take(&mut ctx.outcome.spent);
     (ctx.attempt, ctx.outcome) = (second.attempt, second.outcome);
+    ctx.outcome.spent.splice(0..0, first);
     ctx.outbox = second.outbox;
     ctx.walk.error = second.walk.error;
     ctx.walk.attempts += second.walk.attempts;

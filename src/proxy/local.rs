@@ -9,8 +9,8 @@ use serde_json::{Value, json};
 use super::ctx::Ctx;
 use super::endpoint::Action;
 use super::gateway::Gateway;
-use super::respond;
-use crate::config::Config;
+use super::{respond, terms};
+use crate::config::{Client, Config};
 use crate::routing::Step;
 
 /// A time for models of which nothing is known; 2025-01-01T00:00:00Z.
@@ -34,7 +34,7 @@ pub(super) async fn answer(gateway: &Gateway, session: &mut Session, ctx: &mut C
             respond::whole(session, ctx, 200, "text/plain", text.as_bytes().to_vec()).await
         }
         Action::ListModels(dialect) => {
-            let body = list(&ctx.snapshot.config, *dialect).to_string().into_bytes();
+            let body = list(&ctx.snapshot.config, ctx.caller(), *dialect).to_string().into_bytes();
             respond::whole(session, ctx, 200, "application/json", body).await
         }
         Action::GetModel(dialect, id) => get(session, ctx, *dialect, id).await,
@@ -55,6 +55,11 @@ async fn ready(gateway: &Gateway, session: &mut Session, ctx: &mut Ctx) -> Resul
 async fn get(session: &mut Session, ctx: &mut Ctx, dialect: Dialect, id: &str) -> Result<()> {
     if ctx.snapshot.config.routes.resolve(id, dialect).is_none() {
         let error = unserved(&ctx.snapshot.config, id);
+        return respond::error(session, ctx, &error).await;
+    }
+    if let Some(client) = ctx.caller().filter(|client| !terms::allows(Some(client), &ctx.snapshot.config, id, dialect))
+    {
+        let error = terms::not_allowed(client, id);
         return respond::error(session, ctx, &error).await;
     }
     respond::whole(
@@ -83,9 +88,10 @@ pub(super) fn unserved(config: &Config, model: &str) -> ApiError {
     }
 }
 
-/// The list in the shape of the dialect's own SDK.
-fn list(config: &Config, dialect: Dialect) -> Value {
-    let ids = config.routes.listed();
+/// The models that the client may use, in the shape of the dialect's own SDK.
+fn list(config: &Config, client: Option<&Client>, dialect: Dialect) -> Value {
+    let listed = config.routes.listed().iter();
+    let ids: Vec<&String> = listed.filter(|id| terms::allows(client, config, id, dialect)).collect();
     let models: Vec<Value> = ids.iter().map(|id| model(config, dialect, id)).collect();
     match dialect {
         Dialect::OpenAiChat | Dialect::OpenAiResponses => json!({"object": "list", "data": models}),

@@ -11,7 +11,7 @@ use super::clock::now;
 use super::cost::billed;
 use super::ctx::{Attempt, Ctx, Spent};
 use super::gateway::Gateway;
-use super::{continuation, passthrough, replay, safe_mode};
+use super::{continuation, passthrough, replay, safe_mode, terms};
 use crate::pool::session_key::response_key;
 
 /// Puts the downstream session back, settles the last attempt, and writes metrics and the log line.
@@ -26,6 +26,9 @@ pub(super) async fn logging(gateway: &Gateway, session: &mut Session, error: Opt
     }
     continuation::settle(gateway, ctx);
     safe_mode::ended(gateway, ctx);
+    if let Some(tab) = ctx.tab.take() {
+        tab.settle(now());
+    }
     let (protocol, mode) = (ctx.protocol(), ctx.mode());
     let metrics = &gateway.metrics;
     let status = ctx.outcome.status.to_string();
@@ -82,7 +85,9 @@ pub(super) fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean:
         if let Some(inbound) = ctx.inbound.as_ref().filter(|_| whole) {
             gateway.costs.learn(inbound, attempt, own);
         }
-        spend(gateway, ctx, attempt, own);
+    }
+    if let Some(used) = terms::used(gateway, ctx, attempt, clean && attempt.reply.ended()) {
+        spend(gateway, ctx, attempt, &used);
     }
     if let Some(usage) = attempt.reply.usage() {
         ctx.outcome.usage = Some(usage.counts());
@@ -103,13 +108,15 @@ pub(super) fn bill(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt) {
 /// Notes what an attempt has used: in the metrics, and for who asked.
 pub(super) fn spend(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, usage: &Usage<'_>) {
     let (account, upstream) = (attempt.account.id.as_str(), attempt.upstream.id.as_str());
-    ctx.outcome.spent.push(Spent {
+    let spent = Spent {
         account: account.to_owned(),
         upstream: upstream.to_owned(),
         model: attempt.model.clone(),
         usage: usage.counts(),
         microusd: ctx.snapshot.config.profiles.find(&attempt.model).cost_microusd(usage),
-    });
+    };
+    terms::spend(ctx, &spent);
+    ctx.outcome.spent.push(spent);
     for (class, tokens) in [
         ("uncached", usage.uncached),
         ("cache_read", usage.cache_read),

@@ -37,13 +37,17 @@ mod response;
 mod safe_mode;
 mod settings;
 mod stay;
+mod terms;
+mod trial;
 mod upstream_line;
 mod upstream_peer;
 mod upstream_request;
 mod wait;
 mod warm_up;
 
+pub(crate) use auth::is_open;
 pub(crate) use clock::now;
 pub use gateway::{Gateway, Hooks};
 pub use pause::{Pause, Paused};
 pub use settings::affinity as affinity_settings;
+pub(crate) use trial::{CredentialState, Trial};

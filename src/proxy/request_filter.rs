@@ -17,7 +17,7 @@ use super::endpoint::{self, Accent, Action, Generate};
 use super::errand::Errand;
 use super::gateway::Gateway;
 use super::operate::{self, Planned};
-use super::{auth, background, body, local, mcp, passthrough, replay, respond, safe_mode};
+use super::{auth, background, body, local, mcp, passthrough, replay, respond, safe_mode, terms};
 use crate::limits::Refusals;
 use crate::pool::session_key::{Parts, response_key, session_key};
 use crate::routing::Route;
@@ -68,12 +68,10 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
         }
     };
     listen_to(ctx, &action);
-    if !matches!(action, Action::Health | Action::Ready | Action::Hello) {
-        let clients = &ctx.snapshot.config.clients;
-        match auth::authenticate(clients, &head.headers, head.uri.query()) {
-            Ok(client) => ctx.client = client.map(|client| client.id.clone()),
-            Err(error) => return refuse(session, ctx, &error).await,
-        }
+    if !matches!(action, Action::Health | Action::Ready | Action::Hello)
+        && let Err(error) = identify(gateway, session, ctx)
+    {
+        return refuse(session, ctx, &error).await;
     }
     if !matches!(action, Action::Generate(_) | Action::Operate(_) | Action::Pass(_) | Action::Mcp { .. }) {
         ctx.outcome.local = true;
@@ -104,6 +102,9 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
     match planned {
         Ok(Planned::Proxy(inbound)) => {
             ctx.inbound = Some(*inbound);
+            if let Err(error) = terms::admit(gateway, ctx, &body).await {
+                return refuse(session, ctx, &error).await;
+            }
             background::steer(gateway, ctx);
             safe_mode::steer(gateway, ctx);
         }
@@ -121,6 +122,27 @@ pub(super) async fn request_filter(gateway: &Gateway, session: &mut Session, ctx
     ctx.walk.refusals = Refusals::new(ctx.snapshot.config.resilience.same_refusal_max as usize);
     ctx.berth = Some(replay::install(session, body, Arc::clone(&ctx.outbox))?);
     Ok(false)
+}
+
+/// Finds out which client calls, and whether its key is good here and now.
+fn identify(gateway: &Gateway, session: &Session, ctx: &mut Ctx) -> Result<(), ApiError> {
+    let head = session.req_header();
+    let address = session.client_addr().and_then(|address| address.as_inet()).map(std::net::SocketAddr::ip);
+    let caller = auth::Caller { headers: &head.headers, query: head.uri.query(), address };
+    let clients = &ctx.snapshot.config.clients;
+    match auth::authenticate(&ctx.snapshot.config, &caller, now()) {
+        Ok(place) => {
+            ctx.client = place.and_then(|place| clients.get(place)).map(|client| client.id.clone());
+            ctx.client_place = place;
+            Ok(())
+        }
+        Err(denied) => {
+            if let Some((client, why)) = denied.of.and_then(|(place, why)| Some((clients.get(place)?, why))) {
+                gateway.metrics.client_refusals.with_label_values(&[client.id.as_str(), why]).inc();
+            }
+            Err(denied.error)
+        }
+    }
 }
 
 async fn refuse(session: &mut Session, ctx: &mut Ctx, error: &ApiError) -> Result<bool> {

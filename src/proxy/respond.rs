@@ -11,6 +11,7 @@ use pingora_proxy::Session;
 use serde_json::json;
 
 use super::ctx::{Ctx, Refusal, Voice};
+use super::terms;
 
 /// Writes a whole answer and notes it.
 pub(super) async fn whole(
@@ -90,6 +91,9 @@ pub(super) fn stamp(response: &mut ResponseHeader, ctx: &Ctx) -> Result<()> {
         Dialect::Anthropic => HeaderName::from_static("request-id"),
         _ => HeaderName::from_static("x-request-id"),
     };
+    if let Some(meter) = ctx.meter {
+        terms::tell(response, ctx.dialect, meter)?;
+    }
     response.insert_header(name, ctx.request_id())
 }
 

@@ -104,6 +104,9 @@ pub(super) fn response_body_filter(
         let session = ctx.inbound.as_ref().and_then(|inbound| inbound.session);
         let kept = gateway.keeper.keep(client, session, attempt.reply.take_keepsakes(), now());
         gateway.metrics.custody.with_label_values(&["kept"]).inc_by(kept as u64);
+        if let Some(tab) = &ctx.tab {
+            tab.ends();
+        }
     }
     match (&attempt.failure, ctx.outbox.committed()) {
         (Some(_), false) => Err(told()),

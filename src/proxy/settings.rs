@@ -22,6 +22,7 @@ impl Gateway {
     pub fn follow(&self, snapshot: &Snapshot) {
         let resilience = &snapshot.config.resilience;
         self.registry.reconcile(&specs(&snapshot.config), pool(resilience));
+        self.clients.follow(snapshot.config.clients.iter().map(|client| client.id.as_str()), now());
         access::follow(self, snapshot);
         self.quotas.follow(&self.registry, snapshot, now());
         self.affinity.configure(affinity(resilience));

@@ -9,7 +9,7 @@ use pingora::http::RequestHeader;
 
 use super::ctx::{Attempt, Inbound, Line};
 use super::platform::{self, PATH, is_versioned};
-use super::upstream_request::{authorise, authority, travel};
+use super::upstream_request::{authorise, authority, configured, travel};
 use crate::config::{Account, BaseUrl, Upstream};
 use crate::credentials::http::USER_AGENT;
 
@@ -24,9 +24,7 @@ pub(super) fn header(line: &Line, attempt: &Attempt, inbound: &Inbound) -> Resul
     if !attempt.body.is_empty() || matches!(line.method.as_str(), "POST" | "PUT" | "PATCH") {
         built.insert_header(header::CONTENT_LENGTH, attempt.body.len())?;
     }
-    for (name, value) in &upstream.headers {
-        built.insert_header(name.clone(), value.as_str())?;
-    }
+    configured(&mut built, attempt)?;
     if inbound.errand.passage().is_none_or(|passage| !passage.is_mcp()) {
         travel(&mut built, upstream, inbound)?;
     }

@@ -8,11 +8,11 @@ use pingora::http::RequestHeader;
 use super::ctx::{Attempt, Inbound};
 use super::platform;
 use super::upstream_line;
-use crate::config::{BaseUrl, Upstream};
+use crate::config::{AuthStyle, BaseUrl, Upstream};
 use crate::credentials::http::USER_AGENT;
 
 /// Version of the Messages API spoken when the client does not name one.
-const ANTHROPIC_VERSION: &str = "2023-06-01";
+pub(super) const ANTHROPIC_VERSION: &str = "2023-06-01";
 
 /// Replaces `request`, which Pingora cloned from the client's, by the provider's own.
 pub(super) fn upstream_request_filter(request: &mut RequestHeader, attempt: &Attempt, inbound: &Inbound) -> Result<()> {
@@ -33,19 +33,30 @@ pub(super) fn upstream_request_filter(request: &mut RequestHeader, attempt: &Att
     built.insert_header(header::ACCEPT, HeaderValue::from_static(accept))?;
     // Nothing compressed: events must be readable one by one.
     built.insert_header(header::ACCEPT_ENCODING, HeaderValue::from_static("identity"))?;
-    for (name, value) in &upstream.headers {
-        built.insert_header(name.clone(), value.as_str())?;
-    }
+    configured(&mut built, attempt)?;
     travel(&mut built, upstream, inbound)?;
     authorise(&mut built, attempt)?;
     *request = built;
     Ok(())
 }
 
-/// Puts the account's credential into its place.
+/// Puts in what the operator has written: the headers of the upstream, and then those of the account, which outrank them.
+pub(super) fn configured(built: &mut RequestHeader, attempt: &Attempt) -> Result<()> {
+    for (name, value) in &attempt.upstream.headers {
+        built.insert_header(name.clone(), value.as_str())?;
+    }
+    for (name, value) in &attempt.account.headers {
+        built.insert_header(name.clone(), value.clone())?;
+    }
+    Ok(())
+}
+
+/// Puts the account's credential into its place. An access token is a bearer's (RFC 6750), wherever keys go.
 pub(super) fn authorise(built: &mut RequestHeader, attempt: &Attempt) -> Result<()> {
-    if let Some((name, prefix)) = attempt.upstream.auth.header() {
-        let credential = attempt.access.token.as_ref().unwrap_or(&attempt.account.credential);
+    let (auth, token) = (attempt.upstream.auth, attempt.access.token.as_ref());
+    let style = if token.is_some() && auth != AuthStyle::None { AuthStyle::Bearer } else { auth };
+    if let Some((name, prefix)) = style.header() {
+        let credential = token.unwrap_or(&attempt.account.credential);
         let value = credential.expose_to_header(prefix).map_err(|_| {
             pingora::Error::explain(pingora::ErrorType::InternalError, "the credential does not fit into a header")
         })?;

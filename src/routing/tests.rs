@@ -12,6 +12,7 @@ fn upstream(id: &str, dialect: Dialect) -> Arc<Upstream> {
     let second = Duration::from_secs(1);
     Arc::new(Upstream {
         id: id.to_owned(),
+        provider: None,
         dialect,
         base_url: BaseUrl::parse("https://provider.example").unwrap(),
         auth: AuthStyle::None,

@@ -66,6 +66,16 @@ impl Listed {
         })
     }
 
+    /// What clients have spent in this month, as [`Self::safe_mode`].
+    pub fn clients(durable: &Durable, gateway: &Arc<Gateway>, now: Millis) -> Self {
+        gateway.clients.import(&durable.take_json(Kind::Client), now);
+        let gateway = Arc::clone(gateway);
+        Listed::new(LOOK_EVERY, now, move |now| {
+            let all = gateway.clients.export(now).into_iter();
+            all.filter_map(|(id, books)| live(Kind::Client, id, &books)).collect()
+        })
+    }
+
     fn new(every: Duration, now: Millis, look: impl Fn(Millis) -> Vec<Live> + Send + 'static) -> Self {
         let mut listed = Listed { look: Box::new(look), every, written: Written::default() };
         // What comes out of the file need not go back into it.

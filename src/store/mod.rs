@@ -54,11 +54,13 @@ pub enum Kind {
     Quota,
     /// When a model of an account was warmed up.
     WarmUp,
+    /// What a client has spent.
+    Client,
 }
 
 impl Kind {
     /// All kinds with their names in the file.
-    const NAMES: [(Kind, &str); 8] = [
+    const NAMES: [(Kind, &str); 9] = [
         (Kind::Cooldown, "cooldown"),
         (Kind::Account, "account"),
         (Kind::Ceiling, "ceiling"),
@@ -67,6 +69,7 @@ impl Kind {
         (Kind::SafeMode, "safe_mode"),
         (Kind::Quota, "quota"),
         (Kind::WarmUp, "warm_up"),
+        (Kind::Client, "client"),
     ];
 
     /// The name in the file.

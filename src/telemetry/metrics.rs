@@ -13,6 +13,8 @@ use prometheus::{
 
 use crate::breaker::CircuitState;
 use crate::breaker::safe_mode;
+use crate::clients::Clients;
+use crate::config::Client;
 use crate::limits::pace::{MeterView, PaceView};
 use crate::pool::{AccountState, Millis};
 
@@ -94,6 +96,11 @@ pub struct Metrics {
     /// Answers that broke off behind their first byte, by `result`: another account went on to the end (`completed`), or tried
     /// (`failed`, `client_left`), or nobody can go on with such an answer (`impossible`).
     pub continuations: IntCounterVec,
+    /// Requests of a client that its own limits refused, by `client` and `limit` (that of a minute, the budget, `model`,
+    /// `address`, `expired`, `disabled`).
+    pub client_refusals: IntCounterVec,
+    /// The part of a client's budget that is used, in thousandths, by `client` and `budget`; set when the metrics are read.
+    pub client_budget_used: IntGaugeVec,
     /// Number of the configuration in force.
     pub config_generation: IntGauge,
     /// Attempts to load a configuration, by `result` (`applied`, `refused`).
@@ -175,6 +182,18 @@ impl Metrics {
             hedges: counter(with, "hedges_total", "Second requests of hedged ones", &["result"])?,
             health_checks: counter(with, "health_checks_total", "Looks at upstreams", &["upstream", "result"])?,
             continuations: counter(with, "continuations_total", "Broken answers gone on with", &["result"])?,
+            client_refusals: counter(
+                with,
+                "client_refusals_total",
+                "Requests that limits of their client refused",
+                &["client", "limit"],
+            )?,
+            client_budget_used: gauge(
+                with,
+                "client_budget_used_permille",
+                "Part of a client's budget that is used",
+                &["client", "budget"],
+            )?,
             config_generation: add(
                 with,
                 IntGauge::new("interlingua_config_generation", "Number of the configuration in force")?,
@@ -211,6 +230,19 @@ impl Metrics {
                 let labels = [labels[0], labels[1], kind];
                 self.pace_limit.with_label_values(&labels).set(i64::try_from(limit).unwrap_or(i64::MAX));
                 self.pace_used.with_label_values(&labels).set(used.into());
+            }
+        }
+    }
+
+    /// Sets the gauges of the clients' budgets.
+    pub fn observe_clients(&self, states: &Clients, clients: &[Client], now: Millis) {
+        // Of clients and budgets that are gone nothing is said.
+        self.client_budget_used.reset();
+        for client in clients {
+            for budget in states.state(&client.id).status(&client.limits, now).budgets {
+                let permille = u128::from(budget.used) * 1000 / u128::from(budget.allowed.max(1));
+                let gauge = self.client_budget_used.with_label_values(&[client.id.as_str(), budget.limit.name()]);
+                gauge.set(i64::try_from(permille).unwrap_or(i64::MAX));
             }
         }
     }

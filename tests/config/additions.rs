@@ -94,3 +94,30 @@ fn without_a_file_the_models_of_added_providers_are_served() {
     assert_eq!(first("openai/any", Dialect::OpenAiChat), "openai-chat:any");
     assert!(zero_with(Beside::only(&env)).is_ok(), "accounts can be added later");
 }
+
+#[test]
+fn an_operator_can_switch_and_pin_what_the_file_says_otherwise() {
+    let with = |additions: &[Addition]| with(GOOD, additions).unwrap();
+    let off = with(&[Addition::switch("a", false)]);
+    assert!(!off.accounts[0].enabled);
+    assert_eq!(off.origins.switched.get("a"), Some(&true), "what the file says is known");
+    let waits = with(&[Addition::switch("later", false), Addition::pin("later")]);
+    assert_eq!((waits.origins.switched.len(), waits.resilience.pinned_account.as_deref()), (0, None));
+    let pinned = with(&[Addition::pin("a")]);
+    assert_eq!((pinned.resilience.pinned_account.as_deref(), pinned.origins.pinned), (Some("a"), true));
+    let added = entry(EntryKind::Account, json!({"id": "b", "upstream": "u", "credential": "${vault:account/b}"}));
+    let both = with(&[Addition::pin("b"), added, Addition::switch("b", false)]);
+    assert_eq!((both.resilience.pinned_account.as_deref(), both.accounts[1].enabled), (Some("b"), false));
+}
+
+#[test]
+fn a_pin_on_an_account_with_a_fault_takes_nothing_else_along() {
+    let additions = [
+        entry(EntryKind::Account, json!({"id": "b", "upstream": "u", "credential": "${vault:account/b}"})),
+        entry(EntryKind::Account, json!({"id": "c", "upstream": "u", "credential": "${vault:nothing}"})),
+        Addition::pin("c"),
+    ];
+    let config = with(GOOD, &additions).unwrap();
+    assert_eq!(ids(&config), ["a", "b"]);
+    assert_eq!(config.resilience.pinned_account, None);
+}

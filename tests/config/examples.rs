@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use interlingua::clients::Limits;
 use interlingua::config::{Config, Platform, load_file, schema};
 use interlingua_filters::Dialect;
 use serde_json::Value as Json;
@@ -220,6 +221,17 @@ fn the_tiers_example_ranks_its_accounts() {
     assert!(spare.takes("claude-haiku-4-5") && !spare.takes("claude-opus-4-6"));
     assert_eq!(config.routes.listed(), ["claude-opus-4-6", "claude-sonnet-4-5", "claude-haiku-4-5"]);
     assert_eq!(config.clients[1].key_digests.len(), 2);
+}
+
+#[test]
+fn the_clients_example_bounds_each_key() {
+    let config = example("examples/clients.yaml");
+    let [anna, bert, ci] = &config.clients[..] else { panic!("three clients") };
+    assert_eq!(anna.limits, Limits::default());
+    assert_eq!((bert.limits.concurrency, bert.limits.daily.microusd), (Some(4), Some(5_000_000)));
+    assert!(ci.addresses.as_ref().unwrap()[0].contains(&"10.20.3.4".parse::<std::net::IpAddr>().unwrap()));
+    assert!(ci.models.as_ref().unwrap()[0].matches("claude-haiku-4-5"));
+    assert_eq!((ci.limits.requests_per_minute, ci.limits.tokens_per_minute), (Some(120), Some(400_000)));
 }
 
 #[test]

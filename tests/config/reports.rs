@@ -440,3 +440,28 @@ fn a_proxy_that_cannot_be_used_is_refused_and_nothing_of_it_is_shown() {
     assert_eq!(config.accounts[0].proxy.as_ref().map(ToString::to_string).as_deref(), Some("socks5h://[::1]:1080"));
     assert!(config.upstreams[0].proxy.is_none());
 }
+
+#[test]
+fn limits_of_clients_that_cannot_be_meant_are_told() {
+    let client = |more: &str| with(&format!("clients: [{{ id: c, keys: a-key-of-the-client-c, {more} }}]\n"));
+    for (more, said) in [
+        ("requests_per_minute: 0", "0 is out of bounds"),
+        ("concurrency: 5000000000", "out of bounds"),
+        ("budgets: { daily: { usd: 0 } }", "above 0"),
+        ("budgets: { weekly: { usd: 1 } }", "weekly"),
+        ("budgets: { monthly: { tokens: -5 } }", "monthly"),
+        ("expires: tomorrow", "`tomorrow` is no moment"),
+        ("addresses: 10.0.0.0/33", "`10.0.0.0/33` is no address"),
+        ("addresses: []", "the list of addresses is empty"),
+        ("models: []", "the list of models is empty"),
+        ("old_keys: [{ key: a-key-that-was-replaced }]", "until"),
+    ] {
+        let told = short(&client(more)).join("\n");
+        assert!(told.contains(said), "{more}: {told}");
+    }
+    let old = "old_keys: [{ key: a-key-of-the-client-d, until: '2099-01-01T00:00:00Z' }]";
+    let twice = with(&format!(
+        "clients: [{{ id: c, keys: a-key-of-the-client-c, {old} }}, {{ id: d, keys: a-key-of-the-client-d }}]\n"
+    ));
+    assert!(short(&twice).join("\n").contains("has a key of `clients[0]`"));
+}

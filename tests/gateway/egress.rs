@@ -202,6 +202,10 @@ async fn tokens_and_warm_ups_and_second_requests_go_through_the_proxy_too() {
     let (named, other): (Vec<_>, Vec<_>) = proxy.opened().into_iter().partition(|target| *target == wanted);
     assert!(named.len() >= 3, "{named:?}");
     assert_eq!(other, [format!("127.0.0.1:{}", mock.port)], "the token endpoint");
+    let before = proxy.opened().len();
+    let tested = Call::post("/api/accounts/quick/test", "").send(gateway.admin).await;
+    assert_eq!(tested.status, 200, "{}", tested.text());
+    assert!(proxy.opened().len() > before, "a look at the account, too: {}", tested.text());
     assert!(!gateway.process.log().contains("canary"), "{}", gateway.process.log());
 }
 

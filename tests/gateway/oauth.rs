@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use ring::signature::RsaKeyPair;
+use serde_json::{Value, json};
 
 use super::call::Call;
 use super::platforms::stage;
@@ -128,4 +131,77 @@ async fn a_revoked_account_is_out_after_a_restart_too_until_it_has_another_token
     assert_eq!(gateway.send(&call(4)).await.status, 200);
     assert_eq!(mock.count("first").await, 2, "let in by a start with another token");
     assert!(!String::from_utf8_lossy(&std::fs::read(&file).expect("the state")).contains("key-revoked"));
+}
+
+/// The key of no account, made for tests, with a token endpoint here.
+fn robot(token_url: &str) -> (String, String) {
+    let text = include_str!("../fixtures/not-a-real-service-account.json");
+    let mut key: Value = serde_json::from_str(text).expect("JSON");
+    key["token_uri"] = token_url.into();
+    let pem: String =
+        key["private_key"].as_str().expect("a key").lines().filter(|line| !line.contains("---")).collect();
+    let pair = RsaKeyPair::from_pkcs8(&STANDARD.decode(pem).expect("base64")).expect("an RSA key");
+    (key.to_string(), STANDARD.encode(pair.public().as_ref()))
+}
+
+#[tokio::test]
+async fn a_service_account_signs_for_its_tokens_and_names_its_project() {
+    const EMAIL: &str = "robot@not-a-real-project.iam.gserviceaccount.com";
+    let mock = Mock::start("").await;
+    let root = format!("http://127.0.0.1:{}", mock.port);
+    let (key, public) = robot(&format!("{root}/oauth/token"));
+    let folder = tempfile::tempdir().expect("a folder");
+    let file = folder.path().join("key.json");
+    std::fs::write(&file, key).expect("written");
+    let stage = Stage::new(mock.port)
+        .entry(
+            &format!("id: v, provider: vertex, base_url: '{root}'"),
+            &format!("id: robot, upstream: v, service_account: '${{file:{}}}'", file.display()),
+        )
+        .account("a", "")
+        .model("match: 'v/*', upstream: v, model: '{1}'");
+    let gateway = Gateway::start_logging(&stage, "debug").await;
+    let call = Protocol::Chat.call("v/m", "hello", false);
+    assert_eq!(gateway.send(&call).await.status, 503, "the endpoint does not know it");
+    let register = format!(r#"{{"service_account": "{EMAIL}", "public_key": "{public}"}}"#);
+    assert_eq!(Call::post("/_mock/oauth", register.as_bytes()).send(mock.port).await.status, 200);
+    assert_eq!(Call::post("/api/reload", "").send(gateway.admin).await.status, 200);
+    let cleared = Call { method: "DELETE", ..Call::post("/api/resilience/cooldowns?all=true", "") };
+    assert_eq!(cleared.send(gateway.admin).await.status, 200);
+    // A failure is the answer for a while; another key is another matter.
+    let spaced =
+        std::fs::read_to_string(&file).expect("the key").replace("\"0000000000000000\"", "\"0000000000000001\"");
+    std::fs::write(&file, spaced).expect("written");
+    assert_eq!(Call::post("/api/reload", "").send(gateway.admin).await.status, 200);
+    for _ in 0..3 {
+        let answer = gateway.send(&call).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let last = Call::get(&format!("/_mock/requests?last=1&key={EMAIL}")).send(mock.port).await.json();
+    let target = last["requests"][0]["target"].as_str().expect("a path");
+    assert!(target.starts_with("/v1/projects/not-a-real-project/locations/global/"), "{target}");
+    assert_eq!(asked(&mock, "refreshes").await, 2, "one was refused, one serves all");
+    let log = gateway.process.log();
+    assert!(log.contains("invalid_grant") && !log.contains("PRIVATE KEY") && !log.contains("ya29."), "{log}");
+}
+
+#[tokio::test]
+async fn headers_of_an_account_outrank_those_of_its_upstream_and_are_never_shown() {
+    let mock = Mock::start("").await;
+    let root = format!("http://127.0.0.1:{}", mock.port);
+    let stage = Stage::new(mock.port)
+        .entry(
+            &format!("id: own, dialect: openai_chat, base_url: '{root}/v1', headers: {{ x-team: of-the-upstream, x-all: all }}"),
+            "id: one, upstream: own, credential: key-one, headers: { X-Team: canary-of-one, x-more: canary-more }",
+        )
+        .model("match: 'own/*', upstream: own, model: '{1}'");
+    let gateway = Gateway::start_logging(&stage, "trace").await;
+    let answer = gateway.send(&Protocol::Chat.call("own/m", "hello", false)).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    let headers = mock.last("one").await["headers"].clone();
+    assert_eq!((&headers["x-team"], &headers["x-all"]), (&json!("canary-of-one"), &json!("all")));
+    assert_eq!(headers["x-more"], "canary-more");
+    assert!(!gateway.process.log().contains("canary-"), "not in the log");
+    let status = Call::get("/api/accounts/one").send(gateway.admin).await;
+    assert!(status.status == 200 && !status.text().contains("canary-"));
 }

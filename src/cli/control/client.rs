@@ -93,6 +93,19 @@ impl Client {
         })
     }
 
+    /// Whether anything answers there.
+    pub(super) async fn is_up(&self) -> bool {
+        let question = Question {
+            method: "GET",
+            base: &self.base,
+            suffix: "/healthz",
+            headers: Vec::new(),
+            kind: "application/json",
+            body: String::new(),
+        };
+        Http::new().ask(&question).await.is_ok()
+    }
+
     fn unreachable(&self, error: &HttpError) -> Failure {
         format!(
             "no gateway answers: {error}\nIs it running, with `server.admin_listen: {}`? Another one is named with --config or --url.",

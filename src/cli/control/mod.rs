@@ -1,13 +1,21 @@
 //! The commands that ask and steer a running gateway, over its operator's API.
 
+mod account_files;
+mod account_tables;
 mod accounts;
 mod breaker;
+mod callback;
 mod client;
+mod clients;
 mod cooldowns;
+mod explained;
+mod login;
 mod models;
 mod operate;
 mod safe_mode;
+mod secrets;
 mod table;
+mod vault;
 
 use std::path::PathBuf;
 
@@ -16,11 +24,15 @@ use serde::Serialize;
 
 pub(super) use accounts::Accounts;
 pub(super) use breaker::Breaker;
+pub(super) use clients::Clients;
 pub(super) use cooldowns::Cooldowns;
+pub(super) use explained::explained;
 pub(super) use models::{Mapping, Models};
 pub(super) use operate::{Pause, Quota, Reload, Resume, Warmup};
 pub(super) use safe_mode::SafeMode;
+pub(super) use vault::VaultCommand as Vault;
 
+use super::serve::DEFAULT_FILE;
 use super::{Failure, print};
 use client::Client;
 
@@ -39,6 +51,16 @@ pub(super) struct Reach {
 }
 
 impl Reach {
+    /// The file that was named, or the one that is there.
+    pub(super) fn file(&self) -> Option<PathBuf> {
+        self.config.clone().or_else(|| Some(PathBuf::from(DEFAULT_FILE)).filter(|file| file.exists()))
+    }
+
+    /// Whether a gateway was named by its address.
+    pub(super) fn is_remote(&self) -> bool {
+        self.url.is_some()
+    }
+
     /// Asks, and prints the answer as JSON or as `show` says it.
     fn run<A, T>(
         &self,
@@ -49,10 +71,24 @@ impl Reach {
         A: Serialize,
         T: AsRef<str>,
     {
+        let answer = self.asked(ask)?;
+        if self.json { print(&serde_json::to_string_pretty(&answer)?) } else { print(show(&answer).as_ref()) }
+    }
+
+    /// As [`Self::run`], where the answer is no table: it is shown in one way only.
+    fn answer<A>(
+        &self,
+        ask: impl AsyncFnOnce(&Client) -> Result<A, Failure>,
+        show: impl FnOnce(&A) -> String,
+    ) -> Result<(), Failure> {
+        let text = show(&self.asked(ask)?);
+        if text.is_empty() { Ok(()) } else { print(&text) }
+    }
+
+    fn asked<A>(&self, ask: impl AsyncFnOnce(&Client) -> Result<A, Failure>) -> Result<A, Failure> {
         let client = Client::new(self.config.as_deref(), self.url.as_deref())?;
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        let answer = runtime.block_on(ask(&client))?;
-        if self.json { print(&serde_json::to_string_pretty(&answer)?) } else { print(show(&answer).as_ref()) }
+        runtime.block_on(ask(&client))
     }
 }
 

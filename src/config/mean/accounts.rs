@@ -1,14 +1,16 @@
 //! Accounts.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
+
+use http::{HeaderName, HeaderValue};
 
 use super::Mean;
 use super::upstreams::Upstreams;
 use crate::config::report::At;
-use crate::config::units::OneOrMany;
+use crate::config::units::{OneOrMany, SecretText};
 use crate::config::{Account, AuthStyle, Upstream, raw};
-use crate::credentials::Secret;
+use crate::credentials::{OAuth, Secret};
 use crate::routing::Pattern;
 
 /// `concurrency` if the file says nothing.
@@ -57,13 +59,15 @@ impl Mean<'_> {
             let limits = self.account_limits(&at.key("limits"), &account.limits);
             let models = account.models.as_ref().map(|models| self.patterns(&at.key("models"), models));
             let opened = self.references(&at, &account.upstream, upstreams);
-            let oauth = account.oauth.as_ref().map(|oauth| self.oauth(&at.key("oauth"), oauth));
+            let oauth = self.way(&at, account);
             let credential = self.credential(&at, account, &opened);
-            let project = self.projects(&at, account, &opened);
+            let own = oauth.as_ref().and_then(OAuth::project);
+            let project = self.projects(&at, account, own, &opened);
+            let headers = self.account_headers(&at.key("headers"), &account.headers);
             let proxy = self.proxy(&at.key("proxy"), account.proxy.as_ref());
             let (Some(first), Some(credential), Some(proxy)) = (opened.first(), credential, proxy) else { continue };
             let upstream = Arc::clone(first);
-            let oauth = oauth.flatten().map(Arc::new);
+            let oauth = oauth.map(Arc::new);
             let account = Account {
                 id,
                 upstream,
@@ -71,6 +75,7 @@ impl Mean<'_> {
                 tier,
                 credential,
                 oauth,
+                headers,
                 project,
                 proxy,
                 concurrency,
@@ -137,15 +142,40 @@ impl Mean<'_> {
         patterns
     }
 
+    /// How access tokens are got, if they are.
+    fn way(&mut self, at: &At<'_>, raw: &raw::Account) -> Option<OAuth> {
+        let oauth = raw.oauth.as_ref().and_then(|oauth| self.oauth(&at.key("oauth"), oauth));
+        let at_key = at.key("service_account");
+        let service_account = raw.service_account.as_ref().and_then(|key| self.service_account(&at_key, key));
+        if raw.oauth.is_some() && raw.service_account.is_some() {
+            let help = "remove one of them".to_owned();
+            self.problems.error(&at_key, "the account has `oauth` and a `service_account`", Some(help));
+        }
+        oauth.or(service_account)
+    }
+
+    /// Headers of an account; their values are taken for secrets.
+    fn account_headers(&mut self, at: &At<'_>, raw: &BTreeMap<String, SecretText>) -> Vec<(HeaderName, HeaderValue)> {
+        let headers = self.headers(at, raw).into_iter();
+        let sensitive = |(name, value): (String, String)| {
+            let mut value = HeaderValue::try_from(value).ok()?;
+            value.set_sensitive(true);
+            Some((HeaderName::try_from(name).ok()?, value))
+        };
+        headers.filter_map(sensitive).collect()
+    }
+
     fn credential(&mut self, at: &At<'_>, raw: &raw::Account, upstreams: &[Arc<Upstream>]) -> Option<Secret> {
         let at_key = at.key("credential");
         let wanted = upstreams.iter().find(|upstream| upstream.auth != AuthStyle::None);
-        if raw.oauth.is_some() && raw.credential.is_some() {
+        let beside = [("oauth", raw.oauth.is_some()), ("service_account", raw.service_account.is_some())];
+        let beside = beside.iter().find(|(_, is_there)| *is_there).map(|(key, _)| *key);
+        if let (Some(key), true) = (beside, raw.credential.is_some()) {
             let help = "remove one of them".to_owned();
-            self.problems.error(&at_key, "the account has a `credential` and `oauth`", Some(help));
+            self.problems.error(&at_key, format!("the account has a `credential` and `{key}`"), Some(help));
         }
         let Some(text) = &raw.credential else {
-            if let Some(upstream) = wanted.filter(|_| raw.oauth.is_none()) {
+            if let Some(upstream) = wanted.filter(|_| beside.is_none()) {
                 let what = format!("the upstream `{}` wants one; for example `${{env:NAME}}`", upstream.id);
                 self.problems.missing(at, "credential", &what);
             }

@@ -68,6 +68,7 @@ impl Mean<'_> {
         let auth = raw.auth.unwrap_or(if credential.is_none() { AuthStyle::None } else { AuthStyle::Bearer });
         let upstream = Arc::new(Upstream {
             id: id.clone(),
+            provider: None,
             // It has none; no body of it is ever read.
             dialect: Dialect::OpenAiChat,
             base_url: base_url?,
@@ -89,6 +90,7 @@ impl Mean<'_> {
             tier: 0,
             credential,
             oauth: None,
+            headers: Vec::new(),
             project: None,
             proxy: None,
             limits: AccountLimits::default(),

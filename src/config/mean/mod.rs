@@ -4,6 +4,7 @@
 //! comes out counts only if there was none.
 
 mod accounts;
+mod clients;
 mod custody;
 mod mapping;
 mod mcp;
@@ -23,14 +24,11 @@ use std::time::Duration;
 use super::raw;
 use super::reference::Sources;
 use super::report::{At, Problems};
-use super::units::{OneOrMany, SecretText, TimeSpan};
-use super::{Client, Config, Origins, key_digest, suggest};
+use super::units::TimeSpan;
+use super::{Config, Origins, suggest};
 
 /// Longest id, in characters: ids are metric labels.
 const ID_CHARS_MAX: usize = 64;
-
-/// Shortest key of a client, in characters: what is shorter can be guessed.
-const KEY_CHARS_MIN: usize = 16;
 
 /// Most tiers: an account's tier is one byte.
 const TIERS_MAX: usize = 256;
@@ -83,51 +81,6 @@ impl Mean<'_> {
             passthrough,
             origins: Origins::default(),
         }
-    }
-
-    fn clients(&mut self, at: &At<'_>, raw: &[Option<raw::Client>]) -> Vec<Client> {
-        let mut ids = HashMap::new();
-        let mut owners = HashMap::new();
-        let mut clients = Vec::new();
-        for (index, client) in raw.iter().enumerate() {
-            let at = at.index(index);
-            let Some(client) = client else {
-                self.problems.empty_item(&at);
-                continue;
-            };
-            let id = self.id(&at, client.id.as_deref(), &mut ids, index).unwrap_or_default();
-            if client.keys.0.is_empty() {
-                self.problems.missing(&at, "keys", "at least one key, for example `${env:INTERLINGUA_KEY}`");
-            }
-            let key_digests = self.keys(&at.key("keys"), &client.keys);
-            for digest in &key_digests {
-                let first = *owners.entry(*digest).or_insert(index);
-                if first != index {
-                    let message = format!("this client has a key of `clients[{first}]`");
-                    self.problems.error(&at.key("keys"), message, Some("give each client a key of its own".to_owned()));
-                }
-            }
-            clients.push(Client { id, key_digests });
-        }
-        clients
-    }
-
-    /// Digests of keys as written, each once.
-    fn keys(&mut self, at: &At<'_>, keys: &OneOrMany<SecretText>) -> Vec<[u8; 32]> {
-        let mut digests = Vec::with_capacity(keys.0.len());
-        for (index, key) in keys.0.iter().enumerate() {
-            let at = at.index(index);
-            let Some(key) = self.expand(&at, &key.0) else { continue };
-            match digest(&key) {
-                Ok(digest) if digests.contains(&digest) => {}
-                Ok(digest) => digests.push(digest),
-                Err(message) => {
-                    let help = "make one with `openssl rand -hex 24`".to_owned();
-                    self.problems.error(&at, message, Some(help));
-                }
-            }
-        }
-        digests
     }
 
     fn tiers(&mut self, at: &At<'_>, raw: &[String]) -> Vec<String> {
@@ -210,27 +163,4 @@ impl Mean<'_> {
             }
         }
     }
-}
-
-fn digest(key: &str) -> Result<[u8; 32], String> {
-    if let Some(hex) = key.strip_prefix("sha256:") {
-        return parse_hex(hex).ok_or_else(|| "`sha256:` must be followed by 64 hexadecimal digits".to_owned());
-    }
-    if key.chars().count() < KEY_CHARS_MIN {
-        return Err(format!("the key is shorter than {KEY_CHARS_MIN} characters, so it can be guessed"));
-    }
-    if !key.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err("the key holds a character that an HTTP header cannot carry".to_owned());
-    }
-    Ok(key_digest(key.as_bytes()))
-}
-
-fn parse_hex(text: &str) -> Option<[u8; 32]> {
-    let mut digest = [0; 32];
-    let mut nibbles = text.chars().map(|c| c.to_digit(16));
-    for byte in &mut digest {
-        let (high, low) = (nibbles.next()??, nibbles.next()??);
-        *byte = u8::try_from(high * 16 + low).ok()?;
-    }
-    nibbles.next().is_none().then_some(digest)
 }

@@ -1,10 +1,10 @@
-//! Refresh tokens.
+//! Refresh tokens, and keys of service accounts.
 
 use super::Mean;
 use crate::config::report::At;
 use crate::config::units::SecretText;
 use crate::config::{BaseUrl, raw};
-use crate::credentials::{OAuth, Secret};
+use crate::credentials::{OAuth, Secret, ServiceAccount, Way};
 
 /// Google's token endpoint.
 const TOKEN_URL: &str = "https://oauth2.googleapis.com/token";
@@ -30,7 +30,21 @@ impl Mean<'_> {
                 return None;
             }
         };
-        Some(OAuth { client_id: client_id?, client_secret: client_secret?, refresh_token: refresh_token?, token_url })
+        let (client_id, client_secret, refresh_token) = (client_id?, client_secret?, refresh_token?);
+        Some(OAuth { way: Way::Refresh { client_id, client_secret, refresh_token }, token_url })
+    }
+
+    /// The key of a service account. `None` was reported.
+    pub(super) fn service_account(&mut self, at: &At<'_>, text: &SecretText) -> Option<OAuth> {
+        let text = self.expand(at, &text.0)?;
+        match ServiceAccount::parse(&text) {
+            Ok((account, token_url)) => Some(OAuth { way: Way::ServiceAccount(account), token_url }),
+            Err(error) => {
+                let help = "write `${file:/path}` of the JSON key as Google gives it";
+                self.problems.error(at, error.to_string(), Some(help.to_owned()));
+                None
+            }
+        }
     }
 
     /// One of the texts. Where `wanted` says so it must be there; else it may be empty.

@@ -73,12 +73,24 @@ impl Mean<'_> {
         })
     }
 
-    /// The project of an account; and whether each of its upstreams that needs one has it.
-    pub(super) fn projects(&mut self, at: &At<'_>, raw: &raw::Account, opened: &[Arc<Upstream>]) -> Option<String> {
+    /// The project of an account; and whether each of its upstreams that needs one has it. `own` is that of its key: it
+    /// stands in for one that nobody has named.
+    pub(super) fn projects(
+        &mut self,
+        at: &At<'_>,
+        raw: &raw::Account,
+        own: Option<&str>,
+        opened: &[Arc<Upstream>],
+    ) -> Option<String> {
         let project = raw.project.as_deref().and_then(|text| self.segment(&at.key("project"), text));
+        let is_nameless = |upstream: &Arc<Upstream>| {
+            matches!(upstream.platform, Platform::Vertex { project: None, .. }) && raw.project.is_none()
+        };
+        let own = own.filter(|_| opened.iter().any(is_nameless));
+        let own = own.and_then(|text| self.segment(&at.key("service_account"), text));
         for upstream in opened {
             match &upstream.platform {
-                Platform::Vertex { project: None, .. } if raw.project.is_none() => {
+                Platform::Vertex { .. } if is_nameless(upstream) && own.is_none() => {
                     let what = format!("the upstream `{}` names none, and Vertex AI wants one", upstream.id);
                     self.problems.missing(at, "project", &what);
                 }
@@ -98,7 +110,7 @@ impl Mean<'_> {
             let help = "write the project's id, which begins with a letter".to_owned();
             self.problems.error(&at.key("project"), "Code Assist does not take the number of a project", Some(help));
         }
-        project
+        project.or(own)
     }
 
     /// Keys that mean something on another platform only.

@@ -164,6 +164,7 @@ impl Mean<'_> {
         let (base_url, stream) = (base_url?, raw.stream);
         Some(Upstream {
             id,
+            provider: raw.provider.clone(),
             dialect,
             base_url,
             auth,

@@ -1,5 +1,7 @@
 //! Accounts as written.
 
+use std::collections::BTreeMap;
+
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
@@ -19,13 +21,20 @@ pub struct Account {
     /// has one concurrency limit for all of them.
     #[serde(default)]
     pub upstream: OneOrMany<String>,
-    /// The credential: `${env:NAME}`, `${file:/path}` or literally. Left out with `oauth`, and if the upstream has
-    /// `auth: none`.
+    /// The credential: `${env:NAME}`, `${file:/path}`, `${vault:NAME}` or literally. Left out with `oauth`, and if the
+    /// upstream has `auth: none`.
     pub credential: Option<SecretText>,
     /// Access tokens are fetched with a refresh token, in the place of `credential`. Default: none.
     pub oauth: Option<OAuth>,
+    /// Access tokens are fetched with the JSON key of a Google service account, in the place of `credential`: the key
+    /// itself, mostly as `${file:/path}`. Default: none.
+    pub service_account: Option<SecretText>,
+    /// Headers for every request with this account, beside those of the upstream, which they outrank. They are sent and
+    /// never shown. Default: none.
+    #[serde(default)]
+    pub headers: BTreeMap<String, SecretText>,
     /// vertex and code_assist: the Google Cloud project of this account. Default: that of the upstream; code_assist finds
-    /// it out.
+    /// it out, and a service account has its own.
     pub project: Option<String>,
     /// The proxy through which this account reaches its provider, its token endpoint among it: `http://user:password@host:port`
     /// (CONNECT), `socks5://` (names are looked up here) or `socks5h://` (there). If it cannot be used, the account fails;
@@ -44,8 +53,8 @@ pub struct Account {
     pub models: Option<OneOrMany<String>>,
 }
 
-/// A refresh token and whom it was given to. Access tokens are fetched with it when they are needed, and kept in memory
-/// alone.
+/// A refresh token and whom it was given to. Access tokens are fetched with it when they are needed. Where the provider
+/// gives another refresh token with them, that one is kept in the vault, and counts until another one stands here.
 #[derive(Clone, Debug, Default, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 #[schemars(extend("required" = ["client_id", "refresh_token"]))]

@@ -20,7 +20,7 @@ pub struct Mcp {
     /// Where the credential goes. Default: bearer if there is a credential, else none. For another header, write it with
     /// its value under `headers`.
     pub auth: Option<AuthStyle>,
-    /// The credential: `${env:NAME}`, `${file:/path}` or literally. Default: none.
+    /// The credential: `${env:NAME}`, `${file:/path}`, `${vault:NAME}` or literally. Default: none.
     pub credential: Option<SecretText>,
     /// Headers for every request. Values may be references. Default: none.
     #[serde(default)]

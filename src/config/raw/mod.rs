@@ -4,6 +4,7 @@
 //! they are required: that something is missing is said together with all else that is wrong.
 
 mod account;
+mod client;
 mod custody;
 mod mapping;
 mod mcp;
@@ -20,6 +21,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 pub use self::account::{Account, OAuth};
+pub use self::client::{Budget, Budgets, Client, OldKey};
 pub use self::custody::Custody;
 pub use self::mapping::{Mapping, MappingSync};
 pub use self::mcp::{Mcp, McpTimeouts};
@@ -31,14 +33,15 @@ pub use self::protections::{
 pub use self::resilience::{Affinity, Cooldown, GraceRetry, Peek, PerClient, Resilience};
 pub use self::server::Server;
 pub use self::upstream::{PlatformName, Quirks, Spoken, Timeouts, Upstream};
-use super::units::{OneOrMany, SecretText};
+use super::units::OneOrMany;
 use crate::routing::{Cause, DialectChoice, Sign};
 
 /// The configuration of Interlingua.
 ///
-/// Time spans are written with a unit (250ms, 30s, 5m, 1h30m), sizes too (64KiB, 100MiB). `${env:NAME}` and
-/// `${file:/path}` stand for the value of an environment variable or the content of a file, in credentials, keys,
-/// header values and URLs; a relative path starts at the folder of this file. `$${` is a literal `${`.
+/// Time spans are written with a unit (250ms, 30s, 5m, 1h30m), sizes too (64KiB, 100MiB). `${env:NAME}`, `${file:/path}`
+/// and `${vault:NAME}` stand for the value of an environment variable, the content of a file or a secret that
+/// `interlingua vault set` has kept, in credentials, keys, header values and URLs; a relative path starts at the folder of
+/// this file. `$${` is a literal `${`.
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Config {
@@ -116,20 +119,6 @@ impl Default for Config {
 pub struct CodeAssist {
     /// Switch. Set it only for accounts that you are entitled to use in this way. Default: false.
     pub enabled: bool,
-}
-
-/// Somebody who may use the gateway.
-#[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
-#[schemars(extend("required" = ["id", "keys"]))]
-pub struct Client {
-    /// Name in logs and metrics. Letters, digits and `. _ - @ /`, at most 64.
-    #[schemars(required)]
-    pub id: Option<String>,
-    /// Keys of this client, at least one; several allow for a change of keys. Each has at least 16 characters, or is
-    /// written as `sha256:` with the 64 hexadecimal digits of its SHA-256.
-    #[serde(default)]
-    pub keys: OneOrMany<SecretText>,
 }
 
 /// Which models go where. Exact names win, then the pattern with the most characters that are not `*`, then the one
