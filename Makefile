@@ -27,6 +27,7 @@ lint: tools
 
 unit: tools
 	cargo nextest run --workspace --no-fail-fast
+	cargo test --quiet --package interlingua-client --doc
 
 sdk: tools venv ## End-to-end tests with the vendors' Python SDKs
 	cargo build --quiet

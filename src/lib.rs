@@ -10,6 +10,7 @@ pub mod config;
 pub mod credentials;
 pub mod custody;
 mod edge;
+pub mod egress;
 pub mod health;
 pub mod hedging;
 pub mod limits;

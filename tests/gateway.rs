@@ -11,6 +11,8 @@ mod process;
 mod protocol;
 #[path = "gateway/provider.rs"]
 mod provider;
+#[path = "gateway/proxies.rs"]
+mod proxies;
 #[path = "gateway/rig.rs"]
 mod rig;
 #[path = "gateway/stage.rs"]
@@ -38,6 +40,8 @@ mod crowd;
 mod custody;
 #[path = "gateway/disk.rs"]
 mod disk;
+#[path = "gateway/egress.rs"]
+mod egress;
 #[path = "gateway/exhausted.rs"]
 mod exhausted;
 #[path = "gateway/failover.rs"]

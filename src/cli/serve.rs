@@ -118,7 +118,7 @@ pub(super) fn surroundings(vault: &Vault) -> Surroundings {
             read => read.map_err(|error: DeskError| error.to_string()),
         }
     };
-    Surroundings { env: Box::new(environment), vault: Box::new(vault), book: Box::new(book) }
+    Surroundings { vault: Box::new(vault), book: Box::new(book), ..Surroundings::only(Box::new(environment)) }
 }
 
 /// Opens secrets for a command that only looks at a configuration: what cannot be opened is told, and something else stands

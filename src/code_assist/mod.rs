@@ -18,6 +18,7 @@ pub use quota::{Bucket, buckets, user_quota};
 use crate::config::BaseUrl;
 use crate::credentials::http::{Http, Question};
 use crate::credentials::{HttpError, Secret};
+use crate::egress::Way;
 
 /// A Code Assist endpoint as one account sees it.
 #[derive(Clone, Debug)]
@@ -26,6 +27,8 @@ pub struct Endpoint {
     pub base: BaseUrl,
     /// The account's access token.
     pub token: Secret,
+    /// The account's way to it, where it is not direct.
+    pub way: Option<Way>,
 }
 
 /// A method of the endpoint failed.
@@ -63,7 +66,7 @@ async fn call(http: &Http, endpoint: &Endpoint, suffix: &str, body: Option<&Valu
         kind: "application/json",
         body: body.map(Value::to_string).unwrap_or_default(),
     };
-    let told = http.ask(&question).await?;
+    let told = http.on(endpoint.way.clone()).ask(&question).await?;
     if !(200..300).contains(&told.status) {
         return Err(CallError::Refused { method, status: told.status, body: told.body });
     }

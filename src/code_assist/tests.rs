@@ -34,7 +34,7 @@ impl Rig {
         let way = Way::Refresh { client_id, client_secret: Secret::none(), refresh_token };
         let oauth = Arc::new(OAuth { way, token_url });
         let token = self.tokens.access_token("a", &oauth, START).await.unwrap();
-        (oauth, Endpoint { base: self.base.clone(), token })
+        (oauth, Endpoint { base: self.base.clone(), token, way: None })
     }
 
     async fn project(

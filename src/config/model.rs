@@ -16,6 +16,7 @@ use sha2::{Digest, Sha256};
 use super::{AccountLimits, Audit, BaseUrl, Family, Origins, Records, Resilience, State};
 use crate::clients::Limits;
 use crate::credentials::{OAuth, Secret};
+use crate::egress::Proxy;
 use crate::pool::Millis;
 use crate::routing::{self, Pattern};
 
@@ -183,6 +184,8 @@ pub struct Upstream {
     pub quirks: Quirks,
     /// Headers for every request, names in lower case. Values may be secret.
     pub headers: Vec<(String, String)>,
+    /// The proxy through which it is reached. [`Way`](crate::egress::Way) says which one counts.
+    pub proxy: Option<Arc<Proxy>>,
     /// How long each phase may take.
     pub timeouts: Timeouts,
     /// Whether it is asked to stream.
@@ -264,6 +267,7 @@ impl fmt::Debug for Upstream {
             .field("platform", &self.platform)
             .field("base_url", &self.base_url)
             .field("headers", &names)
+            .field("proxy", &self.proxy)
             .finish_non_exhaustive()
     }
 }
@@ -356,6 +360,8 @@ pub struct Account {
     pub headers: Vec<(HeaderName, HeaderValue)>,
     /// Its Google Cloud project, where that is not the upstream's.
     pub project: Option<String>,
+    /// Its own proxy, in the place of the upstreams'.
+    pub proxy: Option<Arc<Proxy>>,
     /// Most requests at a time. At least 1.
     pub concurrency: u32,
     /// What the provider allows it, as far as the operator knows.

@@ -12,7 +12,7 @@ pub const PROBLEMS_MAX: usize = 100;
 const SNIPPET_CHARS_MAX: usize = 60;
 
 /// Keys whose values are never shown, nor anything below them.
-const SECRET_KEYS: [&str; 6] = ["credential", "keys", "admin_keys", "headers", "oauth", "token"];
+const SECRET_KEYS: [&str; 7] = ["credential", "keys", "admin_keys", "headers", "oauth", "token", "proxy"];
 
 /// One step of a key path.
 #[derive(Clone, Debug, PartialEq, Eq)]

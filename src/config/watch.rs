@@ -58,13 +58,15 @@ pub struct Surroundings {
     pub vault: Vault,
     /// What commands have added.
     pub book: Book,
+    /// Whether that could not be read the last time.
+    pub missed: AtomicBool,
 }
 
 impl Surroundings {
     /// Nothing but the environment.
     pub fn only(env: Env) -> Self {
         let vault: Vault = Box::new(|_| Err("there is no vault here".to_owned()));
-        Surroundings { env, vault, book: Box::new(|| Ok(Added::default())) }
+        Surroundings { env, vault, book: Box::new(|| Ok(Added::default())), missed: AtomicBool::new(false) }
     }
 
     /// Loads `base` with what stands beside it now. What commands have added is left out if it cannot be read: a broken
@@ -77,10 +79,18 @@ impl Surroundings {
     }
 
     fn means(&self, base: &Base, text: &str) -> Result<Config, Report> {
-        let added = (self.book)().unwrap_or_else(|error| {
-            tracing::error!("what commands have added is not in force: {error}");
-            Added::default()
-        });
+        let added = match (self.book)() {
+            Ok(added) => {
+                self.missed.store(false, Ordering::Release);
+                added
+            }
+            Err(error) => {
+                if !self.missed.swap(true, Ordering::AcqRel) {
+                    tracing::error!("what commands have added is not in force: {error}");
+                }
+                Added::default()
+            }
+        };
         let (env, vault) = (&*self.env, &*self.vault);
         let beside = Beside { env, vault, additions: &added.entries, mappings: &added.mappings };
         let config = base.means(text, beside)?;
@@ -134,6 +144,11 @@ impl Reloader {
     pub fn reload(&self) -> Result<u64, Report> {
         let mut seen = self.seen.lock();
         self.apply(self.base.text(), &mut seen)
+    }
+
+    /// Reloads if what commands have added could not be read the last time, and can be now. `None`: it was, or cannot.
+    pub fn reload_if_missed(&self) -> Option<Result<u64, Report>> {
+        (self.beside.missed.load(Ordering::Acquire) && (self.beside.book)().is_ok()).then(|| self.reload())
     }
 
     /// Reloads if the text is another than the last that was read. `None`: it is the same.

@@ -2,6 +2,8 @@
 //!
 //! They go over Pingora's connector, so there is one TLS stack with one crypto provider and one set of roots in the program.
 
+use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -12,6 +14,7 @@ use pingora::protocols::http::client::HttpSession;
 use pingora::upstreams::peer::{ALPN, HttpPeer};
 
 use crate::config::BaseUrl;
+use crate::egress::Way;
 
 /// The name under which the gateway calls providers.
 pub(crate) const USER_AGENT: &str = concat!("interlingua/", env!("CARGO_PKG_VERSION"));
@@ -23,7 +26,11 @@ const CONNECT: Duration = Duration::from_secs(5);
 const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// Sends requests, each on a connection of its own: they are rare.
-pub(crate) struct Http(Connector);
+pub(crate) struct Http {
+    connector: Arc<Connector>,
+    /// Through a proxy, and not otherwise.
+    way: Option<Way>,
+}
 
 /// A request.
 pub(crate) struct Question<'q> {
@@ -66,7 +73,12 @@ pub enum HttpError {
 
 impl Http {
     pub(crate) fn new() -> Self {
-        Http(Connector::new(None))
+        Http { connector: Arc::new(Connector::new(None)), way: None }
+    }
+
+    /// The same, on the way of an account; `None` is directly.
+    pub(crate) fn on(&self, way: Option<Way>) -> Self {
+        Http { connector: Arc::clone(&self.connector), way }
     }
 
     /// Asks, within a bounded time.
@@ -108,7 +120,7 @@ impl Http {
         mut head: RequestHeader,
         body: Bytes,
     ) -> pingora::Result<HttpSession<()>> {
-        let (mut session, _) = self.0.get_http_session(peer).await?;
+        let (mut session, _) = self.connector.get_http_session(peer).await?;
         head.insert_header(header::CONNECTION, HeaderValue::from_static("close"))?;
         let has_body = head.method != "GET";
         session.write_request_header(Box::new(head)).await?;
@@ -128,10 +140,15 @@ impl Http {
         body: Bytes,
         total: Duration,
     ) -> pingora::Result<Option<(ResponseHeader, Bytes)>> {
-        let lost = || pingora::Error::new(pingora::ErrorType::ConnectNoRoute);
-        let mut found = tokio::net::lookup_host((base.host.as_str(), base.port)).await.map_err(|_| lost())?;
-        let address = found.next().ok_or_else(lost)?;
-        let mut peer = HttpPeer::new(address, base.tls, base.host.clone());
+        let mut peer = match &self.way {
+            None => HttpPeer::new(look_up(&base.host, base.port).await?, base.tls, base.host.clone()),
+            Some(way) => {
+                let (host, port) = way.hop();
+                let hop = look_up(host, port).await.map_err(|why| way.lost(&why))?;
+                let found = if way.looks_up() { Some(look_up(&base.host, base.port).await?) } else { None };
+                way.peer(base, hop, found, CONNECT)
+            }
+        };
         peer.options.connection_timeout = Some(CONNECT);
         peer.options.total_connection_timeout = Some(CONNECT + CONNECT);
         peer.options.read_timeout = Some(total);
@@ -150,4 +167,10 @@ impl Http {
         }
         Ok(Some((head, Bytes::from(body))))
     }
+}
+
+async fn look_up(host: &str, port: u16) -> pingora::Result<SocketAddr> {
+    let lost = || pingora::Error::new(pingora::ErrorType::ConnectNoRoute);
+    let mut found = tokio::net::lookup_host((host, port)).await.map_err(|_| lost())?;
+    found.next().ok_or_else(lost)
 }

@@ -19,6 +19,7 @@ use super::Secret;
 use super::grant::{self, Granted, OAuth, Token, TokenError, Way};
 use super::http::{Http, HttpError};
 use super::kept::{KeepError, Keeping, Rotated};
+use crate::egress;
 use crate::pool::Millis;
 
 /// How long a failure is the answer, in milliseconds.
@@ -93,13 +94,27 @@ impl Tokens {
     /// # Errors
     /// See [`TokenError`].
     pub async fn access_token(&self, account: &str, oauth: &Arc<OAuth>, now: Millis) -> Result<Secret, TokenError> {
+        self.access_token_on(None, account, oauth, now).await
+    }
+
+    /// The same; where it must be fetched, on the account's way.
+    ///
+    /// # Errors
+    /// See [`TokenError`].
+    pub async fn access_token_on(
+        &self,
+        way: Option<egress::Way>,
+        account: &str,
+        oauth: &Arc<OAuth>,
+        now: Millis,
+    ) -> Result<Secret, TokenError> {
         let entry = self.entry(account, oauth);
         match entry.look(now) {
             Look::Fresh(token) => return Ok(token),
             Look::Failed(error) => return Err(error),
             Look::Aging(token) => {
                 if let Ok(guard) = Arc::clone(&entry.fetching).try_lock_owned() {
-                    drop(self.fetch(&entry, account, oauth, now, guard));
+                    drop(self.fetch(way, &entry, account, oauth, now, guard));
                 }
                 return Ok(token);
             }
@@ -111,7 +126,7 @@ impl Tokens {
             return found;
         }
         // A task of its own: the client of this request may leave, but a changed refresh token must not get lost.
-        let fetched = self.fetch(&entry, account, oauth, now, guard).await;
+        let fetched = self.fetch(way, &entry, account, oauth, now, guard).await;
         match entry.known(now) {
             Some(found) if fetched.is_ok() => found,
             _ => Err(HttpError::Broken { host: oauth.token_url.authority(), why: "it was given up".to_owned() }.into()),
@@ -150,6 +165,7 @@ impl Tokens {
 
     fn fetch(
         &self,
+        way: Option<egress::Way>,
         entry: &Arc<Entry>,
         account: &str,
         oauth: &Arc<OAuth>,
@@ -157,7 +173,7 @@ impl Tokens {
         guard: tokio::sync::OwnedMutexGuard<()>,
     ) -> tokio::task::JoinHandle<()> {
         let fetch = Fetch {
-            http: Arc::clone(&self.http),
+            http: Arc::new(self.http.on(way)),
             keeping: self.keeping.get().cloned(),
             entry: Arc::clone(entry),
             account: account.to_owned(),

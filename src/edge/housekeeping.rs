@@ -2,6 +2,7 @@
 //! looked at. All of it ends when the process begins to leave.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use pingora::server::ShutdownWatch;
@@ -12,6 +13,9 @@ use crate::config::Reloader;
 use crate::mapping::keeper::Keeper;
 use crate::proxy::Gateway;
 use crate::{health, mapping, quota, warm_up};
+
+/// How often a state file that could not be read is tried again for what commands have added.
+const ENTRIES_AGAIN: Duration = Duration::from_secs(5);
 
 /// What is to be kept in order while requests are served.
 pub(crate) struct Housekeeping {
@@ -28,6 +32,15 @@ impl Housekeeping {
         let mut service = background_service("housekeeping", self);
         service.threads = Some(1);
         service
+    }
+
+    /// Puts what commands have added in force when a disk that was in trouble is well again, for ever.
+    async fn look_for_entries(&self) {
+        loop {
+            tokio::time::sleep(ENTRIES_AGAIN).await;
+            let reloader = Arc::clone(&self.reloader);
+            let _ = tokio::task::spawn_blocking(move || reloader.reload_if_missed()).await;
+        }
     }
 
     /// Reloads on each SIGHUP, for ever.
@@ -58,6 +71,7 @@ impl BackgroundService for Housekeeping {
             () = quota::refresh::run(shared()) => {}
             () = warm_up::run(shared()) => {}
             () = health::run(shared()) => {}
+            () = self.look_for_entries() => {}
             () = mapping::sync::run(&self.gateway, &self.keeper) => {}
         }
     }

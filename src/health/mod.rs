@@ -2,7 +2,7 @@
 //! and not only when their breakers say so.
 //!
 //! - **Trip**: a request, or a look, that finds no connection: no address, refused, not in time, no TLS.
-//! - **Look**: a connection is opened and closed. Nothing is sent over it, least of all a credential. Also upstreams
+//! - **Look**: a connection is opened and closed, on a way that its accounts take: through their proxies, where they have any. Nothing is sent over it, least of all a credential. Also upstreams
 //!   are looked at of which only a breaker is known to be open, as after a restart.
 //! - **Recovery**: a connection, or any answer. Then one request at a time may try the accounts there.
 //!
@@ -58,7 +58,7 @@ pub struct Unreachable {
 impl Health {
     /// Whether a failure of this kind means that there is no connection to be had.
     pub fn is_unreachable(transport: Transport) -> bool {
-        matches!(transport, Transport::Dns | Transport::Connect | Transport::Tls)
+        matches!(transport, Transport::Dns | Transport::Connect | Transport::Proxy | Transport::Tls)
     }
 
     /// No connection. `looked`: it was not a request that found out.

@@ -7,7 +7,8 @@ use pingora::connectors::TransportConnector;
 use tokio::task::JoinSet;
 
 use crate::breaker::CircuitState;
-use crate::config::{Config, Upstream};
+use crate::config::{Account, Config, Upstream};
+use crate::egress::Way;
 use crate::pool::Millis;
 use crate::proxy::{Gateway, now};
 
@@ -15,6 +16,8 @@ use crate::proxy::{Gateway, now};
 const AT_ONCE_MAX: usize = 8;
 /// Longest time of one look, from the look-up of the name to the end of the TLS handshake.
 const TOTAL: Duration = Duration::from_secs(10);
+/// Ways to one upstream that are tried in one look.
+const WAYS_MAX: usize = 4;
 /// How soon a changed configuration is noticed, at the latest.
 const LOOK: Duration = Duration::from_secs(1);
 
@@ -33,6 +36,23 @@ pub(crate) async fn run(gateway: Arc<Gateway>) {
     }
 }
 
+/// The ways that accounts take to an upstream, each once; nobody's way is none of the gateway's. Without any account it is
+/// that of the upstream.
+fn ways(config: &Config, upstream: &Upstream) -> Vec<Option<Way>> {
+    let mut ways: Vec<Option<Way>> = Vec::new();
+    let opens = |account: &Account| account.enabled && account.upstreams.iter().any(|opened| opened.id == upstream.id);
+    for account in config.leased().filter(|account| opens(account)) {
+        let way = Way::of(account, upstream);
+        if ways.len() < WAYS_MAX && !ways.contains(&way) {
+            ways.push(way);
+        }
+    }
+    if ways.is_empty() {
+        ways.push(Way::of_upstream(upstream));
+    }
+    ways
+}
+
 impl Gateway {
     async fn look_at_upstreams(self: &Arc<Self>, connector: &Arc<TransportConnector>, config: &Config) {
         let find = |id: &str| config.upstreams.iter().find(|upstream| upstream.id == id);
@@ -44,7 +64,8 @@ impl Gateway {
                 under_way.join_next().await;
             }
             let (gateway, connector, upstream) = (Arc::clone(self), Arc::clone(connector), Arc::clone(upstream));
-            under_way.spawn(async move { gateway.look_at(&connector, &upstream).await });
+            let ways = ways(config, &upstream);
+            under_way.spawn(async move { gateway.look_at(&connector, &upstream, &ways).await });
         }
         while under_way.join_next().await.is_some() {}
     }
@@ -56,13 +77,18 @@ impl Gateway {
         accounts.flat_map(|account| &account.upstreams).map(|upstream| upstream.id.as_str()).collect()
     }
 
-    async fn look_at(&self, connector: &TransportConnector, upstream: &Upstream) {
+    async fn look_at(&self, connector: &TransportConnector, upstream: &Upstream, ways: &[Option<Way>]) {
         let connecting = async {
-            let peer = self.peer_of(upstream, true).await?;
-            connector.new_stream(&peer).await
+            for way in ways {
+                let Ok(peer) = self.peer_of(upstream, way.as_ref(), true).await else { continue };
+                // The connection is closed at once: its provider is told nothing.
+                if connector.new_stream(&peer).await.is_ok() {
+                    return true;
+                }
+            }
+            false
         };
-        // The connection is closed at once: its provider is told nothing.
-        let reached = matches!(tokio::time::timeout(TOTAL, connecting).await, Ok(Ok(_)));
+        let reached = tokio::time::timeout(TOTAL, connecting).await.unwrap_or(false);
         let result = if reached { "reached" } else { "failed" };
         self.metrics.health_checks.with_label_values(&[upstream.id.as_str(), result]).inc();
         if reached {

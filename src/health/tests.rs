@@ -32,6 +32,7 @@ fn answers_are_connections_whatever_they_say() {
     for (transport, unreachable) in [
         (Transport::Dns, true),
         (Transport::Connect, true),
+        (Transport::Proxy, true),
         (Transport::Tls, true),
         (Transport::Reset, false),
         (Transport::Timeout, false),

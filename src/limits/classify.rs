@@ -99,6 +99,8 @@ pub enum Transport {
     Dns,
     /// No connection: refused, unreachable, or not in time.
     Connect,
+    /// The egress proxy cannot be used.
+    Proxy,
     /// The TLS handshake failed.
     Tls,
     /// The connection was closed or reset before an answer.
@@ -119,6 +121,7 @@ pub enum Transport {
 pub enum Reason {
     Dns,
     Connect,
+    Proxy,
     Tls,
     Reset,
     NoAnswer,
@@ -164,6 +167,7 @@ impl Reason {
     pub const NAMES: &'static [(Reason, &'static str)] = &[
         (Reason::Dns, "dns"),
         (Reason::Connect, "connect"),
+        (Reason::Proxy, "proxy"),
         (Reason::Tls, "tls"),
         (Reason::Reset, "reset"),
         (Reason::NoAnswer, "no_answer"),

@@ -11,6 +11,7 @@ use super::trail::Tried;
 use crate::code_assist::{self, Bucket, CallError, Endpoint, ProjectError};
 use crate::config::{Account, Platform, Snapshot, Upstream};
 use crate::credentials::{FAILED_FOR_MS, Keeping, OAuth, Secret, TokenError};
+use crate::egress::Way;
 use crate::limits::{Failure, Fault, Reason, Retry, Scope};
 use crate::pool::{Lease, Suspension};
 use crate::routing::Step;
@@ -42,7 +43,8 @@ pub(super) async fn open(gateway: &Gateway, ctx: &Ctx, lease: &Lease, step: &Ste
 /// What opens an account at an upstream. An account whose refresh token was revoked is taken out until it has another one.
 pub(super) async fn enter(gateway: &Gateway, account: &Account, upstream: &Upstream) -> Result<Access, Closed> {
     let Some(oauth) = &account.oauth else { return Ok(Access::default()) };
-    let token = gateway.tokens.access_token(&account.id, oauth, now()).await;
+    let way = Way::of(account, upstream);
+    let token = gateway.tokens.access_token_on(way.clone(), &account.id, oauth, now()).await;
     if let Err(why @ TokenError::Revoked) = &token
         && uses(&gateway.store.load(), &account.id, oauth)
     {
@@ -51,7 +53,7 @@ pub(super) async fn enter(gateway: &Gateway, account: &Account, upstream: &Upstr
     let token = token?;
     let mut access = Access { token: Some(token.clone()), project: account.project.clone() };
     if upstream.platform == Platform::CodeAssist {
-        let endpoint = Endpoint { base: upstream.base_url.clone(), token };
+        let endpoint = Endpoint { base: upstream.base_url.clone(), token, way };
         let configured = account.project.as_deref();
         access.project = gateway.projects.project(&account.id, oauth, configured, &endpoint, now()).await?;
     }
@@ -77,7 +79,7 @@ impl Gateway {
         let (Some(token), Some(oauth)) = (access.token, &account.oauth) else {
             return Err("the account has no refresh token".to_owned());
         };
-        let endpoint = Endpoint { base: upstream.base_url.clone(), token };
+        let endpoint = Endpoint { base: upstream.base_url.clone(), token, way: Way::of(account, upstream) };
         let told = code_assist::ask_quota(&self.http, &endpoint, access.project.as_deref()).await;
         if let Err(CallError::Refused { status: 401, .. }) = &told {
             self.tokens.refused(&account.id, oauth, &endpoint.token);

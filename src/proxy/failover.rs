@@ -24,6 +24,7 @@ use super::response::REFUSAL_BYTES_MAX;
 use super::settings::limits;
 use super::trail;
 use crate::config::Upstream;
+use crate::egress;
 use crate::health::Health;
 use crate::limits::{Failure, Fault, Reason, Retry, Transport, allowance, classify, hint};
 use crate::pool::Millis;
@@ -125,7 +126,9 @@ impl Gateway {
             Some(errand) if errand.counts() => self.amend_count(ctx, attempt, told, &mut failure),
             _ => {}
         }
-        if transport.is_some_and(Health::is_unreachable) {
+        // A proxy of the account alone tells nothing of the upstream.
+        let shared = transport != Some(Transport::Proxy) || attempt.account.proxy.is_none();
+        if transport.is_some_and(Health::is_unreachable) && shared {
             self.health.failed(&attempt.upstream.id, false, now);
         } else if attempt.status != 0 {
             self.health.reached(&attempt.upstream.id);
@@ -306,6 +309,9 @@ impl Attempt {
         }
         match transport {
             Some(Transport::Timeout) => ApiError::new(ErrorKind::Timeout, "the provider did not answer in time"),
+            Some(Transport::Proxy) => {
+                ApiError::new(ErrorKind::BadGateway, "the egress proxy of the account cannot be used")
+            }
             Some(_) if self.accepted() => {
                 ApiError::new(ErrorKind::BadGateway, "the provider's answer ended before it was complete")
             }
@@ -375,6 +381,7 @@ fn public(told: &ApiError, failure: &Failure) -> ApiError {
 /// fault of the account.
 pub(super) fn transport(error: &Error, status: u16) -> Transport {
     match error.etype() {
+        kind if *kind == egress::FAILED => Transport::Proxy,
         ErrorType::ReadTimedout | ErrorType::WriteTimedout => Transport::Timeout,
         ErrorType::TLSHandshakeFailure
         | ErrorType::TLSHandshakeTimedout

@@ -20,6 +20,7 @@ use super::outbox::Parcel;
 use super::upstream_peer::encode;
 use super::upstream_request::upstream_request_filter;
 use super::{access, logging, recording, response};
+use crate::egress::Way;
 use crate::hedging::{Facts, Race, Side};
 use crate::limits::Cost;
 use crate::pool::{Ask, BoundAccount, Lease, select};
@@ -197,7 +198,8 @@ async fn pump(gateway: &Gateway, ctx: &mut Ctx, parcels: &mpsc::Sender<Parcel>) 
     let attempt = ctx.attempt.as_ref().ok_or_else(lost)?;
     let mut head = RequestHeader::build("POST", b"/", None)?;
     upstream_request_filter(&mut head, attempt, ctx.inbound()?)?;
-    let peer = gateway.peer_of(&attempt.upstream, attempt.streams).await?;
+    let way = Way::of(&attempt.account, &attempt.upstream);
+    let peer = gateway.peer_of(&attempt.upstream, way.as_ref(), attempt.streams).await?;
     let mut session = gateway.http.send(&peer, head, attempt.body.clone()).await?;
     session.read_response_header().await?;
     let broken = || Error::explain(ErrorType::ConnectionClosed, "the provider's answer ended early");

@@ -92,9 +92,10 @@ pub(super) fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean:
         if let Some(inbound) = ctx.inbound.as_ref().filter(|_| whole) {
             gateway.costs.learn(inbound, attempt, own);
         }
+        count(gateway, attempt, own);
     }
     if let Some(used) = terms::used(gateway, ctx, attempt, clean && attempt.reply.ended()) {
-        spend(gateway, ctx, attempt, &used);
+        note_spent(ctx, attempt, &used);
     }
     if let Some(usage) = attempt.reply.usage() {
         ctx.outcome.usage = Some(usage.counts());
@@ -117,17 +118,27 @@ pub(super) fn bill(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt) {
 
 /// Notes what an attempt has used: in the metrics, and for who asked.
 pub(super) fn spend(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, usage: &Usage<'_>) {
-    let (account, upstream) = (attempt.account.id.as_str(), attempt.upstream.id.as_str());
+    count(gateway, attempt, usage);
+    note_spent(ctx, attempt, usage);
+}
+
+/// Notes what an attempt has used for who asked; where the provider did not tell it, as it is estimated.
+fn note_spent(ctx: &mut Ctx, attempt: &Attempt, usage: &Usage<'_>) {
     let spent = Spent {
         started: attempt.started,
-        account: account.to_owned(),
-        upstream: upstream.to_owned(),
+        account: attempt.account.id.clone(),
+        upstream: attempt.upstream.id.clone(),
         model: attempt.model.clone(),
         usage: usage.counts(),
         microusd: ctx.snapshot.config.profiles.find(&attempt.model).cost_microusd(usage),
     };
     terms::spend(ctx, &spent);
     ctx.outcome.spent.push(spent);
+}
+
+/// Adds what a provider told to the metrics.
+fn count(gateway: &Gateway, attempt: &Attempt, usage: &Usage<'_>) {
+    let (account, upstream) = (attempt.account.id.as_str(), attempt.upstream.id.as_str());
     for (class, tokens) in [
         ("uncached", usage.uncached),
         ("cache_read", usage.cache_read),

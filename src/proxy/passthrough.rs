@@ -257,7 +257,7 @@ pub(super) fn remember(gateway: &Gateway, ctx: &Ctx, attempt: &Attempt, now: Mil
 
 /// What a failure means where bytes pass: no model's limit is reached, and what has an effect is not done twice.
 pub(super) fn amend(passage: &Passage, status: u16, transport: Option<Transport>, failure: &mut Failure) {
-    let unreached = matches!(transport, Some(Transport::Dns | Transport::Connect | Transport::Tls));
+    let unreached = matches!(transport, Some(Transport::Dns | Transport::Connect | Transport::Proxy | Transport::Tls));
     if transport.is_some() && !unreached && !passage.is_idempotent() {
         failure.retry = Retry::No;
     }

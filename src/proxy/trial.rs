@@ -12,6 +12,7 @@ use super::platform;
 use super::upstream_request::ANTHROPIC_VERSION;
 use crate::config::{Account, BaseUrl, Platform, Upstream};
 use crate::credentials::http::{HttpError, Question, Told};
+use crate::egress::Way;
 
 /// Most models that are told.
 const MODELS_MAX: usize = 1000;
@@ -104,7 +105,7 @@ impl Gateway {
             kind: "application/json",
             body: String::new(),
         };
-        judge(upstream, self.http.ask(&question).await)
+        judge(upstream, self.http.on(Way::of(account, upstream)).ask(&question).await)
     }
 }
 

@@ -1,6 +1,5 @@
 //! Phase `upstream_peer`: which account takes the request, and how it is reached.
 
-use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -31,6 +30,7 @@ use super::errand::{COUNT_PATIENCE, Errand};
 use super::gateway::Gateway;
 use super::{operate, passthrough, platform};
 use crate::config::{Config, Platform, StreamMode, Upstream};
+use crate::egress::Way;
 use crate::pool::Lease;
 use crate::routing::Step;
 
@@ -68,12 +68,13 @@ pub(super) async fn upstream_peer(gateway: &Gateway, session: &mut Session, ctx:
         }
     };
     let upstream = Arc::clone(&attempt.upstream);
+    let way = Way::of(&attempt.account, &upstream);
     let header_until = attempt.streams.then(|| attempt.started + upstream.timeouts.first_byte);
     ctx.walk.attempts += 1;
     ctx.outbox.set_patience(header_until.into_iter().chain(attempt.content_until).min());
     ctx.attempt = Some(attempt);
-    match gateway.endpoints.address(&upstream.base_url.host, upstream.base_url.port).await {
-        Ok(address) => Ok(Box::new(peer(&upstream, address, header_until.is_some()))),
+    match gateway.peer_of(&upstream, way.as_ref(), header_until.is_some()).await {
+        Ok(peer) => Ok(Box::new(peer)),
         Err(error) => Err(gateway.judge(ctx, error.into_up(), false)),
     }
 }
@@ -334,20 +335,25 @@ pub(super) fn reply_context(ctx: &Ctx, inbound: &Inbound, model: &str, include_u
 }
 
 impl Gateway {
-    /// How an upstream is reached, by what is no client's own request.
+    /// How an upstream is reached: on `way`, if it is not directly.
     ///
     /// # Errors
-    /// When its name has no address.
-    pub(crate) async fn peer_of(&self, upstream: &Upstream, streams: bool) -> Result<HttpPeer> {
-        let address = self.endpoints.address(&upstream.base_url.host, upstream.base_url.port).await?;
-        Ok(peer(upstream, address, streams))
+    /// When its name, or the proxy's, has no address.
+    pub(crate) async fn peer_of(&self, upstream: &Upstream, way: Option<&Way>, streams: bool) -> Result<HttpPeer> {
+        let base = &upstream.base_url;
+        let Some(way) = way else {
+            let address = self.endpoints.address(&base.host, base.port).await?;
+            let sni = base.host.trim_start_matches('[').trim_end_matches(']').to_owned();
+            return Ok(timed(HttpPeer::new(address, base.tls, sni), upstream, streams));
+        };
+        let (host, port) = way.hop();
+        let hop = self.endpoints.address(host, port).await.map_err(|why| way.lost(&why))?;
+        let found = if way.looks_up() { Some(self.endpoints.address(&base.host, base.port).await?) } else { None };
+        Ok(timed(way.peer(base, hop, found, upstream.timeouts.connect), upstream, streams))
     }
 }
 
-fn peer(upstream: &Upstream, address: SocketAddr, streams: bool) -> HttpPeer {
-    let base = &upstream.base_url;
-    let sni = base.host.trim_start_matches('[').trim_end_matches(']').to_owned();
-    let mut peer = HttpPeer::new(address, base.tls, sni);
+fn timed(mut peer: HttpPeer, upstream: &Upstream, streams: bool) -> HttpPeer {
     let timeouts = &upstream.timeouts;
     let options = &mut peer.options;
     options.connection_timeout = Some(timeouts.connect);

@@ -20,6 +20,7 @@ use super::upstream_peer::encode;
 use super::upstream_request::upstream_request_filter;
 use super::{access, logging, recording, response, trail};
 use crate::config::{Account, Snapshot, Upstream};
+use crate::egress::Way;
 use crate::limits::{Cost, Reason};
 use crate::pool::{Ask, Attempted, select};
 use crate::routing::{Route, Step, StepKind};
@@ -81,7 +82,8 @@ impl Gateway {
         let attempt = ctx.attempt.as_ref().ok_or_else(lost)?;
         let mut head = RequestHeader::build("POST", b"/", None)?;
         upstream_request_filter(&mut head, attempt, ctx.inbound()?)?;
-        let sent = self.http.carry(&attempt.upstream.base_url, head, attempt.body.clone(), TOTAL);
+        let http = self.http.on(Way::of(&attempt.account, &attempt.upstream));
+        let sent = http.carry(&attempt.upstream.base_url, head, attempt.body.clone(), TOTAL);
         let late = || pingora::Error::new(pingora::ErrorType::ReadTimedout);
         tokio::time::timeout(TOTAL, sent).await.map_err(|_| late())??.ok_or_else(lost)
     }

@@ -52,6 +52,7 @@ impl Cause {
             // The way, the provider, or the accounts themselves: nobody there who could serve.
             Reason::Dns
             | Reason::Connect
+            | Reason::Proxy
             | Reason::Tls
             | Reason::Reset
             | Reason::NoAnswer

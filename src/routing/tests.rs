@@ -20,6 +20,7 @@ fn upstream(id: &str, dialect: Dialect) -> Arc<Upstream> {
         platform: Platform::Direct,
         unsupported: Arc::from([]),
         headers: Vec::new(),
+        proxy: None,
         timeouts: Timeouts {
             connect: second,
             total_connect: second,

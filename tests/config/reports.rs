@@ -411,6 +411,37 @@ proptest! {
 }
 
 #[test]
+fn a_proxy_that_cannot_be_used_is_refused_and_nothing_of_it_is_shown() {
+    let file = |upstream: &str, account: &str| {
+        format!(
+            "upstreams:\n- {{ id: u, dialect: anthropic, base_url: 'https://provider.example'{upstream} }}\n\
+             accounts:\n- {{ id: a, upstream: u, credential: secret{account} }}\nmodels:\n- {{ match: '*', upstream: u }}\n"
+        )
+    };
+    for (proxy, wanted) in [
+        ("''", "the proxy is empty; leave the key out to go directly"),
+        ("'canary.example:3128'", "a proxy begins with"),
+        ("'https://canary.example:3128'", "TLS to the proxy itself is not supported"),
+        ("'http://user:canary@host'", "the proxy has no port"),
+        ("'socks5://canary@host:1080'", "the proxy's user name and password"),
+        ("'${env:NOT_THERE}'", "the environment variable `NOT_THERE` is not set"),
+    ] {
+        let proxy = format!(", proxy: {proxy}");
+        for (text, place) in [(file(&proxy, ""), "upstreams[0].proxy: "), (file("", &proxy), "accounts[0].proxy: ")] {
+            let told = short(&text);
+            assert!(told.len() == 1 && told[0].contains(place) && told[0].contains(wanted), "{told:?}");
+            let long = load(&text).expect_err("the file is bad").to_string();
+            assert!(!long.contains("canary"), "{long}");
+        }
+    }
+    let good = ", proxy: 'socks5h://user:canary@[::1]:1080'";
+    let config = load(&file(", proxy: null", good)).expect("the file is good");
+    assert!(!format!("{config:?}").contains("canary"));
+    assert_eq!(config.accounts[0].proxy.as_ref().map(ToString::to_string).as_deref(), Some("socks5h://[::1]:1080"));
+    assert!(config.upstreams[0].proxy.is_none());
+}
+
+#[test]
 fn limits_of_clients_that_cannot_be_meant_are_told() {
     let client = |more: &str| with(&format!("clients: [{{ id: c, keys: a-key-of-the-client-c, {more} }}]\n"));
     for (more, said) in [

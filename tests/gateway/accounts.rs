@@ -141,7 +141,8 @@ fn fresh() -> String {
 fn kept(folder: &Path) -> Vec<u8> {
     let mut bytes = Vec::new();
     for file in std::fs::read_dir(folder).expect("a folder") {
-        bytes.extend(std::fs::read(file.expect("a file").path()).expect("readable"));
+        let path = file.expect("a file").path();
+        bytes.extend(if path.is_dir() { kept(&path) } else { std::fs::read(path).expect("readable") });
     }
     bytes
 }

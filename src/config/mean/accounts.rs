@@ -64,7 +64,8 @@ impl Mean<'_> {
             let own = oauth.as_ref().and_then(OAuth::project);
             let project = self.projects(&at, account, own, &opened);
             let headers = self.account_headers(&at.key("headers"), &account.headers);
-            let (Some(first), Some(credential)) = (opened.first(), credential) else { continue };
+            let proxy = self.proxy(&at.key("proxy"), account.proxy.as_ref());
+            let (Some(first), Some(credential), Some(proxy)) = (opened.first(), credential, proxy) else { continue };
             let upstream = Arc::clone(first);
             let oauth = oauth.map(Arc::new);
             let account = Account {
@@ -76,6 +77,7 @@ impl Mean<'_> {
                 oauth,
                 headers,
                 project,
+                proxy,
                 concurrency,
                 limits,
                 enabled,

@@ -14,6 +14,7 @@ use crate::config::presets::Presets;
 use crate::config::report::At;
 use crate::config::units::SecretText;
 use crate::config::{AuthStyle, BaseUrl, Platform, Timeouts, Upstream, raw, suggest};
+use crate::egress::Proxy;
 
 /// Headers that the gateway sets itself, or that carry credentials.
 const OWN_HEADERS: [&str; 16] = [
@@ -147,9 +148,11 @@ impl Mean<'_> {
             }
         };
         let headers = self.headers(&at.key("headers"), &raw.headers);
+        let proxy = self.proxy(&at.key("proxy"), raw.proxy.as_ref());
         let timeouts = self.timeouts(&at.key("timeouts"), &raw.timeouts);
         let mut quirks = self.quirks(&at.key("quirks"), &raw.quirks);
-        let (dialect, platform) = (dialect?, platform?);
+        // Without its proxy it is not reached at all.
+        let (dialect, platform, proxy) = (dialect?, platform?, proxy?);
         let auth = raw.auth.unwrap_or(match platform {
             Platform::Direct => AuthStyle::of(dialect),
             Platform::Vertex { .. } | Platform::CodeAssist => AuthStyle::Bearer,
@@ -167,6 +170,7 @@ impl Mean<'_> {
             auth,
             quirks,
             headers,
+            proxy,
             timeouts,
             stream,
             platform,
@@ -240,6 +244,20 @@ impl Mean<'_> {
             }
         }
         headers
+    }
+
+    /// `None` was reported; `Some(None)`: there is none.
+    #[expect(clippy::option_option, reason = "a fault and the absence of a proxy must not be mixed up")]
+    pub(super) fn proxy(&mut self, at: &At<'_>, raw: Option<&SecretText>) -> Option<Option<Arc<Proxy>>> {
+        let Some(text) = raw else { return Some(None) };
+        match Proxy::parse(&self.expand(at, &text.0)?) {
+            Ok(proxy) => Some(Some(Arc::new(proxy))),
+            Err(error) => {
+                let help = "such as `http://user:password@host:3128` or `socks5h://host:1080`".to_owned();
+                self.problems.error(at, error.to_string(), Some(help));
+                None
+            }
+        }
     }
 
     pub(super) fn timeouts(&mut self, at: &At<'_>, raw: &raw::Timeouts) -> Timeouts {

@@ -36,6 +36,10 @@ pub struct Account {
     /// vertex and code_assist: the Google Cloud project of this account. Default: that of the upstream; code_assist finds
     /// it out, and a service account has its own.
     pub project: Option<String>,
+    /// The proxy through which this account reaches its provider, its token endpoint among it: `http://user:password@host:port`
+    /// (CONNECT), `socks5://` (names are looked up here) or `socks5h://` (there). If it cannot be used, the account fails;
+    /// it never goes directly. Default: that of the upstream.
+    pub proxy: Option<SecretText>,
     /// One of `tiers`. Default: the last.
     pub tier: Option<String>,
     /// Most requests at a time. Default: 3.

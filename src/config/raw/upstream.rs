@@ -48,6 +48,10 @@ pub struct Upstream {
     pub quirks: Quirks,
     /// Headers for every request, such as the name of an organisation. Not for credentials. Default: none.
     pub headers: BTreeMap<String, SecretText>,
+    /// The proxy through which the provider is reached: `http://user:password@host:port` (CONNECT), `socks5://` (names are
+    /// looked up here) or `socks5h://` (there). If it cannot be used, requests fail; they never go directly. An account can
+    /// have another one. Default: none.
+    pub proxy: Option<SecretText>,
     /// How long each phase may take.
     pub timeouts: Timeouts,
 }
@@ -135,7 +139,7 @@ pub struct Quirks {
 #[derive(Clone, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Timeouts {
-    /// TCP connect.
+    /// TCP connect; with a proxy, until it has opened the way.
     pub connect: TimeSpan,
     /// TCP connect and TLS together.
     pub total_connect: TimeSpan,

@@ -91,6 +91,10 @@ pub(super) const TABLE: &[Row] = &[
     Row::new(Reason::Connect, Fault::Network, Scope::Provider, Next::Other, Lock::None, |case| {
         case.transport == Some(Transport::Connect)
     }),
+    // The egress proxy is down or refuses: other accounts may have another way, and nobody goes round it.
+    Row::new(Reason::Proxy, Fault::Network, Scope::Account, Next::Other, Lock::None, |case| {
+        case.transport == Some(Transport::Proxy)
+    }),
     // Certificate or protocol trouble: never to be gone round, but another upstream may be well.
     Row::new(Reason::Tls, Fault::Network, Scope::Provider, Next::Other, Lock::None, |case| {
         case.transport == Some(Transport::Tls)

@@ -71,6 +71,7 @@ fn network() -> Vec<Example> {
     vec![
         broken(Transport::Dns, net(Reason::Dns, Scope::Provider)),
         broken(Transport::Connect, net(Reason::Connect, Scope::Provider)),
+        broken(Transport::Proxy, net(Reason::Proxy, Scope::Account)),
         broken(Transport::Tls, net(Reason::Tls, Scope::Provider)),
         broken(Transport::Reset, net(Reason::Reset, Scope::Request)),
         broken(Transport::Timeout, provider(Reason::NoAnswer)),
