@@ -57,7 +57,9 @@ class Control:
         self.folder, self.admin_key, self.level, self.env = folder, admin_key, log, env or {}
         self.mock_port, self.port, self.admin_port = free_port(), free_port(), free_port()
         self.config, self.state = folder / "interlingua.yaml", folder / "state"
-        self.log = folder / "gateway.log"
+        # Not beside the configuration: its folder is watched, and each line at level trace would be an event there.
+        self.log = folder / "log" / "gateway.log"
+        self.log.parent.mkdir()
         self.programs: list[Program] = []
         #: Texts that anybody was shown: answers, and the output of commands.
         self.shown: list[tuple[str, bytes]] = []

@@ -24,6 +24,8 @@ from stack import ROOT
 
 #: Characters of a secret in a row that nobody may see.
 WINDOW = 8
+#: All that can be logged; what the proxy's framework says of each connection is said only if it is asked for by name.
+LEVEL = "trace,pingora=trace,pingora_core=trace,pingora_proxy=trace"
 #: What a secret, or one of its forms, stands in.
 WORDS = re.compile(rb"(?:\d{1,3}, ){7}\d{1,3}|[A-Za-z0-9+/=_%-]{8,}")
 ROBOT = ROOT / "tests" / "fixtures" / "not-a-real-service-account.json"
@@ -222,7 +224,7 @@ class Scene:
         vault_key = self.canaries.add("vault key", base64.b64encode(raw).decode().rstrip("=")) + "="
         self.canaries.raw = raw
         env = {"INTERLINGUA_VAULT_KEY": vault_key, "CANARY": new("account key of a variable"), "RUST_BACKTRACE": "1"}
-        self.control = Control(folder, self.admin, "trace", env)
+        self.control = Control(folder, self.admin, LEVEL, env)
         (folder / "key").write_text(new("account key of a file"))
         robot = json.loads(ROBOT.read_text())
         robot["token_uri"] = f"http://127.0.0.1:{self.provider.port}/oauth/token"
@@ -373,3 +375,226 @@ def test_a_token_endpoint_that_fails(scene: Scene, mode: str) -> None:
     scene.provider.token_mode = "good"
     scene.rest_ends()
     assert scene.provider.tokens > before
+
+
+def issued(scene: Scene, made: Any, name: str) -> str:
+    """The key in the answer that makes it: the one place where it may stand, once."""
+    key = scene.canaries.add(name, made.json()["key"])
+    where, text = scene.control.shown[-1]
+    assert text.count(key.encode()) == 1
+    scene.control.shown[-1] = (where, text.replace(key.encode(), b"KEY"))
+    return key
+
+
+def test_keys_of_clients(scene: Scene) -> None:
+    control = scene.control
+    one = issued(scene, control.api("POST", "/api/clients", {"id": "one", "concurrency": 4}), "key of a new client")
+    other = issued(scene, control.run("clients", "add", "other", "--json", log="trace"), "key of another client")
+    again = issued(scene, control.api("POST", "/api/clients/one/rotate?grace=1h"), "rotated key")
+    last = issued(scene, control.run("clients", "rotate", "other", "--json"), "rotated key of a command")
+    for key in (one, again, last):
+        assert set(scene.talk("oc/m", key)) == {200}
+    assert set(scene.talk("oc/m", other)) == {401}
+    control.run("clients", "list")
+    control.run("clients", "show", "one")
+    assert control.api("DELETE", "/api/clients/other").status == 200
+    assert set(scene.talk("oc/m", last)) == {401}
+    assert set(scene.talk("oc/m", scene.canaries.new("key of nobody"))) == {401}
+
+
+def test_keys_of_clients_in_wrong_places(scene: Scene) -> None:
+    ask = scene.control.ask
+    made = issued(scene, scene.control.api("POST", "/api/clients", {"id": "lost"}), "key in wrong places")
+    for key in (scene.client, made):
+        good = {"authorization": f"Bearer {key}"}
+        for path in (f"/v1/chat/completions?key={key}", f"/v1beta/models/ge/m:generateContent?key={key}&alt={key}"):
+            for body in (b"{", b'{"model": 1}', b"[]", b'{"model": "oc/m", "messages": 7}'):
+                ask("POST", path, body)
+        for path in (f"/{key}/v1/chat/completions", f"/v1/{key}", f"/v1/files/{key}", f"/v1/responses/{key}", f"/?{key}"):
+            ask("POST", path, b"{}", good)
+            ask("GET", path, None, {"x-api-key": key})
+            ask("GET", path)
+        for name in ("authorization", "x-key", "cookie", "proxy-authorization", "anthropic-version", "content-encoding"):
+            ask("POST", "/v1/messages", b"{}", {name: key})
+            ask("POST", "/v1/messages", b'{"model": "an/m"}', {"x-api-key": key, name: f"Basic {key}"})
+        ask("POST", "/v1/messages", b"{}", {"x-api-key": f"{key} {key}"})
+        ask("POST", "/v1/chat/completions", b"{}", {"authorization": f"Bearer{key}", "content-type": key})
+    # A key of this gateway's own is known by its look wherever it stands.
+    own = {"authorization": f"Bearer {made}"}
+    for body in (
+        {"model": "oc/m", "messages": [{"role": "user", "content": "hi"}], "user": made, "temperature": made},
+        {"model": "oc/m", "messages": made},
+        {"model": "oc/m", "messages": [{"role": made, "content": "hi"}]},
+        {"model": 7, "api_key": scene.client},
+    ):
+        ask("POST", "/v1/chat/completions", body, own)
+    ask("POST", "/v1/chat/completions", b'{"model": "oc/m", "x": "' + made.encode() + b'" "', own)
+
+
+def test_accounts_and_vault(scene: Scene) -> None:
+    control, new = scene.control, scene.canaries.new
+    spy = f"http://127.0.0.1:{scene.provider.port}"
+    assert control.run("accounts", "add", "typed", "--upstream", "spy", "--key-stdin", stdin=new("typed key")).status == 0
+    given = {"id": "given", "upstream": ["spy"], "key": new("given key"), "tier": "pro"}
+    assert control.api("POST", "/api/accounts", given).status == 201
+    assert control.api("POST", "/api/accounts", given).status == 409
+    assert control.run("accounts", "key", "typed", "--key-stdin", stdin=new("other key"), log="trace").status == 0
+    assert control.api("PATCH", "/api/accounts/given", {"key": new("patched key")}).status == 200
+    assert control.run("vault", "set", "spare", "--key-stdin", stdin=new("spare secret"), log="trace").status == 0
+    assert control.api("PUT", "/api/vault/secrets", {"name": "kept", "value": new("kept secret")}).status == 200
+    log_in = {
+        "upstream": ["login"], "client_id": "own", "client_secret": new("client secret"), "code": new("code"),
+        "token_url": f"{spy}/oauth/token", "redirect_uri": "http://127.0.0.1:1/", "verifier": new("verifier"),
+    }  # fmt: skip
+    for mode, status in (("good", 200), ("refused", 422), ("torn", 422), ("odd", 422), ("down", 422)):
+        scene.provider.token_mode = mode
+        said = control.api("POST", "/api/accounts/logged-in/login", log_in if mode == "good" else {**log_in, "upstream": []})
+        assert said.status in (status, 502), said.text
+    scene.provider.token_mode = "good"
+    for quote in ("m", "say-401", "html-500", "torn-1"):
+        scene.talk(f"spy/{quote}", protocols=("chat",))
+        scene.talk(f"login/{quote}", protocols=("chat",))
+        scene.rest_ends()
+    for account in ("typed", "given", "spy", "login", "robot", "in-file", "logged-in"):
+        control.api("POST", f"/api/accounts/{account}/test")
+    passphrase = {"PASS": scene.passphrase}
+    assert control.run("accounts", "export", "--secrets", "--passphrase-env", "PASS", env=passphrase).status == 0
+    export = control.api("POST", "/api/accounts/export", {"passphrase": scene.passphrase}).json()
+    assert control.api("POST", "/api/accounts/import", {"export": export, "passphrase": scene.passphrase}).status == 200
+    control.api("POST", "/api/accounts/import", {"export": export, "passphrase": new("wrong passphrase")})
+    assert control.api("POST", "/api/vault/rotate", {"new_key": new("no vault key")}).status == 400
+    for arguments in (["accounts", "list"], ["accounts", "show", "typed"], ["accounts", "status"], ["vault", "list"]):
+        assert control.run(*arguments, log="trace").status == 0, arguments
+    for account in ("typed", "given", "logged-in"):
+        assert control.api("DELETE", f"/api/accounts/{account}").status == 200
+    assert control.run("vault", "remove", "spare").status == 0
+
+
+#: Bodies with a secret at a place where none belongs: method, path, body; `@` stands for the secret.
+MALFORMED = [
+    ("POST", "/api/accounts", {"id": "x", "upstream": ["spy"], "credential": "@"}),
+    ("POST", "/api/accounts", {"id": "x", "upstream": ["spy"], "key": ["@"]}),
+    ("POST", "/api/accounts", {"id": "x", "upstream": ["spy"], "key": {"@": "@"}}),
+    ("POST", "/api/accounts", {"id": "x", "upstream": ["spy"], "concurrency": "@"}),
+    ("POST", "/api/accounts", {"id": "x", "upstream": ["spy"], "kye": "@"}),
+    ("POST", "/api/accounts", {"id": "x", "upstream": ["spy"], "key": "@ä"}),
+    ("POST", "/api/accounts", {"id": "x", "upstream": ["spy"], "key": "@", "tier": "no-such-tier"}),
+    ("POST", "/api/accounts", {"id": "x", "upstream": ["nowhere"], "key": "@"}),
+    ("POST", "/api/accounts", "@"),
+    ("POST", "/api/accounts", b"@"),
+    ("POST", "/api/accounts", b'{"id": "x", "key": "@'),
+    ("PATCH", "/api/accounts/spy", {"key": "@"}),
+    ("PATCH", "/api/accounts/nobody", {"key": "@"}),
+    ("POST", "/api/accounts/x/login", {"code": "@"}),
+    ("POST", "/api/accounts/import", {"export": "@"}),
+    ("POST", "/api/accounts/export", {"passphrase": ["@"]}),
+    ("PUT", "/api/vault/secrets", {"name": "x", "value": 7, "valeu": "@"}),
+    ("PUT", "/api/vault/secrets", {"name": "not a name!", "value": "@"}),
+    ("PUT", "/api/vault/secrets", b'{"name": "x", "value": @}'),
+    ("POST", "/api/vault/rotate", {"new_key": {"@": 1}}),
+    ("POST", "/api/clients", {"id": "x", "keys": ["@"]}),
+    ("POST", "/api/clients", {"id": "x", "concurrency": "@"}),
+    ("POST", "/api/clients", b"@"),
+    ("POST", "/api/clients", "@"),
+    ("PUT", "/api/pinned-account", {"account": ["@"]}),
+    ("PUT", "/api/pinned-account", "@"),
+    ("POST", "/api/pause", "@"),
+    ("PUT", "/api/models/mappings/x", "@"),
+    ("POST", "/api/config/mapping", "@"),
+    ("PUT", "/api/safe-mode", "@"),
+]
+
+
+@pytest.mark.parametrize("number", range(len(MALFORMED)))
+def test_bodies_with_a_secret_in_the_wrong_place(scene: Scene, number: int) -> None:
+    method, path, body = MALFORMED[number]
+    secret = scene.canaries.new(f"secret in a malformed body, {number}")
+    text = body if isinstance(body, bytes) else json.dumps(body).encode()
+    said = scene.control.api(method, path, text.replace(b"@", secret.encode()))
+    assert 400 <= said.status < 500, said.text
+
+
+def test_wrong_admin_keys(scene: Scene) -> None:
+    wrong = scene.canaries.new("wrong admin key")
+    for key in (wrong, scene.client, ""):
+        assert scene.control.api("GET", "/api/accounts", key=key).status == 401
+        assert scene.control.api("POST", "/api/reload", key=key).status == 401
+    scene.control.api("GET", f"/api/accounts?key={wrong}")
+    url = f"http://127.0.0.1:{scene.control.admin_port}"
+    said = scene.control.run("accounts", "list", "--url", url, env={"INTERLINGUA_ADMIN_KEY": wrong}, log="trace")
+    assert said.status != 0
+
+
+def test_records_metrics_and_sync(scene: Scene) -> None:
+    control = scene.control
+    assert control.api("POST", "/api/config/mapping/sync").status == 502
+    control.run("mapping", "sync", log="trace")
+    logs = control.api("GET", "/api/logs?limit=1000").json()
+    entries = next(value for value in logs.values() if isinstance(value, list))
+    assert len(entries) > 3
+    for entry in entries[:200:10]:
+        assert control.api("GET", f"/api/logs/{entry['id']}").status == 200
+    for path in ("/metrics", "/api/usage", "/api/audit", "/api/accounts", "/api/accounts/status", "/api/quota"):
+        assert control.api("GET", path).status == 200, path
+    for path in ("/api/resilience/health", "/api/explain?model=spy/m", "/api/openapi.json", "/api/vault/secrets"):
+        assert control.api("GET", path).status == 200, path
+    for arguments in (["logs", "search"], ["logs", "show", entries[0]["id"]], ["usage"], ["audit", "list"], ["models", "list"]):
+        assert control.run(*arguments, log="trace").status == 0, arguments
+
+
+def broken(config: dict[str, Any], number: int, secret: str) -> dict[str, Any] | str:
+    """The file with a secret at a place where none belongs."""
+    copy = json.loads(json.dumps(config))
+    account = copy["accounts"][0]
+    match number:
+        case 0:
+            account["credential"] = [secret]
+        case 1:
+            account["credentail"] = secret
+        case 2:
+            account["concurrency"] = secret
+        case 3:
+            copy["clients"][0]["keys"] = {"key": secret}
+        case 4:
+            copy["server"]["admin_keys"] = [{"key": secret}]
+        case 5:
+            account["credential"] = f"{secret} ä"
+        case 6:
+            account["credential"] = f"${{{secret}}}"
+        case 7:
+            account["headers"] = {"x-team": f"{secret}\u0007"}
+        case 8:
+            copy["accounts"].append({**account, "id": "twin", "credential": secret, "upstream": "nowhere"})
+        case 9:
+            copy["accounts"][4]["oauth"]["refresh_token"] = [secret]
+        case 10:
+            copy["mapping"]["sync"]["token"] = {"a": secret}
+        case 11:
+            return json.dumps(config, indent=1).replace('"tier": "pro"', f'"credential": "{secret}", "tier": "pro"')
+        case 12:
+            return json.dumps(config, indent=1).replace('"tier": "pro"', f'"tier": {{ "{secret}')
+        case 13:
+            copy["accounts"][5]["service_account"] = json.dumps({"private_key": secret})
+        case 14:
+            copy["upstreams"][0]["base_url"] = f"https://user:{secret}@example.com/v1"
+        case 15:
+            copy["clients"][0]["keys"] = [secret[:15]]
+    return copy
+
+
+@pytest.mark.parametrize("number", range(16))
+def test_a_broken_file(scene: Scene, number: int) -> None:
+    secret = scene.canaries.new(f"secret in a broken file, {number}")
+    scene.control.write(broken(scene.written, number, secret))
+    try:
+        assert scene.control.api("POST", "/api/reload").status == 422
+        assert scene.control.run("check", str(scene.control.config), log="trace").status != 0
+    finally:
+        scene.control.write(scene.written)
+        assert scene.control.api("POST", "/api/reload").status == 200
+
+
+def test_the_end(scene: Scene) -> None:
+    scene.control.stop()
+    texts = scene.texts()
+    assert len(texts[0][1]) > 100_000 and b"TRACE" in texts[0][1], "the log is no log at level trace"
