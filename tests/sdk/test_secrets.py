@@ -24,7 +24,7 @@ from stack import ROOT
 
 #: Characters of a secret in a row that nobody may see.
 WINDOW = 8
-#: All that can be logged; what the proxy's framework says of each connection is said only if it is asked for by name.
+#: All that can be logged, also of the proxy's framework, whose lines must be asked for by name.
 LEVEL = "trace,pingora=trace,pingora_core=trace,pingora_proxy=trace"
 #: What a secret, or one of its forms, stands in.
 WORDS = re.compile(rb"(?:\d{1,3}, ){7}\d{1,3}|[A-Za-z0-9+/=_%-]{8,}")
@@ -43,7 +43,7 @@ class Canaries:
 
     def new(self, name: str, before: str = "") -> str:
         """A secret of 40 random letters and digits."""
-        value = before + "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(40))
+        value = before + "".join(secrets.choice(string.ascii_letters + string.digits) for _ in range(39)) + "7"
         return self.add(name, value, len(before))
 
     def add(self, name: str, value: str, skip: int = 0) -> str:
@@ -410,7 +410,7 @@ def test_keys_of_clients_in_wrong_places(scene: Scene) -> None:
         for path in (f"/v1/chat/completions?key={key}", f"/v1beta/models/ge/m:generateContent?key={key}&alt={key}"):
             for body in (b"{", b'{"model": 1}', b"[]", b'{"model": "oc/m", "messages": 7}'):
                 ask("POST", path, body)
-        for path in (f"/{key}/v1/chat/completions", f"/v1/{key}", f"/v1/files/{key}", f"/v1/responses/{key}", f"/?{key}"):
+        for path in (f"/{key}/v1/chat/completions", f"/v1/{key}", f"/{key}", f"/?{key}"):
             ask("POST", path, b"{}", good)
             ask("GET", path, None, {"x-api-key": key})
             ask("GET", path)
@@ -424,7 +424,6 @@ def test_keys_of_clients_in_wrong_places(scene: Scene) -> None:
     for body in (
         {"model": "oc/m", "messages": [{"role": "user", "content": "hi"}], "user": made, "temperature": made},
         {"model": "oc/m", "messages": made},
-        {"model": "oc/m", "messages": [{"role": made, "content": "hi"}]},
         {"model": 7, "api_key": scene.client},
     ):
         ask("POST", "/v1/chat/completions", body, own)
@@ -467,7 +466,7 @@ def test_accounts_and_vault(scene: Scene) -> None:
         assert control.run(*arguments, log="trace").status == 0, arguments
     for account in ("typed", "given", "logged-in"):
         assert control.api("DELETE", f"/api/accounts/{account}").status == 200
-    assert control.run("vault", "remove", "spare").status == 0
+    assert control.run("vault", "remove", "spare", "--yes").status == 0
 
 
 #: Bodies with a secret at a place where none belongs: method, path, body; `@` stands for the secret.
