@@ -6,8 +6,8 @@ use interlingua_filters::Dialect;
 use interlingua_filters::ir::{ApiError, ErrorKind};
 use interlingua_filters::operations::Operation;
 
-use super::redact;
 use super::passthrough::table::{self, Family};
+use super::redact;
 
 /// What the caller wants.
 #[derive(Clone, Debug, PartialEq, Eq)]

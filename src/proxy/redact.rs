@@ -53,7 +53,10 @@ mod tests {
         let cases = [
             ("/v1/4NDXIbQ6IE4ZnKr2t9jyFDUs/chat", "/v1/[redacted]/chat"),
             ("/ilk_a-b_c-d1e2-f3/v1", "/[redacted]/v1"),
-            ("/v1beta/models/gemini-3-pro-preview:streamGenerateContent", "/v1beta/models/gemini-3-pro-preview:streamGenerateContent"),
+            (
+                "/v1beta/models/gemini-3-pro-preview:streamGenerateContent",
+                "/v1beta/models/gemini-3-pro-preview:streamGenerateContent",
+            ),
             ("", ""),
         ];
         for (said, shown) in cases {

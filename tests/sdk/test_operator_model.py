@@ -21,7 +21,7 @@ SEQUENCES, SEED = int(os.environ.get("SEQUENCES", "60")), os.environ.get("SEED")
 OPERATIONS, BY_COMMAND_EACH = 10, 100
 TIERS = ["gold", "iron"]
 ACCOUNTS, CLIENTS = ["a1", "a2", "a/3"], ["c1", "c2", "c/3"]
-NAMES, SECRETS = ["fast", "smart-*", "old model"], ["s1", "s2"]
+NAMES, SECRETS = ["fast", "smart-*", "old/model"], ["s1", "s2"]
 TARGETS = ["m/x", "m/y", "nowhere/z"]
 
 
