@@ -20,6 +20,7 @@ use super::Shared;
 use super::clients_view as view;
 use super::entries::Change;
 use super::problem::Problem;
+use super::vault::why;
 use super::view::When;
 use crate::clients;
 use crate::config::{Addition, Client, EntryKind, Snapshot, TimeSpan, key_digest};
@@ -243,8 +244,9 @@ fn issued(shared: &Shared, id: &str, key: String, notes: Vec<String>) -> Result<
 
 /// A body as the members that it has. What they mean is checked with the whole entry, by the rules of the file.
 fn terms(body: &[u8]) -> Result<Map<String, Value>, Problem> {
-    let wrong =
-        |error: serde_json::Error| Problem::bad_request(format!("the body does not say what a client may: {error}"));
+    let wrong = |error: serde_json::Error| {
+        Problem::bad_request(format!("the body does not say what a client may: {}", why(&error)))
+    };
     let members: Map<String, Value> = serde_json::from_slice(body).map_err(wrong)?;
     if let Some(key) = KEYS.iter().find(|key| members.contains_key(**key)) {
         return Err(Problem::bad_request(format!(

@@ -9,6 +9,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::Problem;
+use super::vault::why;
 use super::{Shared, view};
 use crate::mapping::keeper::KeeperError;
 use crate::mapping::sync::{SyncError, now_with};
@@ -75,7 +76,7 @@ async fn map(
     body: Bytes,
 ) -> Result<Json<view::Mapped>, Problem> {
     let wanted: view::SetMapping = serde_json::from_slice(&body)
-        .map_err(|error| Problem::bad_request(format!("the body is not {{\"target\": \"MODEL\"}}: {error}")))?;
+        .map_err(|error| Problem::bad_request(format!("the body is not {{\"target\": \"MODEL\"}}: {}", why(&error))))?;
     let (entry, target) = (name.clone(), wanted.target.clone());
     shared.keeper.change(move |replica| replica.mappings.set(&entry, &target, now())).await?;
     let served =
@@ -116,7 +117,8 @@ async fn merge(State(shared): State<Shared>, body: Bytes) -> Result<Json<Mapping
     let theirs: Mappings = serde_json::from_slice(&body).map_err(|error| {
         let detail = format!(
             "the body is no list of at most {ENTRIES_MAX} mappings, \
-             {{\"entries\": {{\"NAME\": {{\"target\": …, \"updated_at\": …, \"deleted\": …}}}}}}: {error}"
+             {{\"entries\": {{\"NAME\": {{\"target\": …, \"updated_at\": …, \"deleted\": …}}}}}}: {}",
+            why(&error)
         );
         Problem::bad_request(detail)
     })?;

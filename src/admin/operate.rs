@@ -10,6 +10,7 @@ use utoipa_axum::router::OpenApiRouter;
 use utoipa_axum::routes;
 
 use super::problem::Problem;
+use super::vault::why;
 use super::{Shared, view};
 use crate::quota::QuotaStatus;
 
@@ -36,7 +37,7 @@ async fn pause(State(shared): State<Shared>, body: Bytes) -> Result<Json<view::A
         view::SetPause::default()
     } else {
         serde_json::from_slice(&body)
-            .map_err(|error| Problem::bad_request(format!("the body is not {{\"reason\": \"…\"}}: {error}")))?
+            .map_err(|error| Problem::bad_request(format!("the body is not {{\"reason\": \"…\"}}: {}", why(&error))))?
     };
     let reason = wanted.reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
     if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARS_MAX) {

@@ -13,6 +13,7 @@ use utoipa_axum::routes;
 use super::Shared;
 use super::look::Look;
 use super::problem::Problem;
+use super::vault::why;
 use super::view;
 use crate::breaker::safe_mode::{GLOBAL, Manual, Scope};
 
@@ -141,7 +142,8 @@ async fn safe_mode(State(shared): State<Shared>) -> Json<view::SafeMode> {
 async fn set_safe_mode(State(shared): State<Shared>, body: Bytes) -> Result<Json<view::SafeMode>, Problem> {
     let wanted: view::SetSafeMode = serde_json::from_slice(&body).map_err(|error| {
         let detail = format!(
-            "the body is not {{\"mode\": \"on\", \"off\" or \"auto\", \"scope\": \"*\" or an upstream}}: {error}"
+            "the body is not {{\"mode\": \"on\", \"off\" or \"auto\", \"scope\": \"*\" or an upstream}}: {}",
+            why(&error)
         );
         Problem::new(StatusCode::BAD_REQUEST, detail)
     })?;

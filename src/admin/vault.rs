@@ -44,17 +44,19 @@ pub(super) fn read<T: DeserializeOwned>(body: &Bytes) -> Result<T, Problem> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     serde_path_to_error::deserialize(&mut reader).map_err(|error| {
         let at = error.path().to_string();
-        let inner = error.inner();
-        // Of a wrong value serde quotes the value, and a value may be a secret.
-        let message = inner.to_string();
-        let why = match message.split_once(" `").map_or(message.as_str(), |(first, _)| first) {
-            "unknown field" => message.clone(),
-            "missing field" => message.clone(),
-            _ if inner.is_syntax() || inner.is_eof() => "it is no JSON".to_owned(),
-            _ => "a value of another type is wanted".to_owned(),
-        };
+        let why = why(error.inner());
         Problem::bad_request(format!("the body cannot be read at `{at}`: {why}; /api/openapi.json says what is taken"))
     })
+}
+
+/// What is wrong with a body, without its values: serde quotes them, and a value may be a secret at a wrong place.
+pub(super) fn why(error: &serde_json::Error) -> String {
+    let message = error.to_string();
+    match message.split_once(" `").map_or(message.as_str(), |(first, _)| first) {
+        "unknown field" | "missing field" => message,
+        _ if error.is_syntax() || error.is_eof() => "it is no JSON".to_owned(),
+        _ => format!("a value of another type is wanted at line {} column {}", error.line(), error.column()),
+    }
 }
 
 /// The secrets by name, without their values.

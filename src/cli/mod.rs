@@ -15,7 +15,11 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
-use tracing_subscriber::EnvFilter;
+use tracing::Level;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
+use tracing_subscriber::{EnvFilter, Layer as _};
 
 /// Anything that a command can end with, said to a person.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
@@ -164,15 +168,19 @@ fn fail(error: &Failure) -> ExitCode {
 }
 
 fn start_log(log: &Log) -> Result<(), Failure> {
-    // Pingora tells of every connection; its warnings and errors are enough unless the operator asks for more.
-    let quiet = "pingora=warn,pingora_core=warn,pingora_proxy=warn,pingora_load_balancing=warn";
+    // Pingora tells of every connection; its warnings and errors are enough unless the operator asks for more. The watcher of
+    // files tells of each change in the folder of the configuration: with the log there, each line would make the next.
+    let quiet = "notify=info,pingora=warn,pingora_core=warn,pingora_proxy=warn,pingora_load_balancing=warn";
     let filter = EnvFilter::try_new(format!("{quiet},{}", log.log))
         .map_err(|error| format!("--log {}: {error}; try 'info' or 'debug'", log.log))?;
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
-    match log.log_format {
-        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).init(),
-        LogFormat::Json => lines.json().flatten_event(true).init(),
-    }
+    // Below that level Pingora writes whole headers, with keys in them: whatever is asked for, these lines are not said.
+    let said = filter_fn(|line| !line.target().starts_with("pingora") || *line.level() <= Level::INFO);
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    let lines = match log.log_format {
+        LogFormat::Text => lines.with_ansi(std::io::stderr().is_terminal()).boxed(),
+        LogFormat::Json => lines.json().flatten_event(true).boxed(),
+    };
+    tracing_subscriber::registry().with(lines.with_filter(said)).with(filter).init();
     Ok(())
 }
 

@@ -10,6 +10,8 @@ pub const PROBLEMS_MAX: usize = 100;
 
 /// Longest piece of a value that is shown, in characters.
 const SNIPPET_CHARS_MAX: usize = 60;
+/// Fewer letters and digits in a row are shown.
+const KEY_RUN_MIN: usize = 16;
 
 /// Keys whose values are never shown, nor anything below them.
 const SECRET_KEYS: [&str; 7] = ["credential", "keys", "admin_keys", "headers", "oauth", "token", "proxy"];
@@ -275,6 +277,11 @@ fn snippet(text: &str, place: Place) -> Option<String> {
     let shown = shown.trim_end().to_owned();
     // A URL may hold a password or a key where none belongs.
     if shown.contains("://") && shown.contains(['@', '?']) {
+        return None;
+    }
+    // So may any place, by mistake: so many letters and digits in a row, some of them digits, look like a key.
+    let mut runs = shown.split(|one: char| !one.is_ascii_alphanumeric());
+    if runs.any(|run| run.len() >= KEY_RUN_MIN && run.contains(|one: char| one.is_ascii_digit())) {
         return None;
     }
     (!shown.is_empty() && !shown.contains(char::is_control)).then_some(shown)

@@ -5,6 +5,11 @@ use std::fmt::{self, Write as _};
 use http::HeaderValue;
 use sha2::{Digest as _, Sha256};
 
+/// Shorter secrets are not looked for in texts.
+const HIDDEN_BYTES_MIN: usize = 8;
+/// What stands for one there.
+const HIDDEN: &[u8] = b"[redacted]";
+
 /// A provider credential.
 ///
 /// It has no `Display` and no `Serialize`, its `Debug` is redacted, and there are three ways out:
@@ -56,6 +61,25 @@ impl Secret {
         &self.0
     }
 
+    /// Puts `[redacted]` in the place of the secret wherever it stands in `text`: providers quote credentials that they
+    /// refuse. A short one could be a word of any text, and stays.
+    pub(crate) fn hide_in(&self, text: &mut Vec<u8>) {
+        let secret = self.0.as_bytes();
+        if secret.len() < HIDDEN_BYTES_MIN || text.len() < secret.len() {
+            return;
+        }
+        let (mut rest, mut clean) = (text.as_slice(), Vec::new());
+        while let Some(at) = memchr::memmem::find(rest, secret) {
+            clean.extend_from_slice(rest.get(..at).unwrap_or_default());
+            clean.extend_from_slice(HIDDEN);
+            rest = rest.get(at + secret.len()..).unwrap_or_default();
+        }
+        if !clean.is_empty() {
+            clean.extend_from_slice(rest);
+            *text = clean;
+        }
+    }
+
     /// What tells it from others, and nothing of it: the SHA-256, in hexadecimal.
     pub(crate) fn digest(&self) -> String {
         Sha256::digest(self.0.as_bytes()).iter().fold(String::with_capacity(64), |mut text, byte| {
@@ -87,6 +111,25 @@ mod tests {
         let value = Secret::new("sk-1").unwrap().expose_to_header("Bearer ").unwrap();
         assert_eq!(value.as_bytes(), b"Bearer sk-1");
         assert!(value.is_sensitive());
+    }
+
+    #[test]
+    fn a_secret_that_a_provider_quotes_is_hidden() {
+        let cases = [
+            ("the key canary-0123 is bad: canary-0123", "the key [redacted] is bad: [redacted]"),
+            ("canary-0123", "[redacted]"),
+            ("canary-012", "canary-012"),
+            ("", ""),
+        ];
+        for (said, hidden) in cases {
+            let mut text = said.as_bytes().to_vec();
+            Secret::new("canary-0123").unwrap().hide_in(&mut text);
+            assert_eq!(String::from_utf8(text).unwrap(), hidden);
+        }
+        let mut text = b"any key".to_vec();
+        Secret::new("any").unwrap().hide_in(&mut text);
+        Secret::none().hide_in(&mut text);
+        assert_eq!(text, b"any key");
     }
 
     #[test]

@@ -7,6 +7,7 @@ use interlingua_filters::ir::{ApiError, ErrorKind};
 use interlingua_filters::operations::Operation;
 
 use super::passthrough::table::{self, Family};
+use super::redact;
 
 /// What the caller wants.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -257,11 +258,11 @@ fn not_found(method: &str, path: &str) -> ApiError {
                       POST /v1beta/models/{model}:generateContent, GET /v1/models, and what README.md lists beside them";
         format!("this gateway serves {served}")
     };
-    ApiError::new(ErrorKind::NotFound, format!("nothing answers to {method} {path}; {help}"))
+    ApiError::new(ErrorKind::NotFound, format!("nothing answers to {method} {}; {help}", redact::path(path)))
 }
 
 fn wrong_method(method: &str, path: &str) -> ApiError {
-    ApiError::new(ErrorKind::MethodNotAllowed, format!("{path} takes POST, not {method}"))
+    ApiError::new(ErrorKind::MethodNotAllowed, format!("{} takes POST, not {method}", redact::path(path)))
 }
 
 #[cfg(test)]

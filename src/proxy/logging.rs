@@ -11,8 +11,7 @@ use super::clock::now;
 use super::cost::billed;
 use super::ctx::{Attempt, Ctx, Spent};
 use super::gateway::Gateway;
-use super::redact::redact;
-use super::{continuation, passthrough, recording, replay, safe_mode, terms, trail};
+use super::{continuation, passthrough, recording, redact, replay, safe_mode, terms, trail};
 use crate::pool::session_key::response_key;
 
 /// Puts the downstream session back, settles the last attempt, and writes metrics and the log line.
@@ -46,13 +45,18 @@ pub(super) async fn logging(gateway: &Gateway, session: &mut Session, error: Opt
     recording::note(gateway, session, ctx);
 }
 
+/// Of an unknown path nobody knows what stands in it.
+fn shown_path<'a>(path: &'a str, ctx: &Ctx) -> Cow<'a, str> {
+    if ctx.inbound.is_some() { Cow::Borrowed(path) } else { Cow::Owned(redact::path(path)) }
+}
+
 pub(super) fn settle(gateway: &Gateway, ctx: &mut Ctx, attempt: &Attempt, clean: bool) {
     let labels = [attempt.upstream.id.as_str(), attempt.account.id.as_str()];
     let now = now();
     if let Some(told) = &attempt.failure {
         // It broke after the commit point: the stream ended with the dialect's error event.
         let reason = gateway.book(ctx, attempt, &mut told.clone(), None).reason;
-        ctx.trail.note(attempt, reason.name(), Some(redact(&told.message)));
+        ctx.trail.note(attempt, reason.name(), Some(redact::redact(&told.message)));
         ctx.outcome.error.get_or_insert_with(|| told.message.clone());
     } else if clean && attempt.reply.ended() {
         attempt.lease.succeeded(now);
@@ -171,7 +175,7 @@ fn line(session: &Session, ctx: &Ctx) {
         protocol = ctx.protocol(),
         mode = ctx.mode(),
         method = head.method.as_str(),
-        path = head.uri.path(),
+        path = &*shown_path(head.uri.path(), ctx),
         model = ctx.inbound.as_ref().map(|inbound| inbound.model.as_str()),
         rule = ctx.inbound.as_ref().map(|inbound| inbound.route.rule.as_str()),
         route = ctx.inbound.as_ref().and_then(|inbound| Some(inbound.route.steps.first()?.kind.name())),

@@ -8,6 +8,7 @@ use pingora_proxy::Session;
 use super::clock::now;
 use super::ctx::Ctx;
 use super::gateway::Gateway;
+use super::redact::path as hidden_path;
 use super::trail;
 use crate::config::BodyRule;
 use crate::records::redact::redact;
@@ -25,7 +26,8 @@ pub(super) fn note(gateway: &Gateway, session: &Session, ctx: &mut Ctx) {
     let mut entry = entry(ctx);
     head.method.as_str().clone_into(&mut entry.method);
     // Of an unknown path nobody knows what stands in it.
-    entry.path = shown(head.uri.path());
+    let path = head.uri.path();
+    entry.path = shown(&if ctx.inbound.is_none() { hidden_path(path) } else { path.to_owned() });
     entry.bytes_out = session.downstream_session.body_bytes_sent() as u64;
     let config = &ctx.snapshot.config.records;
     let keeps = match config.bodies {

@@ -1,13 +1,16 @@
 //! Words of providers, without what looks like a credential.
 
-/// How credentials begin: OpenAI and Anthropic keys, Google keys and access tokens, and bearer headers.
-pub(crate) const PREFIXES: [&str; 6] = ["sk-", "AIza", "ya29.", "gsk_", "xai-", "Bearer"];
+/// How credentials begin: keys of this gateway's own clients, OpenAI and Anthropic keys, Google keys and access tokens, and
+/// bearer headers.
+pub(crate) const PREFIXES: [&str; 7] = ["ilk_", "sk-", "AIza", "ya29.", "gsk_", "xai-", "Bearer"];
 /// How the names of the operator's own accounts begin: OpenAI organisations and projects, Google projects.
 const NAMES: [&str; 4] = ["org-", "proj_", "projects/", "project_number:"];
 /// How the addresses of Google's service accounts end.
 const ROBOT: &str = ".gserviceaccount.com";
 /// Shorter words are no credentials.
 const LENGTH_MIN: usize = 12;
+/// Fewer letters and digits in a row, in a path, are no key: those of clients have 16 characters or more.
+const RUN_MIN: usize = 16;
 
 /// Replaces words that look like a credential, or that name an account of the operator.
 pub(super) fn redact(message: &str) -> String {
@@ -29,9 +32,37 @@ fn hide(word: &str) -> String {
     format!("[redacted]{}", &word[word.trim_end().len()..])
 }
 
+/// A path that nothing answers to, for people: nobody knows what stands in it, and who has written a key into a base URL
+/// shall not find it in logs. Parts with so many letters and digits in a row, some of them digits, are left out.
+pub(super) fn path(path: &str) -> String {
+    let show = |part: &str| {
+        let mut runs = part.split(|one: char| !one.is_ascii_alphanumeric());
+        let is_key = runs.any(|run| run.len() >= RUN_MIN && run.contains(|one: char| one.is_ascii_digit()))
+            || part.len() >= LENGTH_MIN && PREFIXES.iter().any(|prefix| part.starts_with(prefix));
+        if is_key { "[redacted]".to_owned() } else { part.to_owned() }
+    };
+    path.split('/').map(show).collect::<Vec<_>>().join("/")
+}
+
 #[cfg(test)]
 mod tests {
-    use super::redact;
+    use super::{path, redact};
+
+    #[test]
+    fn keys_in_paths_are_hidden() {
+        let cases = [
+            ("/v1/4NDXIbQ6IE4ZnKr2t9jyFDUs/chat", "/v1/[redacted]/chat"),
+            ("/ilk_a-b_c-d1e2-f3/v1", "/[redacted]/v1"),
+            (
+                "/v1beta/models/gemini-3-pro-preview:streamGenerateContent",
+                "/v1beta/models/gemini-3-pro-preview:streamGenerateContent",
+            ),
+            ("", ""),
+        ];
+        for (said, shown) in cases {
+            assert_eq!(path(said), shown);
+        }
+    }
 
     #[test]
     fn credentials_in_messages_are_hidden() {

@@ -15,6 +15,7 @@ use super::onward::could_turn;
 use super::settings::ms;
 use super::{passthrough, respond};
 use crate::config::Peek;
+use crate::credentials::Secret;
 use crate::limits::allowance;
 use crate::pool::Millis;
 use crate::routing::Cause;
@@ -35,6 +36,10 @@ pub(super) fn upstream_response_filter(gateway: &Gateway, response: &ResponseHea
     attempt.status = response.status.as_u16();
     attempt.request_id =
         REQUEST_IDS.iter().find_map(|name| response.headers.get(*name)?.to_str().ok()).map(str::to_owned);
+    if let Some(mut id) = attempt.request_id.take() {
+        hide_in(attempt.credential(), &mut id);
+        attempt.request_id = Some(id);
+    }
     if !attempt.accepted() {
         attempt.headers = response.headers.clone();
     }
@@ -72,7 +77,14 @@ pub(super) fn response_body_filter(
     if !attempt.accepted() {
         let room = REFUSAL_BYTES_MAX.saturating_sub(attempt.refusal.len());
         attempt.refusal.extend_from_slice(&bytes[..bytes.len().min(room)]);
-        return if end || room <= bytes.len() { Err(told()) } else { Ok(()) };
+        if end || room <= bytes.len() {
+            // All that is made of it, for logs, records and clients, is made of this.
+            let mut refusal = std::mem::take(&mut attempt.refusal);
+            attempt.credential().hide_in(&mut refusal);
+            attempt.refusal = refusal;
+            return Err(told());
+        }
+        return Ok(());
     }
     let mut out = std::mem::take(&mut attempt.held);
     let late = attempt.started.elapsed() > attempt.upstream.timeouts.total;
@@ -88,6 +100,13 @@ pub(super) fn response_body_filter(
         attempt.failure = Some(error);
     } else if let Some(failure) = attempt.reply.failure() {
         attempt.failure = Some(failure.clone());
+    }
+    if let Some(mut failure) = attempt.failure.take() {
+        hide_in(attempt.credential(), &mut failure.message);
+        if let Some(code) = &mut failure.code {
+            hide_in(attempt.credential(), code);
+        }
+        attempt.failure = Some(failure);
     }
     if attempt.failure.is_none()
         && !ctx.outbox.committed()
@@ -142,7 +161,18 @@ pub(super) fn response_body_filter(
     }
 }
 
+fn hide_in(secret: &Secret, text: &mut String) {
+    let mut bytes = std::mem::take(text).into_bytes();
+    secret.hide_in(&mut bytes);
+    *text = String::from_utf8(bytes).unwrap_or_default();
+}
+
 impl Attempt {
+    /// What it showed the provider.
+    fn credential(&self) -> &Secret {
+        self.access.token.as_ref().unwrap_or(&self.account.credential)
+    }
+
     /// When it was sent.
     pub(super) fn sent_at(&self, now: Millis) -> Millis {
         Millis(now.0.saturating_sub(ms(self.started.elapsed())))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import socket
 import subprocess
 import time
@@ -47,9 +48,11 @@ class Program:
     shown: int = 0
 
     @classmethod
-    def start(cls, name: str, arguments: list[str], log: Path) -> "Program":
+    def start(cls, name: str, arguments: list[str], log: Path, env: dict[str, str] | None = None) -> "Program":
+        """Starts a command; `env` adds to the environment."""
+        env = {**os.environ, **(env or {})}
         with log.open("wb") as out:
-            process = subprocess.Popen([BINARY, *arguments], stdout=out, stderr=subprocess.STDOUT, cwd=log.parent)
+            process = subprocess.Popen([BINARY, *arguments], stdout=out, stderr=subprocess.STDOUT, cwd=log.parent, env=env)
         return cls(name, process, log)
 
     def wait_until(self, url: str) -> None:
