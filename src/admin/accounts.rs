@@ -129,11 +129,11 @@ async fn test(State(shared): State<Shared>, Path(id): Path<String>) -> Result<Js
 }
 
 /// The accounts that commands have added, for another gateway; with their secrets if a passphrase is given.
-#[utoipa::path(post, path = "/api/accounts/export", tag = "accounts", request_body = WantExport, responses((status = 200, description = "For `POST /api/accounts/import`", body = Export), Problem))]
+#[utoipa::path(post, path = "/api/accounts/export", tag = "accounts", request_body = Option<WantExport>, responses((status = 200, description = "For `POST /api/accounts/import`", body = Export), Problem))]
 async fn export_all(State(shared): State<Shared>, body: Bytes) -> Result<Json<Export>, Problem> {
-    let wanted: WantExport = if body.is_empty() { WantExport::default() } else { read(&body)? };
+    let wanted: Option<WantExport> = if body.is_empty() { None } else { read(&body)? };
     let entries = shared.entries().await?;
-    export(&shared, entries, wanted.passphrase).await.map(Json)
+    export(&shared, entries, wanted.unwrap_or_default().passphrase).await.map(Json)
 }
 
 /// Adds what another gateway has exported, all or nothing; accounts that are there already are left as they are.

@@ -12,6 +12,7 @@ pub(crate) mod accounts_view;
 mod audit;
 mod clients;
 pub(crate) mod clients_view;
+mod description;
 mod entries;
 mod explain;
 mod login;
@@ -95,13 +96,14 @@ pub(crate) fn router(gateway: Arc<Gateway>, reloader: Arc<Reloader>, vault: Vaul
     let desk = vault.desk().clone();
     let shared = Shared { gateway, reloader, desk, keeper, vault, entering: Arc::default(), clients: Arc::default() };
     let (router, description) = described().split_for_parts();
-    let described = Arc::new(description);
+    let described = Arc::new(description::completed(description));
     router
         .route("/api/openapi.json", get(move || async move { Json(described.as_ref().clone()) }))
         .fallback(|| async { Problem::not_found("there is no such path; /api/openapi.json lists them") })
         .method_not_allowed_fallback(|| async {
             Problem::new(StatusCode::METHOD_NOT_ALLOWED, "the path does not take this method")
         })
+        .layer(middleware::map_response(problem::in_details))
         .layer(middleware::from_fn_with_state(shared.clone(), authorise))
         .layer(middleware::from_fn_with_state(shared.clone(), audit::audited))
         .route("/healthz", get(|| async { "ok\n" }))

@@ -28,18 +28,19 @@ pub(super) fn routes() -> OpenApiRouter<Shared> {
 }
 
 /// Turns new requests away with a 503 in their dialect; those at work go on to their end.
-#[utoipa::path(post, path = "/api/pause", tag = "gateway", request_body = view::SetPause, responses(
+#[utoipa::path(post, path = "/api/pause", tag = "gateway", request_body = Option<view::SetPause>, responses(
     (status = 200, description = "It is paused", body = view::Activity),
     Problem
 ))]
 async fn pause(State(shared): State<Shared>, body: Bytes) -> Result<Json<view::Activity>, Problem> {
-    let wanted: view::SetPause = if body.is_empty() {
-        view::SetPause::default()
+    let wanted: Option<view::SetPause> = if body.is_empty() {
+        None
     } else {
         serde_json::from_slice(&body)
             .map_err(|error| Problem::bad_request(format!("the body is not {{\"reason\": \"…\"}}: {}", why(&error))))?
     };
-    let reason = wanted.reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
+    let reason =
+        wanted.unwrap_or_default().reason.map(|reason| reason.trim().to_owned()).filter(|reason| !reason.is_empty());
     if reason.as_ref().is_some_and(|reason| reason.chars().count() > REASON_CHARS_MAX) {
         return Err(Problem::bad_request(format!("the reason is longer than {REASON_CHARS_MAX} characters")));
     }

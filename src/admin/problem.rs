@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use axum::http::{StatusCode, header};
+use axum::body::to_bytes;
+use axum::http::{HeaderValue, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use utoipa::openapi::{Content, RefOr, ResponseBuilder, schema};
 use utoipa::{IntoResponses, ToSchema as _};
@@ -11,6 +12,8 @@ use super::view;
 
 /// The media type of RFC 9457.
 const KIND: &str = "application/problem+json";
+/// Longest refusal of the framework that is told.
+const REFUSAL_BYTES_MAX: usize = 4096;
 
 /// RFC 9457 problem details.
 #[derive(Debug)]
@@ -80,11 +83,24 @@ impl IntoResponse for Problem {
 /// Every operation may answer with problem details instead.
 impl IntoResponses for Problem {
     fn responses() -> BTreeMap<String, RefOr<utoipa::openapi::Response>> {
-        let body = schema::Ref::from_schema_name(view::Problem::name());
-        let response = ResponseBuilder::new()
-            .description("What is wrong, and what to do (RFC 9457)")
-            .content(KIND, Content::new(Some(body)))
-            .build();
-        BTreeMap::from([("default".to_owned(), response.into())])
+        BTreeMap::from([("default".to_owned(), response("What is wrong, and what to do (RFC 9457)").into())])
     }
+}
+
+/// How an answer with problem details is described.
+pub(super) fn response(description: &str) -> utoipa::openapi::Response {
+    let body = schema::Ref::from_schema_name(view::Problem::name());
+    ResponseBuilder::new().description(description).content(KIND, Content::new(Some(body))).build()
+}
+
+/// Says in problem details what the framework has refused in plain text, before a handler saw it: a path that is no text,
+/// or a body that is too long.
+pub(super) async fn in_details(refusal: Response) -> Response {
+    let status = refusal.status();
+    let kind = refusal.headers().get(header::CONTENT_TYPE).map(HeaderValue::as_bytes);
+    if !(status.is_client_error() || status.is_server_error()) || kind == Some(KIND.as_bytes()) {
+        return refusal;
+    }
+    let said = to_bytes(refusal.into_body(), REFUSAL_BYTES_MAX).await.unwrap_or_default();
+    Problem::new(status, String::from_utf8_lossy(&said)).into_response()
 }

@@ -114,10 +114,10 @@ async fn remove(
 }
 
 /// Makes a new key, or takes the one that is given, and seals all secrets anew.
-#[utoipa::path(post, path = "/api/vault/rotate", tag = "vault", request_body = WantRotation, responses((status = 200, description = "All secrets are under the new key", body = Rotation), Problem))]
+#[utoipa::path(post, path = "/api/vault/rotate", tag = "vault", request_body = Option<WantRotation>, responses((status = 200, description = "All secrets are under the new key", body = Rotation), Problem))]
 async fn rotate(State(shared): State<Shared>, body: Bytes) -> Result<Json<Rotation>, Problem> {
-    let wanted: WantRotation = if body.is_empty() { WantRotation::default() } else { read(&body)? };
-    let given = wanted.new_key.map(|text| {
+    let wanted: Option<WantRotation> = if body.is_empty() { None } else { read(&body)? };
+    let given = wanted.unwrap_or_default().new_key.map(|text| {
         Key::parse(text.expose()).ok_or_else(|| {
             Problem::bad_request("the new key is not base64 of 32 bytes; make one with `openssl rand -base64 32`")
         })

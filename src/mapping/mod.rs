@@ -35,6 +35,7 @@ pub const AHEAD_MS_MAX: u64 = 24 * 60 * 60 * 1000;
 /// What a name stands for.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = Mapping)]
 pub struct Entry {
     /// When it was written, in milliseconds of the epoch.
     pub updated_at: u64,

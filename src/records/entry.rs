@@ -117,6 +117,7 @@ pub struct Tried {
 
 /// One request.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = RequestEntry)]
 pub struct Entry {
     /// Its id, as the client was told it.
     pub id: String,
