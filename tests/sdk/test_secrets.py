@@ -363,10 +363,10 @@ def test_a_provider_that_quotes_credentials(scene: Scene, quote: str) -> None:
     assert scene.provider.calls > before
 
 
-@pytest.mark.parametrize("mode", ["refused", "down", "torn", "odd", "unsent"])
-def test_a_token_endpoint_that_fails(scene: Scene, mode: str) -> None:
+def test_a_token_endpoint_that_fails(scene: Scene) -> None:
+    # One way to fail: a failure is the answer for half a minute, so others would not be asked for.
     before = scene.provider.tokens
-    scene.provider.token_mode = mode
+    scene.provider.token_mode = "refused"
     threading.Event().wait(2.1)  # Until the tokens at hand have ended.
     scene.talk("robot/m", protocols=("chat",))
     scene.talk("login/m", protocols=("chat",))
